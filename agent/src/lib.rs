@@ -1,0 +1,7 @@
+//! Sidelight, the observability agent for Spark and Flink jobs. ARCHITECTURE.md is the map.
+
+pub mod config;
+pub mod export;
+pub mod model;
+pub mod scrape;
+pub mod tail;

@@ -1,0 +1,3 @@
+//! Arguments, config, runtime, run, exit code.
+
+fn main() {}

@@ -1,0 +1,177 @@
+//! What travels through the agent: resources, batches of one signal, positions.
+
+pub mod log;
+pub mod metric;
+
+pub use log::{LogBatch, LogRecord, Severity};
+pub use metric::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
+
+use redaction::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+/// Processing engine that a job runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Apache Spark.
+    Spark,
+    /// Apache Flink.
+    Flink,
+}
+
+impl Engine {
+    /// Name as it stands in records and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Spark => "spark",
+            Self::Flink => "flink",
+        }
+    }
+}
+
+/// Who produced telemetry: one job and one process of it. Everything in it is redacted.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// `application_…`, `app-…`, `local-…` or `spark-…` of Spark; the job id of Flink.
+    pub job_id: Option<Value>,
+    /// Stable name: what the operator gave, else the application's name.
+    pub job_name: Option<Value>,
+    /// One execution of the job: given, else application id and attempt.
+    pub run_id: Option<Value>,
+    /// Who runs the job.
+    pub user_id: Option<Value>,
+    /// Free text of the operator, such as `prod`.
+    pub run_context: Option<Value>,
+    /// Where the job's input lies.
+    pub source_data_path: Option<Value>,
+    /// Engine, when known.
+    pub engine: Option<Engine>,
+    /// `driver`, `executor`, `master`, `worker`, `jobmanager`, `taskmanager`.
+    pub component: Option<Value>,
+    /// Executor id as Spark numbers them; `driver` for the driver.
+    pub executor_id: Option<Value>,
+    /// 32 lower-case hex digits.
+    pub trace_id: Option<Value>,
+    /// `record`, `traceparent`, `openlineage`, `derived` (decision 12).
+    pub trace_id_origin: Option<Value>,
+    /// Path of the log file.
+    pub file: Option<Value>,
+    /// Host name.
+    pub host: Option<Value>,
+}
+
+/// Number of a log file for the life of this process; a re-created or truncated file gets a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(pub u64);
+
+/// How far a file is delivered: all bytes before `offset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Which file.
+    pub file: FileId,
+    /// Byte offset after the last record of the batch.
+    pub offset: u64,
+}
+
+/// One kind of telemetry of one resource.
+#[derive(Debug)]
+pub enum Signal {
+    /// Log records of one file.
+    Logs(LogBatch),
+    /// Samples of one scrape of one job.
+    Metrics(MetricBatch),
+}
+
+/// What an exporter accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignalKind {
+    /// [`Signal::Logs`].
+    Logs,
+    /// [`Signal::Metrics`].
+    Metrics,
+}
+
+impl Signal {
+    /// The kind of this signal.
+    #[must_use]
+    pub fn kind(&self) -> SignalKind {
+        match self {
+            Self::Logs(_) => SignalKind::Logs,
+            Self::Metrics(_) => SignalKind::Metrics,
+        }
+    }
+
+    /// Number of records or samples.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Logs(logs) => logs.records.len(),
+            Self::Metrics(metrics) => metrics.samples.len(),
+        }
+    }
+
+    /// True for a batch without items; such a batch is never sent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A signal on its way to every lane that takes it, with what is owed when all have settled it.
+#[derive(Debug)]
+pub struct Batch {
+    /// The telemetry itself, read-only from here on.
+    pub signal: Signal,
+    position: Option<Position>,
+    /// Lanes that still owe an answer.
+    remaining: AtomicU32,
+    settled: Option<mpsc::Sender<Position>>,
+    /// Share of the memory budget, returned when the last holder lets go of the batch.
+    _budget: Option<OwnedSemaphorePermit>,
+}
+
+impl Batch {
+    /// A batch of log records that reports `position` once `lanes` lanes have settled it.
+    #[must_use]
+    pub fn logs(
+        logs: LogBatch,
+        position: Position,
+        lanes: u32,
+        settled: mpsc::Sender<Position>,
+        budget: OwnedSemaphorePermit,
+    ) -> Arc<Self> {
+        assert!(lanes > 0, "a batch of logs has at least one lane");
+        Arc::new(Self {
+            signal: Signal::Logs(logs),
+            position: Some(position),
+            remaining: AtomicU32::new(lanes),
+            settled: Some(settled),
+            _budget: Some(budget),
+        })
+    }
+
+    /// A batch of samples. Nothing is owed for it.
+    #[must_use]
+    pub fn metrics(metrics: MetricBatch) -> Arc<Self> {
+        Arc::new(Self {
+            signal: Signal::Metrics(metrics),
+            position: None,
+            remaining: AtomicU32::new(0),
+            settled: None,
+            _budget: None,
+        })
+    }
+
+    /// Says that one lane has delivered this batch. Called exactly once per lane.
+    pub async fn settle(&self) {
+        let (Some(position), Some(settled)) = (self.position, &self.settled) else { return };
+        let before = self.remaining.fetch_sub(1, Ordering::AcqRel);
+        assert!(before > 0, "a lane settles a batch once");
+        if before == 1 {
+            // The checkpointer outlives every lane; it is gone only when the process is ending.
+            let _ = settled.send(position).await;
+        }
+    }
+}
