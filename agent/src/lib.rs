@@ -5,3 +5,4 @@ pub mod export;
 pub mod model;
 pub mod scrape;
 pub mod tail;
+pub mod telemetry;

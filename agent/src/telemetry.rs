@@ -1,0 +1,302 @@
+//! The agent's own log and every metric about the agent itself, each declared once.
+//!
+//! Label values are literals from the lists below, so the number of series is fixed when the agent
+//! is built. Reporting is lock-free; a value that is in no list counts as `other`.
+
+mod log;
+mod metric;
+mod process;
+
+pub use log::{LogLevelError, RateLimit, log_level, start_log};
+pub use metric::{Counter, Family, Family2, Gauge};
+
+use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample};
+use metric::{OwnMetric, descriptor};
+use redaction::Value;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Names of exporters, as in the config, for the label `exporter`.
+pub const EXPORTER_NAMES: [&str; 3] = ["file", "prometheus", "other"];
+/// Names of scrapers, as in the config, for the label `source`.
+pub const SOURCE_NAMES: [&str; 2] = ["spark", "other"];
+const LOST_REASONS: [&str; 5] = ["truncated", "deleted", "files_max", "skipped_old", "other"];
+const FILE_STATES: [&str; 5] = ["active", "waiting", "unreadable", "deleted_open", "other"];
+const FILE_ERROR_REASONS: [&str; 5] = ["permission", "not_a_file", "io", "too_many", "other"];
+const EXPORT_OUTCOMES: [&str; 3] = ["ok", "error", "other"];
+const SCRAPE_OUTCOMES: [&str; 9] =
+    ["ok", "timeout", "http_4xx", "http_5xx", "parse", "html", "gone", "too_large", "other"];
+/// Why what a source says may be incomplete: the engine's listener dropped events, items were
+/// evicted between two rounds, fields were missing, or the source answers too slowly.
+const DEGRADED_REASONS: [&str; 5] = ["dropped_events", "evicted", "missing_field", "slow", "other"];
+
+/// Log records handed to the exporters.
+pub static RECORDS: Counter = Counter::new(
+    "sidelight_records_total",
+    "",
+    "Log records that were read, redacted and handed to the exporters.",
+);
+/// Redacted bytes of those records.
+pub static RECORD_BYTES: Counter = Counter::new(
+    "sidelight_record_bytes_total",
+    "bytes",
+    "Redacted bytes of the log records handed to the exporters.",
+);
+/// Bytes read from log files.
+pub static READ_BYTES: Counter =
+    Counter::new("sidelight_read_bytes_total", "bytes", "Bytes read from log files.");
+/// Parts of records that were longer than `tail.record_bytes_max`.
+pub static TRUNCATED_RECORDS: Counter = Counter::new(
+    "sidelight_records_truncated_total",
+    "",
+    "Parts into which records longer than tail.record_bytes_max were cut.",
+);
+/// Bytes given up, by reason.
+pub static LOST_BYTES: Family<5> = Family::from_zero(
+    descriptor(
+        Kind::Counter,
+        "sidelight_lost_bytes_total",
+        "bytes",
+        "Bytes of log files that were given up without being read, by reason.",
+    ),
+    "reason",
+    &LOST_REASONS,
+);
+/// Log files by state; a gauge.
+pub static FILES: Family<5> = Family::from_zero(
+    descriptor(Kind::Gauge, "sidelight_files", "", "Log files that the agent knows, by state."),
+    "state",
+    &FILE_STATES,
+);
+/// Bytes on disk that are not delivered yet.
+pub static LAG_BYTES: Gauge = Gauge::new(
+    "sidelight_lag_bytes",
+    "bytes",
+    "Bytes of the log files that are not read and delivered yet.",
+);
+/// Failures to open or read a log file, by reason.
+pub static FILE_ERRORS: Family<5> = Family::from_zero(
+    descriptor(
+        Kind::Counter,
+        "sidelight_file_errors_total",
+        "",
+        "Failed attempts to open or read a log file, by reason.",
+    ),
+    "reason",
+    &FILE_ERROR_REASONS,
+);
+/// Log files that were renamed, re-created or truncated while the agent read them.
+pub static ROTATIONS: Counter = Counter::new(
+    "sidelight_rotations_total",
+    "",
+    "Log files that were renamed, re-created or truncated while the agent read them.",
+);
+/// Batches by exporter and outcome `ok` or `error`; each attempt counts.
+pub static EXPORTS: Family2<3, 3> = Family2::new(
+    descriptor(
+        Kind::Counter,
+        "sidelight_exports_total",
+        "",
+        "Attempts to deliver a batch, by exporter and outcome.",
+    ),
+    ["exporter", "outcome"],
+    &EXPORTER_NAMES,
+    &EXPORT_OUTCOMES,
+);
+/// Records and samples delivered, by exporter.
+pub static EXPORT_RECORDS: Family<3> = Family::new(
+    descriptor(
+        Kind::Counter,
+        "sidelight_exported_records_total",
+        "",
+        "Log records and samples that the destination has, by exporter.",
+    ),
+    "exporter",
+    &EXPORTER_NAMES,
+);
+/// Batches that wait for an exporter; a gauge.
+pub static QUEUE_BATCHES: Family<3> = Family::new(
+    descriptor(
+        Kind::Gauge,
+        "sidelight_queue_batches",
+        "",
+        "Batches that wait in the queue of an exporter.",
+    ),
+    "exporter",
+    &EXPORTER_NAMES,
+);
+/// Checkpoints written.
+pub static CHECKPOINTS: Counter =
+    Counter::new("sidelight_checkpoints_total", "", "Checkpoints written to disk.");
+/// Checkpoints that could not be written.
+pub static CHECKPOINT_ERRORS: Counter = Counter::new(
+    "sidelight_checkpoint_errors_total",
+    "",
+    "Checkpoints that could not be written; the next one tries again.",
+);
+/// Starts at which the last checkpoint was damaged and the one before it was used.
+pub static CHECKPOINT_RECOVERED: Counter = Counter::new(
+    "sidelight_checkpoint_recovered_total",
+    "",
+    "Starts at which the last checkpoint was damaged and an older one was used.",
+);
+/// Time of the last checkpoint, seconds since the epoch.
+pub static CHECKPOINT_TIME: Gauge = Gauge::new(
+    "sidelight_checkpoint_last_success_timestamp_seconds",
+    "seconds",
+    "Time at which the last checkpoint was written, since the epoch.",
+);
+/// Rounds of a scraper, by source and outcome.
+pub static SCRAPES: Family2<2, 9> = Family2::new(
+    descriptor(
+        Kind::Counter,
+        "sidelight_scrapes_total",
+        "",
+        "Requests that scrapers made, by source and outcome.",
+    ),
+    ["source", "outcome"],
+    &SOURCE_NAMES,
+    &SCRAPE_OUTCOMES,
+);
+/// Time that the source took to answer; use `add_seconds`.
+pub static SCRAPE_SECONDS: Family<2> = Family::new(
+    descriptor(
+        Kind::Counter,
+        "sidelight_scrape_seconds_total",
+        "seconds",
+        "Time that scrapers waited for answers, by source.",
+    ),
+    "source",
+    &SOURCE_NAMES,
+);
+/// Bytes of answers.
+pub static SCRAPE_BYTES: Family<2> = Family::new(
+    descriptor(
+        Kind::Counter,
+        "sidelight_scrape_bytes_total",
+        "bytes",
+        "Bytes of the answers that scrapers read, by source.",
+    ),
+    "source",
+    &SOURCE_NAMES,
+);
+/// Share of wall-clock time that a source spends on us, 0 to 1; a gauge.
+pub static SCRAPE_BUSY_RATIO: Family<2> = Family::new(
+    descriptor(
+        Kind::Gauge,
+        "sidelight_scrape_busy_ratio",
+        "ratio",
+        "Share of the time for which the source was busy with our requests.",
+    ),
+    "source",
+    &SOURCE_NAMES,
+);
+/// 1 while what a source says may be incomplete, by reason; a gauge.
+pub static SOURCE_DEGRADED: Family2<2, 5> = Family2::new(
+    descriptor(
+        Kind::Gauge,
+        "sidelight_source_degraded",
+        "",
+        "1 while the numbers of a source may be incomplete, by reason.",
+    ),
+    ["source", "reason"],
+    &SOURCE_NAMES,
+    &DEGRADED_REASONS,
+);
+/// Series of jobs on `/metrics`.
+pub static SERIES: Gauge =
+    Gauge::new("sidelight_series", "", "Series of jobs on this page, without those of the agent.");
+/// Series left out because of `exporters.prometheus.series_max`; counted at every round.
+pub static SERIES_DROPPED: Counter = Counter::new(
+    "sidelight_series_dropped_total",
+    "",
+    "Series left out because of exporters.prometheus.series_max, once per round of a scraper.",
+);
+static REDACTIONS: MetricDescriptor = descriptor(
+    Kind::Counter,
+    "sidelight_redactions_total",
+    "",
+    "Findings that were replaced by a placeholder, by type.",
+);
+
+static ALL: [&dyn OwnMetric; 23] = [
+    &RECORDS,
+    &RECORD_BYTES,
+    &READ_BYTES,
+    &TRUNCATED_RECORDS,
+    &LOST_BYTES,
+    &FILES,
+    &LAG_BYTES,
+    &FILE_ERRORS,
+    &ROTATIONS,
+    &EXPORTS,
+    &EXPORT_RECORDS,
+    &QUEUE_BATCHES,
+    &CHECKPOINTS,
+    &CHECKPOINT_ERRORS,
+    &CHECKPOINT_RECOVERED,
+    &CHECKPOINT_TIME,
+    &SCRAPES,
+    &SCRAPE_SECONDS,
+    &SCRAPE_BYTES,
+    &SCRAPE_BUSY_RATIO,
+    &SOURCE_DEGRADED,
+    &SERIES,
+    &SERIES_DROPPED,
+];
+
+/// Everything that the agent says about itself, now.
+///
+/// `redactions` is the number of findings by type, as `Redactor::counts` returns it.
+#[must_use]
+pub fn own_samples(redactions: &[(&'static str, u64)]) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    process::collect(&mut samples);
+    for metric in ALL {
+        metric.collect(&mut samples);
+    }
+    for (finding, count) in redactions {
+        let labels = vec![("type", Value::literal(finding))];
+        samples.push(Sample::number(&REDACTIONS, labels, *count as f64));
+    }
+    samples
+}
+
+/// [`own_samples`] as a batch, which starts when the agent started.
+#[must_use]
+pub fn own_batch(redactions: &[(&'static str, u64)]) -> MetricBatch {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    MetricBatch {
+        labels: Vec::new(),
+        created_unix_ms: process::start_unix_ms(),
+        time_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or_default(),
+        samples: own_samples(redactions),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, own_samples};
+
+    #[test]
+    fn every_metric_that_is_declared_is_also_exported() {
+        let declared = include_str!("telemetry.rs")
+            .lines()
+            .filter(|line| line.starts_with("pub static "))
+            .count();
+        assert_eq!(declared, ALL.len());
+    }
+
+    #[test]
+    fn names_carry_their_unit_and_type_as_prometheus_wants_them() {
+        use crate::model::Kind;
+        for sample in own_samples(&[("email", 1)]) {
+            let it = sample.descriptor;
+            assert!(it.name.starts_with("sidelight_"), "{}", it.name);
+            assert_eq!(it.name.ends_with("_total"), it.kind == Kind::Counter, "{}", it.name);
+            assert_eq!(it.name.ends_with("_info"), it.kind == Kind::Info, "{}", it.name);
+            let base = it.name.trim_end_matches("_total");
+            assert!(base.ends_with(it.unit), "{} does not end in its unit {}", it.name, it.unit);
+            assert!(it.help.ends_with('.'), "help of {} is a sentence", it.name);
+        }
+    }
+}
