@@ -1,5 +1,6 @@
 //! Sidelight, the observability agent for Spark and Flink jobs. ARCHITECTURE.md is the map.
 
+pub mod admin;
 pub mod config;
 pub mod export;
 pub mod model;

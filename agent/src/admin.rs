@@ -1,0 +1,82 @@
+//! The admin server: `/metrics`, `/livez` and `/readyz`, on a thread of its own so that probes are
+//! answered while exporters compress.
+
+mod health;
+mod server;
+
+pub use health::{Phase, heartbeat};
+pub use server::{Admin, AdminHandle};
+
+use crate::export::prometheus::{Format, SeriesTable};
+use crate::telemetry;
+use health::Health;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Why the admin server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address is taken, or not one of this host.
+    #[error(
+        "cannot listen on {address}: {source}; stop what uses that port or change admin.listen"
+    )]
+    Listen {
+        /// The value of `admin.listen`.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system refused a thread or a socket.
+    #[error("cannot start the admin server: {source}; raise the limit of processes or open files")]
+    Start {
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Number of findings of the redactor by type, asked when `/metrics` is.
+type RedactionCounts = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
+
+/// What the admin server shows; shared with whoever changes it.
+pub struct AdminState {
+    table: Arc<SeriesTable>,
+    redaction_counts: RedactionCounts,
+    health: Health,
+}
+
+impl AdminState {
+    /// A state in [`Phase::Starting`]. `redaction_counts` is `move || redactor.counts()`.
+    #[must_use]
+    pub fn new(
+        table: Arc<SeriesTable>,
+        redaction_counts: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static,
+    ) -> Self {
+        let redaction_counts: RedactionCounts = Box::new(redaction_counts);
+        Self { table, redaction_counts, health: Health::default() }
+    }
+
+    /// Moves on to `phase`. From [`Phase::Draining`] there is no way back.
+    pub fn set_phase(&self, phase: Phase) {
+        self.health.set_phase(phase);
+    }
+
+    /// Says that something is out of order, by `reason`, or in order again. While one reason holds,
+    /// `/readyz` answers 503 and names it.
+    pub fn set_degraded(&self, reason: &'static str, is_degraded: bool) {
+        self.health.set_degraded(reason, is_degraded);
+    }
+
+    fn metrics(&self, format: Format) -> String {
+        let now = Instant::now();
+        telemetry::SERIES.set(self.table.n_series(now) as f64);
+        self.table.render(format, &telemetry::own_batch(&(self.redaction_counts)()), now)
+    }
+}
+
+impl fmt::Debug for AdminState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminState").field("health", &self.health).finish_non_exhaustive()
+    }
+}
