@@ -2,8 +2,11 @@
 
 pub mod admin;
 pub mod config;
+pub mod encode;
 pub mod export;
 pub mod model;
+pub mod parse;
 pub mod scrape;
 pub mod tail;
 pub mod telemetry;
+pub mod trace;
