@@ -1,7 +1,24 @@
 //! Keeps the samples that `/metrics` shows, and writes them in the two Prometheus formats.
 
-use crate::config::Interval;
+use crate::config::{Interval, Section};
+use crate::export::{ExporterConfig, ExporterDefinition};
+use crate::model::SignalKind;
 use serde::{Deserialize, Serialize};
+
+/// `prometheus`
+pub const DEFINITION: ExporterDefinition = ExporterDefinition {
+    name: "prometheus",
+    signals: &[SignalKind::Metrics],
+    is_default: true,
+    configure,
+};
+
+fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
+    let config: Config = section.parse();
+    let is_count_allowed = (1..=1_000_000).contains(&config.series_max);
+    section.require("series_max", is_count_allowed, "must be from 1 to 1000000");
+    Box::new(config)
+}
 
 /// `[exporters.prometheus]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,3 +35,5 @@ impl Default for Config {
         Self { series_max: 10_000, linger: Interval::from_secs(300) }
     }
 }
+
+impl ExporterConfig for Config {}
