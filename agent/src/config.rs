@@ -159,6 +159,17 @@ impl Config {
                 self.limits.memory_bytes_max.0
             )
         });
+        // Its own output would be read, written, and read again until the disk is full.
+        let output = report.settings.get("exporters").and_then(|it| it.get("file")?.get("path"));
+        let output = output.and_then(toml::Value::as_str).unwrap_or("-").to_owned();
+        let globs = |patterns: &[String]| -> bool {
+            let matches = |glob: globset::Glob| glob.compile_matcher().is_match(&output);
+            patterns.iter().filter_map(|pattern| tail::glob(pattern).ok()).any(matches)
+        };
+        let is_read = globs(&self.tail.include) && !globs(&self.tail.exclude);
+        report.require(&["exporters.file.path", "tail.include"], output == "-" || !is_read, || {
+            "tail.include matches this file; add it to tail.exclude".to_owned()
+        });
         let takes_logs =
             self.exporters.iter().any(|(it, _)| it.signals.contains(&SignalKind::Logs));
         report.require(&["exporters"], takes_logs, || {

@@ -62,11 +62,9 @@ impl Config {
     pub fn configure(section: &mut Section<'_>) -> Self {
         let config: Self = section.parse();
         for (key, globs) in [("include", &config.include), ("exclude", &config.exclude)] {
-            for pattern in globs {
-                let Err(error) = glob(pattern) else { continue };
-                let shown = section.show(key, pattern);
-                section.require(key, false, &format!("{shown} is no glob: {}", error.kind()));
-            }
+            section.require_each(key, globs, |pattern| {
+                Some(format!("is no glob: {}", glob(pattern).err()?.kind()))
+            });
         }
         if time_zone(&config.timezone).is_none() {
             let shown = section.show("timezone", &config.timezone);

@@ -15,6 +15,9 @@ use toml::de::{DeTable, DeValue};
 /// Environment variables by name.
 pub type Environment = BTreeMap<String, OsString>;
 
+/// Most keys in a path; no key lies deeper, and a deep tree could use up the stack.
+const PATH_KEYS_MAX: usize = 8;
+
 const PREFIX: &str = "SIDELIGHT_";
 
 /// Names that tests of this program use for themselves.
@@ -51,6 +54,9 @@ pub(super) fn apply<'a>(
         let path = rest.to_ascii_lowercase();
         let keys: Vec<&str> = path.split("__").collect();
         match value.to_str() {
+            _ if keys.len() > PATH_KEYS_MAX => {
+                report.add(span, "", "no key lies as deep as this".to_owned());
+            }
             None => report.add(span, &keys.join("."), "the value is not UTF-8".to_owned()),
             Some(value) => set(tree, &keys, value, &span, report),
         }

@@ -2,7 +2,8 @@
 
 use super::environment;
 use super::problem::{Problem, Problems};
-use super::source::{Sources, looks_secret, without_userinfo};
+use super::section::shown_unless_secret;
+use super::source::{Sources, looks_secret};
 use super::suggest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -104,11 +105,7 @@ impl Report {
     /// key looks like a secret.
     pub(super) fn show(&self, key: &str, value: &str) -> String {
         let is_hidden = self.places.get(key).is_some_and(|place| place.is_hidden);
-        if is_hidden || looks_secret(key) {
-            "the value".to_owned()
-        } else {
-            without_userinfo(&format!("{value:?}"))
-        }
+        if is_hidden { "the value".to_owned() } else { shown_unless_secret(key, value) }
     }
 
     /// Puts all problems in the order of the file. Problems on a line that is not TOML, and all of

@@ -1,7 +1,7 @@
 //! One section of the config on its way to a typed struct, with every problem in it reported.
 
 use super::report::Report;
-use super::source::looks_secret;
+use super::source::{looks_secret, without_userinfo};
 use super::tree::{self, join};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
@@ -46,6 +46,26 @@ impl Section<'_> {
     /// Reports `law` at `key` of this section unless it holds.
     pub fn require(&mut self, key: &str, holds: bool, law: &str) {
         self.report.require(&[&join(&self.path, key)], holds, || law.to_owned());
+    }
+
+    /// Reports each value of the list at `key` that `wrong` says something about, at its own place.
+    pub fn require_each(
+        &mut self,
+        key: &str,
+        values: &[String],
+        wrong: impl Fn(&str) -> Option<String>,
+    ) {
+        let list = self.table.get(key).and_then(|list| list.get_ref().as_array());
+        // What was parsed is what is left in the table, element by element.
+        let spans: Vec<_> = list.into_iter().flatten().map(Spanned::span).collect();
+        let path = join(&self.path, key);
+        for (value, span) in values.iter().zip(spans) {
+            let Some(wrong) = wrong(value) else { continue };
+            let is_hidden = self.from_environment.contains(&span.start);
+            let shown =
+                if is_hidden { "the value".to_owned() } else { shown_unless_secret(&path, value) };
+            self.report.add(span, &path, format!("{shown} {wrong}"));
+        }
     }
 
     /// The value of `key` in quotes, or `the value` when it must not be shown.
@@ -120,6 +140,14 @@ impl Section<'_> {
             }
         })
     }
+}
+
+/// The value in quotes without the user of a URL, or only that there is one.
+pub(super) fn shown_unless_secret(key: &str, value: &str) -> String {
+    if looks_secret(key) {
+        return "the value".to_owned();
+    }
+    without_userinfo(&format!("{value:?}"))
 }
 
 /// Names in serde's `unknown field` message after `expected`; `None` for any other message.

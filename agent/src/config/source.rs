@@ -62,8 +62,7 @@ impl<'a> Sources<'a> {
         let end = span.end.min(line_start + raw.len()).max(span.start);
         let width = self.text.get(span.start..end).map_or(1, |marked| marked.chars().count());
         let shown = self.without_secrets(raw, line_start, is_secret);
-        let skipped =
-            if column > SNIPPET_CHARS_MAX / 2 { column - SNIPPET_CHARS_MAX / 2 } else { 0 };
+        let skipped = column.saturating_sub(SNIPPET_CHARS_MAX / 2);
         let snippet: String = shown.chars().skip(skipped).take(SNIPPET_CHARS_MAX).collect();
         // A caret must not point behind what is left of the line.
         let caret = (column - skipped).min(snippet.chars().count());

@@ -288,7 +288,7 @@ fn a_component_runs_when_it_has_a_section_or_its_kind_has_none() {
 fn all_problems_of_a_file_are_told_in_its_order() {
     let text = "state_dir = 'x'\n\
                 [admin]\nlisten = 5\nport = 9779\n\
-                [tail]\ninclude = ['/a/[', 3, '${NONE}', 4]\npoll_interval = '1'\nfile_max = 2\n\
+                [tail]\ninclude = ['/a/[', 3, '${NONE}', 4, '/b/[']\npoll_interval = '1'\nfile_max = 2\n\
                 [exporters.s4]\n\
                 [exporters.file]\npath = ''\nformat = 'json'\n\
                 [batch]\nbytes_max = 1\nage_max = 1 s\n";
@@ -306,6 +306,8 @@ fn all_problems_of_a_file_are_told_in_its_order() {
         (1, "state_dir"),
         (3, "admin.listen"),
         (4, "admin.port"),
+        (6, "tail.include"),
+        (6, "tail.include"),
         (6, "tail.include"),
         (6, "tail.include"),
         (6, "tail.include"),
@@ -341,8 +343,26 @@ fn what_is_not_toml_is_told_with_all_else_that_can_be_trusted() {
 }
 
 #[test]
+fn the_agent_does_not_read_its_own_output() {
+    let text = "[tail]\ninclude = ['/log/*']\n[exporters.file]\npath = '/log/out'\n";
+    let told = bad(text, &[]).to_string();
+    assert!(told.contains("c.toml:4:8: exporters.file.path: tail.include matches"), "{told}");
+    good(text, &[("SIDELIGHT_TAIL__EXCLUDE", "/log/o*")]);
+    good(text, &[("SIDELIGHT_EXPORTERS__FILE__PATH", "-")]);
+}
+
+#[test]
+fn a_path_without_end_does_not_use_up_the_stack() {
+    let name = format!("SIDELIGHT_{}", "A__".repeat(100_000));
+    let problems = bad("", &[(&name, "x")]);
+    assert_eq!(problems.list[0].what, "no key lies as deep as this");
+    let text = format!("[{}a]", "a.".repeat(100_000));
+    assert!(!bad(&text, &[]).list.is_empty());
+}
+
+#[test]
 fn a_flood_of_problems_is_cut_and_counted() {
-    let text: String = (0..5_000).map(|n| format!("x{n} = 1\n")).collect();
+    let text: String = (0..50_000).map(|n| format!("x{n} = 1\n")).collect();
     let problems = bad(&text, &[]);
     assert_eq!(problems.list.len(), 100);
     assert!(problems.to_string().ends_with("c.toml: 100 problems or more"), "{problems}");

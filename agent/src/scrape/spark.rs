@@ -13,10 +13,9 @@ fn configure(section: &mut Section<'_>) -> Box<dyn ScraperConfig> {
     let config: Config = section.parse();
     let interval_s = config.interval.0.as_secs();
     section.require("interval", (1..=3_600).contains(&interval_s), "must be from 1s to 1h");
-    for url in &config.urls {
-        let law = format!("{} must look like http://host:4040", section.show("urls", url));
-        section.require("urls", is_base_url(url), &law);
-    }
+    section.require_each("urls", &config.urls, |url| {
+        (!is_base_url(url)).then(|| "must look like http://host:4040".to_owned())
+    });
     Box::new(config)
 }
 
