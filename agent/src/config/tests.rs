@@ -352,6 +352,22 @@ fn the_agent_does_not_read_its_own_output() {
 }
 
 #[test]
+fn a_stand_in_for_a_bad_value_is_not_held_against_another_key() {
+    let text = "[limits]\nmemory_bytes_max = '1MiB'\n[batch]\nbytes_max = 'x'\n";
+    let problems = bad(text, &[]);
+    assert_eq!(problems.list.len(), 1, "{problems}");
+    assert_eq!(problems.list[0].key, "batch.bytes_max");
+}
+
+#[test]
+fn a_key_that_a_variable_replaces_is_told_as_the_variable() {
+    let problems = bad("[tail]\ncolour = 1", &[("SIDELIGHT_TAIL__COLOUR", "red")]);
+    let variable = Place::Variable("SIDELIGHT_TAIL__COLOUR".to_owned());
+    assert_eq!(problems.list.len(), 1, "{problems}");
+    assert_eq!(problems.list[0].place, variable, "{problems}");
+}
+
+#[test]
 fn a_path_without_end_does_not_use_up_the_stack() {
     let name = format!("SIDELIGHT_{}", "A__".repeat(100_000));
     let problems = bad("", &[(&name, "x")]);
