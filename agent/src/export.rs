@@ -3,7 +3,9 @@
 pub mod file;
 pub mod prometheus;
 
+use crate::config::Section;
 use crate::model::{Signal, SignalKind};
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -32,3 +34,22 @@ pub enum ExportError {
         retry_after: Option<Duration>,
     },
 }
+
+/// Every exporter there is.
+pub const EXPORTERS: &[ExporterDefinition] = &[file::DEFINITION, prometheus::DEFINITION];
+
+/// One kind of exporter, as its file describes it.
+#[derive(Debug)]
+pub struct ExporterDefinition {
+    /// Name of its section: `[exporters.<name>]`.
+    pub name: &'static str,
+    /// Which signals it takes.
+    pub signals: &'static [SignalKind],
+    /// Whether it runs when the config has no `[exporters]` at all.
+    pub is_default: bool,
+    /// Makes its config, and reports what is wrong in it to the section.
+    pub configure: fn(&mut Section<'_>) -> Box<dyn ExporterConfig>,
+}
+
+/// The checked section of one exporter.
+pub trait ExporterConfig: fmt::Debug + Send {}

@@ -2,10 +2,12 @@
 
 pub mod spark;
 
+use crate::config::Section;
 use crate::export::BoxFuture;
 use crate::model::{Engine, MetricBatch};
 use redaction::Value;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Pulls one API: jobs that it knows and samples of them.
 pub trait Scraper: Send + 'static {
@@ -53,3 +55,20 @@ pub enum ScrapeError {
     #[error("{0}")]
     Failed(String),
 }
+
+/// Every scraper there is.
+pub const SCRAPERS: &[ScraperDefinition] = &[spark::DEFINITION];
+
+/// One kind of scraper, as its file describes it.
+#[derive(Debug)]
+pub struct ScraperDefinition {
+    /// Name of its section: `[scrapers.<name>]`.
+    pub name: &'static str,
+    /// Whether it runs when the config has no `[scrapers]` at all.
+    pub is_default: bool,
+    /// Makes its config, and reports what is wrong in it to the section.
+    pub configure: fn(&mut Section<'_>) -> Box<dyn ScraperConfig>,
+}
+
+/// The checked section of one scraper.
+pub trait ScraperConfig: fmt::Debug + Send {}

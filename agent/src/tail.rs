@@ -1,6 +1,8 @@
 //! The tail thread: finds log files, reads them, and turns bytes into batches.
 
-use crate::config::{Bytes, Interval};
+use crate::config::{Bytes, Interval, Section};
+use globset::{Glob, GlobBuilder};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 /// `[tail]`
@@ -52,5 +54,57 @@ impl Default for Config {
             record_bytes_max: Bytes(1 << 20),
             files_max: 4096,
         }
+    }
+}
+
+impl Config {
+    /// Makes the config, and reports what is wrong in it to the section.
+    pub fn configure(section: &mut Section<'_>) -> Self {
+        let config: Self = section.parse();
+        for (key, globs) in [("include", &config.include), ("exclude", &config.exclude)] {
+            section.require_each(key, globs, |pattern| {
+                Some(format!("is no glob: {}", glob(pattern).err()?.kind()))
+            });
+        }
+        if time_zone(&config.timezone).is_none() {
+            let shown = section.show("timezone", &config.timezone);
+            let law = format!(
+                "{shown} is no time zone; write \"local\", \"UTC\", \"+02:00\" or a name such as \
+                 \"Europe/Paris\""
+            );
+            section.require("timezone", false, &law);
+        }
+        let poll_ms = config.poll_interval.0.as_millis();
+        section.require(
+            "poll_interval",
+            (10..=60_000).contains(&poll_ms),
+            "must be from 10ms to 1m",
+        );
+        let wait_s = config.identity_wait.0.as_secs();
+        section.require("identity_wait", wait_s <= 3_600, "must be at most 1h");
+        let is_record_allowed = (4 << 10..=64 << 20).contains(&config.record_bytes_max.0);
+        section.require("record_bytes_max", is_record_allowed, "must be from 4KiB to 64MiB");
+        let is_files_allowed = (1..=1_000_000).contains(&config.files_max);
+        section.require("files_max", is_files_allowed, "must be from 1 to 1000000");
+        config
+    }
+}
+
+/// Compiles one entry of `include` or `exclude`. `*` stays inside one directory, `**` does not.
+pub fn glob(pattern: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(pattern).literal_separator(true).build()
+}
+
+/// The zone that `tail.timezone` names; `None` when there is no such zone.
+#[must_use]
+pub fn time_zone(name: &str) -> Option<TimeZone> {
+    match name {
+        "local" => Some(TimeZone::system()),
+        "UTC" => Some(TimeZone::UTC),
+        // Only an offset goes to the parser: it would take "Mars5" for a POSIX rule.
+        offset if offset.starts_with(['+', '-']) => {
+            jiff::fmt::temporal::DateTimeParser::new().parse_time_zone(offset).ok()
+        }
+        name => TimeZone::get(name).ok(),
     }
 }

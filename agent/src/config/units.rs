@@ -1,10 +1,11 @@
 //! Durations and sizes as people write them: `250ms`, `10s`, `5m`, `1h`, `16MiB`, `512KiB`, `4096`.
 
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
+use std::fmt;
 use std::time::Duration;
 
-/// A duration written as `250ms`, `10s`, `5m`, `1h` or `0`.
+/// A duration written as `250ms`, `10s`, `5m`, `1h` or `0`; at most a year, `8760h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval(pub Duration);
 
@@ -15,6 +16,9 @@ pub struct Bytes(pub u64);
 const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 const SIZE_UNITS: [(&str, u64); 4] =
     [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];
+
+/// Longest duration: a year. Adding one to any point in time cannot overflow.
+const MS_MAX: u64 = 365 * 24 * 3_600_000;
 
 impl Interval {
     /// A whole number of milliseconds.
@@ -33,7 +37,7 @@ impl Interval {
         if text == "0" {
             return Some(Self(Duration::ZERO));
         }
-        number_with_unit(text, &TIME_UNITS).map(Self::from_millis)
+        number_with_unit(text, &TIME_UNITS).filter(|ms| *ms <= MS_MAX).map(Self::from_millis)
     }
 }
 
@@ -50,33 +54,59 @@ fn number_with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-impl<'de> Deserialize<'de> for Interval {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
-            Error::custom(format!(
+struct IntervalVisitor;
+
+impl Visitor<'_> for IntervalVisitor {
+    type Value = Interval;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration in quotes such as \"250ms\", \"10s\" or \"5m\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Interval, E> {
+        Interval::parse(text).ok_or_else(|| {
+            E::custom(format!(
                 "{text:?} is not a duration; write for example \"250ms\", \"10s\" or \"5m\""
             ))
         })
     }
 }
 
+struct BytesVisitor;
+
+impl Visitor<'_> for BytesVisitor {
+    type Value = Bytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a size such as \"16MiB\" or 4096")
+    }
+
+    fn visit_i64<E: Error>(self, bytes: i64) -> Result<Bytes, E> {
+        u64::try_from(bytes).map(Bytes).map_err(|_| {
+            E::invalid_value(Unexpected::Signed(bytes), &"a size such as \"16MiB\" or 4096")
+        })
+    }
+
+    fn visit_u64<E: Error>(self, bytes: u64) -> Result<Bytes, E> {
+        Ok(Bytes(bytes))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Bytes, E> {
+        Bytes::parse(text).ok_or_else(|| {
+            E::custom(format!("{text:?} is not a size; write for example \"16MiB\" or 4096"))
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Interval {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(IntervalVisitor)
+    }
+}
+
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(serde::Deserialize)]
-        #[serde(untagged)]
-        enum Raw {
-            Number(u64),
-            Text(String),
-        }
-        match Raw::deserialize(deserializer)? {
-            Raw::Number(bytes) => Ok(Self(bytes)),
-            Raw::Text(text) => Self::parse(&text).ok_or_else(|| {
-                Error::custom(format!(
-                    "{text:?} is not a size; write for example \"16MiB\" or 4096"
-                ))
-            }),
-        }
+        deserializer.deserialize_any(BytesVisitor)
     }
 }
 
@@ -118,6 +148,8 @@ mod tests {
         assert_eq!(Interval::parse("10"), None);
         assert_eq!(Interval::parse("99999999999999999999h"), None);
         assert_eq!(Interval::parse("s"), None);
+        assert_eq!(Interval::parse("8760h"), Some(Interval(Duration::from_secs(365 * 86_400))));
+        assert_eq!(Interval::parse("8761h"), None);
         assert_eq!(Bytes::parse("4096"), Some(Bytes(4096)));
         assert_eq!(Bytes::parse("16 MiB"), Some(Bytes(16 << 20)));
         assert_eq!(Bytes::parse("16 mb"), None);

@@ -9,12 +9,29 @@ mod text;
 pub use accept::Format;
 pub use table::SeriesTable;
 
-use super::{BoxFuture, ExportError, Exporter};
-use crate::config::Interval;
+use super::{
+    BoxFuture, BuildError, ExportError, Exporter, ExporterConfig, ExporterDefinition, Shared,
+};
+use crate::config::{Interval, Section};
 use crate::model::{Signal, SignalKind};
 use crate::telemetry;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// `prometheus`
+pub const DEFINITION: ExporterDefinition = ExporterDefinition {
+    name: "prometheus",
+    signals: &[SignalKind::Metrics],
+    is_default: true,
+    configure,
+};
+
+fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
+    let config: Config = section.parse();
+    let is_count_allowed = (1..=1_000_000).contains(&config.series_max);
+    section.require("series_max", is_count_allowed, "must be from 1 to 1000000");
+    Box::new(config)
+}
 
 /// `[exporters.prometheus]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,25 +49,21 @@ impl Default for Config {
     }
 }
 
+impl ExporterConfig for Config {
+    fn build(&self, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
+        let table = Arc::new(SeriesTable::new(self.series_max, self.linger.0));
+        shared.publish(table.clone());
+        Ok(Box::new(Prometheus { table }))
+    }
+}
+
 /// Takes batches of samples into the table behind `/metrics`.
 #[derive(Debug)]
-pub struct Prometheus {
+struct Prometheus {
     table: Arc<SeriesTable>,
 }
 
-impl Prometheus {
-    /// An exporter into `table`.
-    #[must_use]
-    pub fn new(table: Arc<SeriesTable>) -> Self {
-        Self { table }
-    }
-}
-
 impl Exporter for Prometheus {
-    fn signals(&self) -> &'static [SignalKind] {
-        &[SignalKind::Metrics]
-    }
-
     fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Result<(), ExportError>> {
         Box::pin(async move {
             // A lane only gets the signals that its exporter names.
