@@ -1,13 +1,17 @@
 //! Exporters: deliver a batch to one destination. Adding one is a file and two lines here.
 
 pub mod file;
+pub mod lane;
 pub mod prometheus;
 
 use crate::config::Section;
 use crate::model::{Signal, SignalKind};
+use prometheus::SeriesTable;
+use redaction::Redactor;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A boxed future; one box per batch costs nothing (architecture, D8).
@@ -15,9 +19,6 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Delivers batches to one destination.
 pub trait Exporter: Send + 'static {
-    /// Which signals it takes.
-    fn signals(&self) -> &'static [SignalKind];
-
     /// Delivers one batch. `Ok` means the destination has it.
     fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Result<(), ExportError>>;
 }
@@ -33,6 +34,9 @@ pub enum ExportError {
         /// When the destination asked to be asked again.
         retry_after: Option<Duration>,
     },
+    /// Nobody will ever take anything there again: the reader of our standard output went away.
+    #[error("the destination is gone for good")]
+    Gone,
 }
 
 /// Every exporter there is.
@@ -52,4 +56,48 @@ pub struct ExporterDefinition {
 }
 
 /// The checked section of one exporter.
-pub trait ExporterConfig: fmt::Debug + Send {}
+pub trait ExporterConfig: fmt::Debug + Send {
+    /// Makes the exporter.
+    ///
+    /// # Errors
+    /// When something that the section names cannot be used.
+    fn build(&self, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError>;
+}
+
+/// What exporters are made with.
+#[derive(Debug)]
+pub struct Shared {
+    /// For strings that an exporter takes from elsewhere, such as answers of its destination.
+    pub redactor: Arc<Redactor>,
+    series: OnceLock<Arc<SeriesTable>>,
+}
+
+impl Shared {
+    /// Nothing is published yet.
+    #[must_use]
+    pub fn new(redactor: Arc<Redactor>) -> Self {
+        Self { redactor, series: OnceLock::new() }
+    }
+
+    /// Puts a table behind `/metrics`.
+    pub fn publish(&self, series: Arc<SeriesTable>) {
+        // One section makes one table; a second call would come from a bug, not from input.
+        let _ = self.series.set(series);
+    }
+
+    /// The table behind `/metrics`; an empty one when no exporter has published any.
+    #[must_use]
+    pub fn series(&self) -> Arc<SeriesTable> {
+        self.series.get().cloned().unwrap_or_else(|| Arc::new(SeriesTable::new(1, Duration::ZERO)))
+    }
+}
+
+/// A component cannot be made from its section.
+#[derive(Debug, thiserror::Error)]
+#[error("[{section}] cannot be used: {reason}")]
+pub struct BuildError {
+    /// `exporters.NAME` or `scrapers.NAME`.
+    pub section: &'static str,
+    /// What to change.
+    pub reason: String,
+}

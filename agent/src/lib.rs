@@ -1,9 +1,14 @@
 //! Sidelight, the observability agent for Spark and Flink jobs. ARCHITECTURE.md is the map.
 
 pub mod admin;
+pub mod app;
+pub mod autodetect;
+pub mod checkpoint;
 pub mod config;
+pub mod demo;
 pub mod encode;
 pub mod export;
+pub mod identity;
 pub mod model;
 pub mod parse;
 pub mod scrape;

@@ -1,3 +1,187 @@
 //! Arguments, config, runtime, run, exit code.
 
-fn main() {}
+use clap::{Args, Parser, Subcommand};
+use sidelight::app::{App, Drained, Options, StartError};
+use sidelight::config::{self, Config};
+use sidelight::{autodetect, demo, telemetry};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Exit codes of sysexits(3), as decision 9 wants them.
+mod exit {
+    pub(super) const USAGE: u8 = 64;
+    pub(super) const UNAVAILABLE: u8 = 69;
+    pub(super) const INTERNAL: u8 = 70;
+    pub(super) const CONFIG: u8 = 78;
+}
+
+/// Observability sidecar and agent for Apache Spark and Apache Flink jobs.
+///
+/// Exit codes: 0 every orderly end, 64 wrong arguments, 69 undelivered data with --strict-exit,
+/// 70 internal error, 78 wrong config.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tail logs, scrape the engine, redact, enrich, deliver.
+    Run(Box<Run>),
+    /// Check a config file and say all that is wrong with it.
+    Check {
+        /// The file; `-` is standard input. Without it the defaults and the environment are checked.
+        file: Option<PathBuf>,
+    },
+    /// Replay a recorded Spark job through the real agent; needs nothing but this binary.
+    Demo {
+        /// Stay up after the replay, so that /metrics can be looked at.
+        #[arg(long)]
+        keep: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// Config file; `-` is standard input. Without one the agent discovers what runs beside it.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Log files to read, besides those of the config. May be given several times.
+    #[arg(long, value_name = "GLOB")]
+    logs: Vec<String>,
+    /// Where checkpoints are kept.
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
+    /// Address of /metrics, /livez and /readyz.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<std::net::SocketAddr>,
+    /// Read to the end of every file, deliver, and end.
+    #[arg(long)]
+    once: bool,
+    /// End when no log line came for this long, such as 30s.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    exit_when_idle: Option<Duration>,
+    /// Exit with 69 when something could not be delivered before the end.
+    #[arg(long)]
+    strict_exit: bool,
+}
+
+/// Threads of the runtime: one works while another waits in a write to a file.
+const RUNTIME_THREADS: usize = 2;
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    config::Interval::parse(text)
+        .map(|interval| interval.0)
+        .ok_or_else(|| "write for example 30s, 250ms or 5m".to_owned())
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let is_wrong = error.use_stderr();
+            let _ = error.print();
+            return if is_wrong { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match arguments.command {
+        Command::Run(run) => start(&run),
+        Command::Check { file } => check(file),
+        Command::Demo { keep } => demo::run(keep),
+    }
+}
+
+fn start(run: &Run) -> ExitCode {
+    let variables = config::environment();
+    let mut config = match Config::load(run.config.as_deref(), &variables) {
+        Ok(config) => config,
+        Err(problems) => return wrong_config(&problems),
+    };
+    telemetry::start_log(tracing::Level::from(config.log.level).into());
+    let environment = autodetect::readable(&variables);
+    config.tail.include.extend(run.logs.iter().cloned());
+    autodetect::find_logs(&mut config, &environment);
+    if let Some(folder) = &run.state_dir {
+        config.state_dir.clone_from(folder);
+    } else if run.config.is_none() {
+        config.state_dir = autodetect::state_folder(&config.state_dir, &environment);
+    }
+    config.admin.listen = run.listen.unwrap_or(config.admin.listen);
+    let options = Options { is_once: run.once, exit_when_idle: run.exit_when_idle, environment };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .thread_name("lane")
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(exit::INTERNAL, &error),
+    };
+    let drained = runtime.block_on(run_until_signal(config, &options));
+    // A thread that hangs in a write to a dead pipe must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    match drained {
+        Ok(Drained { is_complete: true }) => ExitCode::SUCCESS,
+        Ok(Drained { is_complete: false }) if run.strict_exit => ExitCode::from(exit::UNAVAILABLE),
+        Ok(Drained { is_complete: false }) => ExitCode::SUCCESS,
+        Err(error) => failed(exit::CONFIG, &error),
+    }
+}
+
+async fn run_until_signal(config: Config, options: &Options) -> Result<Drained, StartError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut app = App::start(config, options)?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+        _ = interrupt.recv() => tracing::info!("interrupted: draining"),
+        () = app.ended() => tracing::info!("nothing more to read: draining"),
+    }
+    let drained = tokio::select! {
+        drained = app.drain() => drained,
+        _ = terminate.recv() => Drained { is_complete: false },
+        _ = interrupt.recv() => Drained { is_complete: false },
+    };
+    let lag_bytes = telemetry::LAG_BYTES.get().unwrap_or(0.0);
+    let records = telemetry::RECORDS.get();
+    if drained.is_complete {
+        tracing::info!(records, "drained: everything that was read is delivered");
+    } else {
+        tracing::warn!(
+            records,
+            lag_bytes,
+            "ended before everything was delivered; the rest is read again at the next start"
+        );
+    }
+    Ok(drained)
+}
+
+fn check(file: Option<PathBuf>) -> ExitCode {
+    let check = config::check::check(file.as_deref(), &config::environment());
+    print(&check);
+    if check.config.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(exit::CONFIG) }
+}
+
+fn wrong_config(problems: &config::Problems) -> ExitCode {
+    eprint(problems);
+    ExitCode::from(exit::CONFIG)
+}
+
+fn failed(code: u8, error: &dyn std::error::Error) -> ExitCode {
+    eprint(&error);
+    ExitCode::from(code)
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command")]
+fn print(text: &dyn std::fmt::Display) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "the agent's log may not run yet")]
+fn eprint(text: &dyn std::fmt::Display) {
+    eprintln!("sidelight: {text}");
+}

@@ -6,6 +6,8 @@ pub mod metric;
 pub use log::{LogBatch, LogRecord, Severity};
 pub use metric::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
 
+use crate::checkpoint::Event;
+use crate::tail::fingerprint::Digest;
 use redaction::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,6 +75,8 @@ pub struct Position {
     pub file: FileId,
     /// Byte offset after the last record of the batch.
     pub offset: u64,
+    /// Hash of the bytes just before `offset`, to know the file again after a restart.
+    pub frontier: Digest,
 }
 
 /// One kind of telemetry of one resource.
@@ -127,7 +131,7 @@ pub struct Batch {
     position: Option<Position>,
     /// Lanes that still owe an answer.
     remaining: AtomicU32,
-    settled: Option<mpsc::Sender<Position>>,
+    settled: Option<mpsc::Sender<Event>>,
     /// Share of the memory budget, returned when the last holder lets go of the batch.
     _budget: Option<OwnedSemaphorePermit>,
 }
@@ -139,7 +143,7 @@ impl Batch {
         logs: LogBatch,
         position: Position,
         lanes: u32,
-        settled: mpsc::Sender<Position>,
+        settled: mpsc::Sender<Event>,
         budget: OwnedSemaphorePermit,
     ) -> Arc<Self> {
         assert!(lanes > 0, "a batch of logs has at least one lane");
@@ -171,7 +175,7 @@ impl Batch {
         assert!(before > 0, "a lane settles a batch once");
         if before == 1 {
             // The checkpointer outlives every lane; it is gone only when the process is ending.
-            let _ = settled.send(position).await;
+            let _ = settled.send(Event::Settled(position)).await;
         }
     }
 }

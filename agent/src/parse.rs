@@ -21,7 +21,7 @@ use time::Clock;
 /// What parsing needs besides the record: the redactor, the zone, and buffers it uses again.
 #[derive(Debug)]
 pub struct ParseContext<'a> {
-    redactor: &'a Redactor,
+    pub(crate) redactor: &'a Redactor,
     clock: Clock,
     scratch: Vec<u8>,
 }

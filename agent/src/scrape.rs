@@ -1,18 +1,24 @@
 //! Scrapers: pull one kind of REST API. Adding one is a file and two lines here.
 
 pub mod spark;
+pub mod timer;
 
-use crate::config::Section;
-use crate::export::BoxFuture;
+use crate::config::{self, Section};
+use crate::export::{BoxFuture, BuildError};
 use crate::model::{Engine, MetricBatch};
-use redaction::Value;
+use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Pulls one API: jobs that it knows and samples of them.
 pub trait Scraper: Send + 'static {
     /// Fills `out` from one round of requests; what was read before an error stays in `out`.
     fn scrape<'a>(&'a mut self, out: &'a mut Scraped) -> BoxFuture<'a, Result<(), ScrapeError>>;
+
+    /// Time until the next round.
+    fn interval(&self) -> Duration;
 }
 
 /// What one round of a scraper brought.
@@ -31,8 +37,8 @@ pub struct Job {
     pub engine: Engine,
     /// Application id.
     pub job_id: Value,
-    /// Application name as the engine has it.
-    pub name: Value,
+    /// Stable name of the job, as it stands on series.
+    pub job_name: Value,
     /// Attempt of the application, where the resource manager counts them.
     pub attempt: Option<Value>,
     /// User that the engine names.
@@ -71,4 +77,19 @@ pub struct ScraperDefinition {
 }
 
 /// The checked section of one scraper.
-pub trait ScraperConfig: fmt::Debug + Send {}
+pub trait ScraperConfig: fmt::Debug + Send {
+    /// Makes the scraper.
+    ///
+    /// # Errors
+    /// When something that the section names cannot be used.
+    fn build(&self, shared: &Shared) -> Result<Box<dyn Scraper>, BuildError>;
+}
+
+/// What scrapers are made with.
+#[derive(Debug)]
+pub struct Shared {
+    /// For every string that an API answers.
+    pub redactor: Arc<Redactor>,
+    /// What the operator said of the job.
+    pub job: config::Job,
+}

@@ -3,6 +3,15 @@
 use crate::config::{Bytes, Interval, Section};
 use globset::{Glob, GlobBuilder};
 use jiff::tz::TimeZone;
+pub mod batch;
+pub mod discover;
+pub mod file;
+mod files;
+pub mod fingerprint;
+mod waiting;
+
+pub use files::{Start, Stop, Tail};
+
 use serde::{Deserialize, Serialize};
 
 /// `[tail]`

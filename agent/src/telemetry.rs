@@ -10,18 +10,22 @@ mod process;
 pub use log::{LogLevelError, RateLimit, log_level, start_log};
 pub use metric::{Counter, Family, Family2, Gauge};
 
+use crate::export::EXPORTERS;
 use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample};
+use crate::scrape::SCRAPERS;
 use metric::{OwnMetric, descriptor};
 use redaction::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Names of exporters, as in the config, for the label `exporter`.
-pub const EXPORTER_NAMES: [&str; 3] = ["file", "prometheus", "other"];
+pub const EXPORTER_NAMES: [&str; N_EXPORTERS] = exporter_names();
 /// Names of scrapers, as in the config, for the label `source`.
-pub const SOURCE_NAMES: [&str; 2] = ["spark", "other"];
-const LOST_REASONS: [&str; 5] = ["truncated", "deleted", "files_max", "skipped_old", "other"];
-const FILE_STATES: [&str; 5] = ["active", "waiting", "unreadable", "deleted_open", "other"];
-const FILE_ERROR_REASONS: [&str; 5] = ["permission", "not_a_file", "io", "too_many", "other"];
+pub const SOURCE_NAMES: [&str; N_SOURCES] = source_names();
+const N_EXPORTERS: usize = EXPORTERS.len() + 1;
+const N_SOURCES: usize = SCRAPERS.len() + 1;
+const LOST_REASONS: [&str; 3] = ["truncated", "skipped_old", "other"];
+const FILE_STATES: [&str; 4] = ["active", "waiting", "detached", "other"];
+const FILE_ERROR_REASONS: [&str; 4] = ["permission", "io", "too_many", "other"];
 const EXPORT_OUTCOMES: [&str; 3] = ["ok", "error", "other"];
 const SCRAPE_OUTCOMES: [&str; 9] =
     ["ok", "timeout", "http_4xx", "http_5xx", "parse", "html", "gone", "too_large", "other"];
@@ -51,7 +55,7 @@ pub static TRUNCATED_RECORDS: Counter = Counter::new(
     "Parts into which records longer than tail.record_bytes_max were cut.",
 );
 /// Bytes given up, by reason.
-pub static LOST_BYTES: Family<5> = Family::from_zero(
+pub static LOST_BYTES: Family<3> = Family::from_zero(
     descriptor(
         Kind::Counter,
         "sidelight_lost_bytes_total",
@@ -62,7 +66,7 @@ pub static LOST_BYTES: Family<5> = Family::from_zero(
     &LOST_REASONS,
 );
 /// Log files by state; a gauge.
-pub static FILES: Family<5> = Family::from_zero(
+pub static FILES: Family<4> = Family::from_zero(
     descriptor(Kind::Gauge, "sidelight_files", "", "Log files that the agent knows, by state."),
     "state",
     &FILE_STATES,
@@ -74,7 +78,7 @@ pub static LAG_BYTES: Gauge = Gauge::new(
     "Bytes of the log files that are not read and delivered yet.",
 );
 /// Failures to open or read a log file, by reason.
-pub static FILE_ERRORS: Family<5> = Family::from_zero(
+pub static FILE_ERRORS: Family<4> = Family::from_zero(
     descriptor(
         Kind::Counter,
         "sidelight_file_errors_total",
@@ -91,7 +95,7 @@ pub static ROTATIONS: Counter = Counter::new(
     "Log files that were renamed, re-created or truncated while the agent read them.",
 );
 /// Batches by exporter and outcome `ok` or `error`; each attempt counts.
-pub static EXPORTS: Family2<3, 3> = Family2::new(
+pub static EXPORTS: Family2<N_EXPORTERS, 3> = Family2::new(
     descriptor(
         Kind::Counter,
         "sidelight_exports_total",
@@ -103,7 +107,7 @@ pub static EXPORTS: Family2<3, 3> = Family2::new(
     &EXPORT_OUTCOMES,
 );
 /// Records and samples delivered, by exporter.
-pub static EXPORT_RECORDS: Family<3> = Family::new(
+pub static EXPORT_RECORDS: Family<N_EXPORTERS> = Family::new(
     descriptor(
         Kind::Counter,
         "sidelight_exported_records_total",
@@ -114,7 +118,7 @@ pub static EXPORT_RECORDS: Family<3> = Family::new(
     &EXPORTER_NAMES,
 );
 /// Batches that wait for an exporter; a gauge.
-pub static QUEUE_BATCHES: Family<3> = Family::new(
+pub static QUEUE_BATCHES: Family<N_EXPORTERS> = Family::new(
     descriptor(
         Kind::Gauge,
         "sidelight_queue_batches",
@@ -146,7 +150,7 @@ pub static CHECKPOINT_TIME: Gauge = Gauge::new(
     "Time at which the last checkpoint was written, since the epoch.",
 );
 /// Rounds of a scraper, by source and outcome.
-pub static SCRAPES: Family2<2, 9> = Family2::new(
+pub static SCRAPES: Family2<N_SOURCES, 9> = Family2::new(
     descriptor(
         Kind::Counter,
         "sidelight_scrapes_total",
@@ -158,7 +162,7 @@ pub static SCRAPES: Family2<2, 9> = Family2::new(
     &SCRAPE_OUTCOMES,
 );
 /// Time that the source took to answer; use `add_seconds`.
-pub static SCRAPE_SECONDS: Family<2> = Family::new(
+pub static SCRAPE_SECONDS: Family<N_SOURCES> = Family::new(
     descriptor(
         Kind::Counter,
         "sidelight_scrape_seconds_total",
@@ -169,7 +173,7 @@ pub static SCRAPE_SECONDS: Family<2> = Family::new(
     &SOURCE_NAMES,
 );
 /// Bytes of answers.
-pub static SCRAPE_BYTES: Family<2> = Family::new(
+pub static SCRAPE_BYTES: Family<N_SOURCES> = Family::new(
     descriptor(
         Kind::Counter,
         "sidelight_scrape_bytes_total",
@@ -180,7 +184,7 @@ pub static SCRAPE_BYTES: Family<2> = Family::new(
     &SOURCE_NAMES,
 );
 /// Share of wall-clock time that a source spends on us, 0 to 1; a gauge.
-pub static SCRAPE_BUSY_RATIO: Family<2> = Family::new(
+pub static SCRAPE_BUSY_RATIO: Family<N_SOURCES> = Family::new(
     descriptor(
         Kind::Gauge,
         "sidelight_scrape_busy_ratio",
@@ -191,7 +195,7 @@ pub static SCRAPE_BUSY_RATIO: Family<2> = Family::new(
     &SOURCE_NAMES,
 );
 /// 1 while what a source says may be incomplete, by reason; a gauge.
-pub static SOURCE_DEGRADED: Family2<2, 5> = Family2::new(
+pub static SOURCE_DEGRADED: Family2<N_SOURCES, 5> = Family2::new(
     descriptor(
         Kind::Gauge,
         "sidelight_source_degraded",
@@ -211,6 +215,29 @@ pub static SERIES_DROPPED: Counter = Counter::new(
     "",
     "Series left out because of exporters.prometheus.series_max, once per round of a scraper.",
 );
+/// Log files that were truncated.
+pub static TRUNCATIONS: Counter = Counter::new(
+    "sidelight_truncations_total",
+    "",
+    "Log files that were truncated while the agent read them; what came between is lost.",
+);
+/// Files that the checkpoint forgot to stay within its size.
+pub static CHECKPOINT_EVICTED: Counter = Counter::new(
+    "sidelight_checkpoint_evicted_total",
+    "",
+    "Files that the checkpoint forgot because it holds as many as it may.",
+);
+/// Batches of samples that an exporter had no room for.
+pub static METRIC_BATCHES_DROPPED: Family<N_EXPORTERS> = Family::new(
+    descriptor(
+        Kind::Counter,
+        "sidelight_metric_batches_dropped_total",
+        "",
+        "Batches of samples dropped because the queue of an exporter was full.",
+    ),
+    "exporter",
+    &EXPORTER_NAMES,
+);
 static REDACTIONS: MetricDescriptor = descriptor(
     Kind::Counter,
     "sidelight_redactions_total",
@@ -218,7 +245,10 @@ static REDACTIONS: MetricDescriptor = descriptor(
     "Findings that were replaced by a placeholder, by type.",
 );
 
-static ALL: [&dyn OwnMetric; 23] = [
+static ALL: [&dyn OwnMetric; 26] = [
+    &TRUNCATIONS,
+    &CHECKPOINT_EVICTED,
+    &METRIC_BATCHES_DROPPED,
     &RECORDS,
     &RECORD_BYTES,
     &READ_BYTES,
@@ -271,6 +301,26 @@ pub fn own_batch(redactions: &[(&'static str, u64)]) -> MetricBatch {
         time_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or_default(),
         samples: own_samples(redactions),
     }
+}
+
+const fn exporter_names() -> [&'static str; N_EXPORTERS] {
+    let mut names = ["other"; N_EXPORTERS];
+    let mut index = 0;
+    while index < EXPORTERS.len() {
+        names[index] = EXPORTERS[index].name;
+        index += 1;
+    }
+    names
+}
+
+const fn source_names() -> [&'static str; N_SOURCES] {
+    let mut names = ["other"; N_SOURCES];
+    let mut index = 0;
+    while index < SCRAPERS.len() {
+        names[index] = SCRAPERS[index].name;
+        index += 1;
+    }
+    names
 }
 
 #[cfg(test)]

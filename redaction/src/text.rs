@@ -141,6 +141,15 @@ impl Value {
         Self(Arc::from(String::from_utf8_lossy(bytes)))
     }
 
+    /// An identifier made from a hash, such as a trace id, in lower-case hex.
+    #[must_use]
+    pub fn hex(bytes: &[u8]) -> Self {
+        let digits = b"0123456789abcdef";
+        let hex = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let text: String = hex.map(|digit| char::from(digits[usize::from(digit)])).collect();
+        Self(Arc::from(text))
+    }
+
     /// The string.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -33,7 +33,9 @@ impl Interval {
         Self(Duration::from_secs(seconds))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads what a person wrote; none when it is no duration.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         if text == "0" {
             return Some(Self(Duration::ZERO));
         }

@@ -45,4 +45,23 @@ impl Default for Config {
     }
 }
 
-impl ScraperConfig for Config {}
+impl ScraperConfig for Config {
+    fn build(
+        &self,
+        _: &crate::scrape::Shared,
+    ) -> Result<Box<dyn crate::scrape::Scraper>, crate::export::BuildError> {
+        struct Nothing;
+        impl crate::scrape::Scraper for Nothing {
+            fn scrape<'a>(
+                &'a mut self,
+                _: &'a mut crate::scrape::Scraped,
+            ) -> crate::export::BoxFuture<'a, Result<(), crate::scrape::ScrapeError>> {
+                Box::pin(async { Ok(()) })
+            }
+            fn interval(&self) -> std::time::Duration {
+                std::time::Duration::from_secs(1)
+            }
+        }
+        Ok(Box::new(Nothing))
+    }
+}

@@ -1,0 +1,302 @@
+//! Wires the parts, runs them, and drains them in order. Reads as a list.
+
+mod banner;
+
+use crate::admin::{self, Admin, AdminError, AdminHandle, AdminState, Phase};
+use crate::checkpoint::{self, Checkpoint, Event, LoadError, Store};
+use crate::config::{Config, Interval};
+use crate::export::{self, BuildError, Exporter, lane};
+use crate::identity::{Identity, POD_LABELS_FILE};
+use crate::model::{Batch, LogBatch, Position, SignalKind};
+use crate::scrape;
+use crate::scrape::timer::{self, Queues};
+use crate::tail::batch::{Abandoned, BatchLimits};
+use crate::tail::discover::{Finder, GlobError};
+use crate::tail::{self, Start, Stop, Tail};
+use jiff::tz::TimeZone;
+use redaction::Redactor;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// Positions and file news on their way to the checkpointer.
+const CHECKPOINT_QUEUE: usize = 256;
+
+/// One permit of the memory budget.
+const BUDGET_UNIT: usize = 1024;
+
+/// What the checkpointer may take after the grace period.
+const LAST_WRITE: Duration = Duration::from_millis(500);
+
+/// How a run differs from the config.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Read to the end of every file, then end.
+    pub is_once: bool,
+    /// End when nothing came for this long.
+    pub exit_when_idle: Option<Duration>,
+    /// Variables of the environment that identity looks at.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Why the agent did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] LoadError),
+    /// The admin address cannot be used.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// An exporter or scraper cannot be made from its section.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A glob is not one.
+    #[error(transparent)]
+    Glob(#[from] GlobError),
+    /// A thread cannot be made.
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// What is left undone after the drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// True when every record that was read is delivered and checkpointed.
+    pub is_complete: bool,
+}
+
+/// The running agent.
+#[derive(Debug)]
+pub struct App {
+    stop: Arc<Stop>,
+    stop_scrapers: watch::Sender<bool>,
+    scrapers: Vec<JoinHandle<()>>,
+    tail: std::thread::JoinHandle<()>,
+    tail_ended: oneshot::Receiver<()>,
+    log_lanes: Vec<JoinHandle<()>>,
+    metric_lanes: Vec<JoinHandle<()>>,
+    checkpointer: JoinHandle<bool>,
+    admin: AdminHandle,
+    admin_address: SocketAddr,
+    heartbeat: JoinHandle<()>,
+    state: Arc<AdminState>,
+    grace: Duration,
+}
+
+/// The lanes of one kind of signal.
+#[derive(Default)]
+struct Lanes {
+    queues: Queues,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Lanes {
+    fn add(&mut self, name: &'static str, exporter: Box<dyn Exporter>, queue_batches_max: usize) {
+        let (queue, batches) = mpsc::channel(queue_batches_max);
+        self.queues.push((name, queue));
+        self.tasks.push(tokio::spawn(lane::run(name, exporter, batches)));
+    }
+}
+
+/// One lane per exporter and signal.
+fn start_lanes(config: &Config, shared: &export::Shared) -> Result<(Lanes, Lanes), BuildError> {
+    let (mut logs, mut metrics) = (Lanes::default(), Lanes::default());
+    for (definition, section) in &config.exporters {
+        for signal in definition.signals {
+            let lanes = match signal {
+                SignalKind::Logs => &mut logs,
+                SignalKind::Metrics => &mut metrics,
+            };
+            lanes.add(definition.name, section.build(shared)?, config.limits.queue_batches_max);
+        }
+    }
+    Ok((logs, metrics))
+}
+
+impl App {
+    /// Starts everything. Must be called on a multi-threaded tokio runtime.
+    ///
+    /// # Errors
+    /// When the state folder, the admin address or a component cannot be used; nothing runs then.
+    pub fn start(mut config: Config, options: &Options) -> Result<Self, StartError> {
+        let redactor = Arc::new(Redactor::new());
+        let finder = Finder::new(&config.tail.include, &config.tail.exclude)?;
+        let (store, loaded) = Store::open(&config.state_dir, checkpoint::unix_seconds())?;
+        let admin = Admin::bind(config.admin.listen)?;
+        let admin_address = admin.local_addr();
+        banner::print(&config, admin_address, loaded.entries.len(), &finder);
+
+        let shared = export::Shared::new(redactor.clone());
+        let (log_lanes, metric_lanes) = start_lanes(&config, &shared)?;
+        let (events, positions) = mpsc::channel(CHECKPOINT_QUEUE);
+        let checkpoint = Checkpoint::new(loaded.entries.clone());
+        let checkpointer = tokio::spawn(checkpoint::run(positions, checkpoint, store));
+        let (jobs, seen_jobs) = timer::JobTable::new();
+        let (stop_scrapers, stopped) = watch::channel(false);
+        let shared_scrape = scrape::Shared { redactor: redactor.clone(), job: config.job.clone() };
+        let mut scrapers = Vec::new();
+        for (definition, section) in &config.scrapers {
+            let scraper = section.build(&shared_scrape)?;
+            let queues = metric_lanes.queues.clone();
+            let task = timer::run(definition.name, scraper, jobs.clone(), queues, stopped.clone());
+            scrapers.push(tokio::spawn(task));
+        }
+
+        if options.is_once {
+            // What is complete has no job that could still come up.
+            config.tail.identity_wait = Interval::from_millis(0);
+        }
+        let start = Start {
+            limits: batch_limits(&config),
+            zone: tail::time_zone(&config.tail.timezone).unwrap_or(TimeZone::UTC),
+            finder,
+            identity: identity(&config, redactor.clone(), options),
+            jobs: seen_jobs,
+            events: events.clone(),
+            entries: loaded.entries,
+            exit_when_idle: if options.is_once {
+                Some(Duration::ZERO)
+            } else {
+                options.exit_when_idle
+            },
+            redactor: redactor.clone(),
+            config: config.tail,
+        };
+        let budget_units = u32::try_from(config.limits.memory_bytes_max.0 / BUDGET_UNIT as u64)
+            .unwrap_or(u32::MAX);
+        let emitter = Emitter {
+            runtime: Handle::current(),
+            budget: Arc::new(Semaphore::new(budget_units as usize)),
+            budget_units,
+            queues: log_lanes.queues,
+            events,
+        };
+        let stop = Arc::new(Stop::default());
+        let (tail, tail_ended) = spawn_tail(start, stop.clone(), emitter)?;
+        let state = Arc::new(AdminState::new(shared.series(), move || redactor.counts()));
+        let admin = admin.serve(state.clone())?;
+        state.set_phase(Phase::Ready);
+        Ok(Self {
+            stop,
+            stop_scrapers,
+            scrapers,
+            tail,
+            tail_ended,
+            log_lanes: log_lanes.tasks,
+            metric_lanes: metric_lanes.tasks,
+            checkpointer,
+            admin,
+            admin_address,
+            heartbeat: tokio::spawn(admin::heartbeat(state.clone())),
+            state,
+            grace: config.shutdown.grace.0,
+        })
+    }
+
+    /// Where `/metrics` is.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Waits until the tail has ended by itself: `--once`, `--exit-when-idle`, or a destination
+    /// that is gone for good.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.tail_ended).await;
+    }
+
+    /// Ends everything in order within the grace period: scrapers after a last scrape, the tail
+    /// after a last read, lanes when their queues are empty, the checkpointer after its last write.
+    pub async fn drain(mut self) -> Drained {
+        let deadline = Instant::now() + self.grace;
+        self.state.set_phase(Phase::Draining);
+        self.stop_scrapers.send_replace(true);
+        self.stop.drain();
+        self.tail.thread().unpark();
+        let scraped = join_until(deadline, &mut self.scrapers).await;
+        let delivered = join_until(deadline, &mut self.log_lanes).await;
+        let _ = join_until(deadline, &mut self.metric_lanes).await;
+        self.stop.abandon();
+        for lane in self.log_lanes.iter().chain(&self.metric_lanes).chain(&self.scrapers) {
+            lane.abort();
+        }
+        // Once the lanes are gone, the tail thread cannot wait for anything any more; the
+        // checkpointer ends after it, unless a write to a stuck pipe still holds a batch.
+        let write = Instant::now() + LAST_WRITE;
+        let is_written = match tokio::time::timeout_at(write, &mut self.checkpointer).await {
+            Ok(written) => written.unwrap_or(false),
+            Err(_) => false,
+        };
+        self.heartbeat.abort();
+        self.admin.shutdown();
+        Drained { is_complete: scraped && delivered && is_written }
+    }
+}
+
+/// True when all tasks ended before the deadline. Tasks that ended are taken out.
+async fn join_until(deadline: Instant, tasks: &mut Vec<JoinHandle<()>>) -> bool {
+    while let Some(task) = tasks.last_mut() {
+        if tokio::time::timeout_at(deadline, task).await.is_err() {
+            return false;
+        }
+        tasks.pop();
+    }
+    true
+}
+
+/// Hands sealed batches from the tail thread to every log lane.
+struct Emitter {
+    runtime: Handle,
+    budget: Arc<Semaphore>,
+    budget_units: u32,
+    queues: Queues,
+    events: mpsc::Sender<Event>,
+}
+
+impl Emitter {
+    fn emit(&self, logs: LogBatch, position: Position) -> Result<(), Abandoned> {
+        let units = u32::try_from(logs.text.len() / BUDGET_UNIT).unwrap_or(u32::MAX);
+        let units = units.clamp(1, self.budget_units);
+        let permit = self.runtime.block_on(self.budget.clone().acquire_many_owned(units));
+        let permit = permit.map_err(|_| Abandoned)?;
+        let lanes = self.queues.len() as u32;
+        let batch = Batch::logs(logs, position, lanes, self.events.clone(), permit);
+        for (_, queue) in &self.queues {
+            queue.blocking_send(batch.clone()).map_err(|_| Abandoned)?;
+        }
+        Ok(())
+    }
+}
+
+/// The tail has a thread of its own: reading files blocks, and tokio's threads must not.
+fn spawn_tail(
+    start: Start,
+    stop: Arc<Stop>,
+    emitter: Emitter,
+) -> Result<(std::thread::JoinHandle<()>, oneshot::Receiver<()>), StartError> {
+    let (ended, tail_ended) = oneshot::channel();
+    let tail = std::thread::Builder::new().name("tail".to_owned()).spawn(move || {
+        Tail::new(start).run(&stop, &mut |logs, position| emitter.emit(logs, position));
+        let _ = ended.send(());
+    })?;
+    Ok((tail, tail_ended))
+}
+
+fn batch_limits(config: &Config) -> BatchLimits {
+    BatchLimits {
+        bytes_max: usize::try_from(config.batch.bytes_max.0).unwrap_or(usize::MAX),
+        records_max: config.batch.records_max,
+        age_max: config.batch.age_max.0,
+    }
+}
+
+fn identity(config: &Config, redactor: Arc<Redactor>, options: &Options) -> Identity {
+    let pod_labels = std::fs::read_to_string(POD_LABELS_FILE).unwrap_or_default();
+    Identity::new(redactor, &config.job, &options.environment, &pod_labels)
+}

@@ -1,0 +1,247 @@
+//! The checkpoint: how far each file is delivered, kept on disk so that a restart goes on there.
+//!
+//! One task owns it. It hears of files from the tail thread and of settled positions from batches,
+//! and writes at most once a second: temporary file, fsync, rename, fsync of the folder. The
+//! generation before is kept, and whatever cannot be read falls back to it.
+
+mod store;
+
+pub use store::{LoadError, Loaded, Store};
+
+use crate::model::{FileId, Position};
+use crate::tail::fingerprint::{Digest, Inode};
+use crate::telemetry;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// At most one write in this time; what a `kill -9` sends again is bounded by it.
+const WRITE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Files that may be remembered. The ones heard of longest ago are forgotten first, and counted.
+pub const ENTRIES_MAX: usize = 200_000;
+
+/// What a checkpoint says of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Where it was last seen.
+    pub path: PathBuf,
+    /// Device and inode.
+    pub inode: Inode,
+    /// Hash of its first bytes.
+    pub head: Digest,
+    /// All bytes before this one are delivered.
+    pub offset: u64,
+    /// Hash of the bytes just before `offset`.
+    pub frontier: Digest,
+    /// Job that the file belongs to, redacted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// Name of that job, redacted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_name: Option<String>,
+    /// Last time anything was heard of the file, seconds since the epoch.
+    pub seen_unix_s: u64,
+}
+
+/// What the checkpointer is told.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A file is read from `Entry::offset` on, or was renamed, or its head grew.
+    Tracked(FileId, Box<Entry>),
+    /// The file belongs to this job.
+    Identified(FileId, String, Option<String>),
+    /// Every lane has delivered the file up to here.
+    Settled(Position),
+    /// The file is gone and was read to `final offset`; forgotten once that much is delivered.
+    Ended(FileId, u64),
+}
+
+/// The state that the checkpointer keeps: entries by file.
+#[derive(Debug, Default)]
+pub struct Checkpoint {
+    entries: BTreeMap<FileId, Entry>,
+    ended: BTreeMap<FileId, u64>,
+}
+
+impl Checkpoint {
+    /// Starts from the entries of earlier runs; those that no file takes up again expire on disk.
+    #[must_use]
+    pub fn new(loaded: Vec<(FileId, Entry)>) -> Self {
+        Self { entries: loaded.into_iter().collect(), ended: BTreeMap::new() }
+    }
+
+    /// Takes one event in.
+    pub fn apply(&mut self, event: Event, now_unix_s: u64) {
+        match event {
+            Event::Tracked(file, entry) => self.track(file, *entry, now_unix_s),
+            Event::Identified(file, job_id, job_name) => {
+                if let Some(entry) = self.entries.get_mut(&file) {
+                    entry.job_id = Some(job_id);
+                    entry.job_name = job_name;
+                }
+            }
+            Event::Settled(position) => {
+                if let Some(entry) = self.entries.get_mut(&position.file) {
+                    assert!(
+                        position.offset >= entry.offset,
+                        "lanes are sequential, so positions of one file settle in order"
+                    );
+                    entry.offset = position.offset;
+                    entry.frontier = position.frontier;
+                    entry.seen_unix_s = now_unix_s;
+                }
+            }
+            Event::Ended(file, offset) => {
+                self.ended.insert(file, offset);
+            }
+        }
+        self.forget_ended();
+    }
+
+    /// A renamed file keeps its offset: the tail thread knows only what it read, not what settled.
+    fn track(&mut self, file: FileId, entry: Entry, now_unix_s: u64) {
+        if self.entries.len() >= ENTRIES_MAX && !self.entries.contains_key(&file) {
+            self.forget_oldest();
+        }
+        let known = self.entries.entry(file).or_insert_with(|| entry.clone());
+        known.path = entry.path;
+        known.head = entry.head;
+        known.seen_unix_s = now_unix_s;
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.seen_unix_s);
+        if let Some(file) = oldest.map(|(file, _)| *file) {
+            self.entries.remove(&file);
+            telemetry::CHECKPOINT_EVICTED.add(1);
+        }
+    }
+
+    fn forget_ended(&mut self) {
+        let entries = &mut self.entries;
+        self.ended.retain(|file, last| {
+            let is_delivered = entries.get(file).is_none_or(|entry| entry.offset >= *last);
+            if is_delivered {
+                entries.remove(file);
+            }
+            !is_delivered
+        });
+    }
+
+    /// Entries to be written.
+    pub fn entries(&self) -> impl Iterator<Item = (FileId, &Entry)> {
+        self.entries.iter().map(|(file, entry)| (*file, entry))
+    }
+}
+
+/// Applies events until every sender is gone, writing at most once a second and once at the end.
+///
+/// Returns false when the last write failed: what was delivered since then would be sent again.
+pub async fn run(
+    mut events: mpsc::Receiver<Event>,
+    mut checkpoint: Checkpoint,
+    mut store: Store,
+) -> bool {
+    let mut is_dirty = false;
+    let mut due = tokio::time::interval(WRITE_INTERVAL);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => {
+                    checkpoint.apply(event, unix_seconds());
+                    is_dirty = true;
+                }
+                None => break,
+            },
+            _ = due.tick(), if is_dirty => {
+                let written;
+                (store, written) = write(store, &checkpoint).await;
+                is_dirty = !written;
+            }
+        }
+    }
+    !is_dirty || write(store, &checkpoint).await.1
+}
+
+async fn write(store: Store, checkpoint: &Checkpoint) -> (Store, bool) {
+    let bytes = store::encode(checkpoint);
+    let (store, result) = tokio::task::spawn_blocking(move || {
+        let mut store = store;
+        let result = store.write(&bytes);
+        (store, result)
+    })
+    .await
+    .expect("writing the checkpoint does not panic");
+    match &result {
+        Ok(()) => {
+            telemetry::CHECKPOINTS.add(1);
+            telemetry::CHECKPOINT_TIME.set(unix_seconds() as f64);
+        }
+        Err(error) => {
+            telemetry::CHECKPOINT_ERRORS.add(1);
+            tracing::warn!(%error, "checkpoint not written; records may be sent again after a crash");
+        }
+    }
+    (store, result.is_ok())
+}
+
+/// Seconds since the epoch, now.
+#[must_use]
+pub fn unix_seconds() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Checkpoint, Entry, Event};
+    use crate::model::{FileId, Position};
+    use crate::tail::fingerprint::{Digest, Inode};
+
+    fn entry(path: &str) -> Box<Entry> {
+        Box::new(Entry {
+            path: path.into(),
+            inode: Inode { device: 1, inode: 2 },
+            head: Digest::default(),
+            offset: 0,
+            frontier: Digest::default(),
+            job_id: None,
+            job_name: None,
+            seen_unix_s: 0,
+        })
+    }
+
+    fn settled(file: u64, offset: u64) -> Event {
+        Event::Settled(Position { file: FileId(file), offset, frontier: Digest::of(b"x") })
+    }
+
+    fn offsets(checkpoint: &Checkpoint) -> Vec<(u64, u64)> {
+        checkpoint.entries().map(|(file, entry)| (file.0, entry.offset)).collect()
+    }
+
+    #[test]
+    fn a_file_that_ended_is_forgotten_only_when_its_last_byte_is_delivered() {
+        let mut checkpoint = Checkpoint::default();
+        checkpoint.apply(Event::Tracked(FileId(1), entry("a.log")), 10);
+        checkpoint.apply(settled(1, 50), 11);
+        checkpoint.apply(Event::Ended(FileId(1), 80), 12);
+        assert_eq!(offsets(&checkpoint), [(1, 50)], "30 bytes are still on their way");
+        checkpoint.apply(settled(1, 80), 13);
+        assert_eq!(offsets(&checkpoint), []);
+    }
+
+    #[test]
+    fn a_rename_keeps_the_delivered_offset() {
+        let mut checkpoint = Checkpoint::default();
+        checkpoint.apply(Event::Tracked(FileId(1), entry("a.log")), 10);
+        checkpoint.apply(settled(1, 50), 11);
+        checkpoint.apply(Event::Tracked(FileId(1), entry("a.log.1")), 12);
+        let (_, kept) = checkpoint.entries().next().unwrap();
+        assert_eq!((kept.path.to_str(), kept.offset), (Some("a.log.1"), 50));
+    }
+}

@@ -1,0 +1,218 @@
+//! Finds out who writes a log file: the operator's word, Kubernetes, the path, the engine's REST
+//! API, and at last the log itself, in this order.
+
+mod evidence;
+
+pub use evidence::{Component, Evidence, HEAD_BYTES};
+
+use crate::config;
+use crate::model::Resource;
+use crate::scrape::Job;
+use crate::trace;
+use redaction::{Redactor, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// File in which Kubernetes' downward API puts the labels of the pod (`fieldRef: metadata.labels`).
+pub const POD_LABELS_FILE: &str = "/etc/podinfo/labels";
+
+/// Resolves files to resources. What is known at start stands in `base`.
+#[derive(Debug)]
+pub struct Identity {
+    redactor: Arc<Redactor>,
+    base: Resource,
+    /// What Kubernetes and the environment say; the operator's word goes before it.
+    surroundings: Resource,
+}
+
+impl Identity {
+    /// Reads the operator's word, the environment and the pod's labels, and redacts all of it.
+    #[must_use]
+    pub fn new(
+        redactor: Arc<Redactor>,
+        given: &config::Job,
+        environment: &BTreeMap<String, String>,
+        pod_labels: &str,
+    ) -> Self {
+        let value = |text: &Option<String>| text.as_deref().map(|text| redactor.value(text));
+        let mut base = Resource {
+            job_id: value(&given.job_id),
+            job_name: value(&given.job_name),
+            run_id: value(&given.run_id),
+            user_id: value(&given.user_id),
+            run_context: value(&given.run_context),
+            source_data_path: value(&given.source_data_path),
+            ..Resource::default()
+        };
+        let parent = environment.get("TRACEPARENT").and_then(|text| trace::parse_traceparent(text));
+        if let Some((trace_id, _)) = parent {
+            base.trace_id = Some(Value::hex(&trace_id));
+            base.trace_id_origin = Some(Value::literal("traceparent"));
+        }
+        let surroundings = surroundings(&redactor, environment, pod_labels);
+        Self { redactor, base, surroundings }
+    }
+
+    /// What the path and the first bytes of a file tell. The bytes are only searched for ids of a
+    /// fixed shape; the application's name goes through the redactor.
+    #[must_use]
+    pub fn evidence(&self, path: &Path, head: &[u8]) -> Evidence {
+        Evidence::find(&self.redactor, path, head)
+    }
+
+    /// Merges what is known of a file. `modified_unix_ms` guards against giving an old log to the
+    /// application that happens to run now.
+    #[must_use]
+    pub fn resource(
+        &self,
+        path: &Path,
+        evidence: &Evidence,
+        jobs: &[Job],
+        modified_unix_ms: u64,
+    ) -> Resource {
+        let mut resource = self.base.clone();
+        fill(&mut resource, &self.surroundings);
+        fill(&mut resource, &evidence.resource);
+        resource.file = Some(self.redactor.value(&path.to_string_lossy()));
+        if evidence.is_daemon() && self.base.job_id.is_none() {
+            // Masters and workers serve many jobs; the ids in their logs are not their own.
+            (resource.job_id, resource.job_name) = (None, self.base.job_name.clone());
+            return resource;
+        }
+        let job = match &resource.job_id {
+            Some(id) => jobs.iter().find(|job| job.job_id == *id),
+            None => only_job(jobs, modified_unix_ms),
+        };
+        if let Some(job) = job {
+            self.fill_from_job(&mut resource, job);
+        }
+        self.complete(&mut resource, job.and_then(|job| job.attempt.as_deref()));
+        resource
+    }
+
+    /// Derives what follows from the job id: run id and trace id.
+    fn complete(&self, resource: &mut Resource, attempt: Option<&str>) {
+        let Some(job_id) = resource.job_id.clone() else { return };
+        if resource.run_id.is_none() {
+            resource.run_id = Some(match attempt {
+                Some(attempt) => self.redactor.value(&format!("{job_id}_{attempt}")),
+                None => job_id.clone(),
+            });
+        }
+        if resource.trace_id.is_none() {
+            let id = trace::run_trace_id(&job_id, attempt.unwrap_or_default());
+            resource.trace_id = Some(Value::hex(&id));
+            resource.trace_id_origin = Some(Value::literal("derived"));
+        }
+    }
+
+    fn fill_from_job(&self, resource: &mut Resource, job: &Job) {
+        let property = |key| job.properties.get(key).cloned();
+        let known = Resource {
+            job_id: Some(job.job_id.clone()),
+            job_name: Some(job.job_name.clone()),
+            run_id: property("spark.sidelight.run_id"),
+            user_id: property("spark.sidelight.user_id").or_else(|| job.user.clone()),
+            run_context: property("spark.sidelight.run_context"),
+            source_data_path: property("spark.sidelight.source_data_path"),
+            engine: Some(job.engine),
+            ..Resource::default()
+        };
+        // The scraper's name is the stable one; a name found in the log is the raw one.
+        if self.base.job_name.is_none() && self.surroundings.job_name.is_none() {
+            resource.job_name = None;
+        }
+        fill(resource, &known);
+        let root = property("spark.openlineage.rootParentRunId")
+            .or_else(|| property("spark.openlineage.parentRunId"));
+        if let (None, Some(trace_id)) = (&resource.trace_id, root.as_deref().and_then(uuid_bytes)) {
+            resource.trace_id = Some(Value::hex(&trace_id));
+            resource.trace_id_origin = Some(Value::literal("openlineage"));
+        }
+    }
+}
+
+/// The one job that a file without any id can belong to.
+fn only_job(jobs: &[Job], modified_unix_ms: u64) -> Option<&Job> {
+    let mut candidates = jobs.iter().filter(|job| {
+        modified_unix_ms >= job.start_unix_ms
+            && job.end_unix_ms.is_none_or(|end| modified_unix_ms <= end + 60_000)
+    });
+    let first = candidates.next()?;
+    candidates.next().is_none().then_some(first)
+}
+
+/// Puts in what `resource` does not have yet.
+fn fill(resource: &mut Resource, known: &Resource) {
+    let pairs = [
+        (&mut resource.job_id, &known.job_id),
+        (&mut resource.job_name, &known.job_name),
+        (&mut resource.run_id, &known.run_id),
+        (&mut resource.user_id, &known.user_id),
+        (&mut resource.run_context, &known.run_context),
+        (&mut resource.source_data_path, &known.source_data_path),
+        (&mut resource.component, &known.component),
+        (&mut resource.executor_id, &known.executor_id),
+        (&mut resource.trace_id, &known.trace_id),
+        (&mut resource.trace_id_origin, &known.trace_id_origin),
+        (&mut resource.file, &known.file),
+        (&mut resource.host, &known.host),
+    ];
+    for (field, value) in pairs {
+        if field.is_none() {
+            field.clone_from(value);
+        }
+    }
+    resource.engine = resource.engine.or(known.engine);
+}
+
+/// What Spark's and Kubernetes' own variables and the pod's labels say.
+fn surroundings(
+    redactor: &Redactor,
+    environment: &BTreeMap<String, String>,
+    pod_labels: &str,
+) -> Resource {
+    let labels = parse_labels(pod_labels);
+    let variable = |name: &str| environment.get(name).filter(|text| !text.is_empty()).cloned();
+    let label = |name: &str| labels.get(name).cloned();
+    let value = |text: Option<String>| text.map(|text| redactor.value(&text));
+    let role = label("spark-role");
+    Resource {
+        job_id: value(variable("SPARK_APPLICATION_ID").or_else(|| label("spark-app-selector"))),
+        job_name: value(label("spark-app-name")),
+        run_context: value(variable("POD_NAMESPACE")),
+        user_id: value(variable("SPARK_USER")),
+        executor_id: value(variable("SPARK_EXECUTOR_ID").or_else(|| label("spark-exec-id"))),
+        component: match role.as_deref() {
+            Some("driver") => Some(Component::Driver.value()),
+            Some("executor") => Some(Component::Executor.value()),
+            _ => None,
+        },
+        host: value(variable("POD_NAME").or_else(|| variable("NODE_NAME")).or_else(host_name)),
+        ..Resource::default()
+    }
+}
+
+/// `key="value"` a line, as the downward API writes labels.
+fn parse_labels(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().trim_matches('"').to_owned()))
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
+}
+
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The 16 bytes of a UUID, which make a trace id.
+fn uuid_bytes(uuid: &str) -> Option<[u8; 16]> {
+    let digits: String = uuid.chars().filter(|c| *c != '-').collect();
+    let is_hex = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = u128::from_str_radix(&digits, 16).ok().filter(|number| is_hex && *number != 0)?;
+    Some(number.to_be_bytes())
+}

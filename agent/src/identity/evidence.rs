@@ -1,0 +1,233 @@
+//! What a path and the first bytes of a log file tell of its job.
+
+use crate::checkpoint::Entry;
+use crate::model::{Engine, Resource};
+use memchr::memmem;
+use redaction::{Redactor, Value};
+use std::path::Path;
+
+/// Bytes of a file that are searched. Spark names its application within the first 40 lines.
+pub const HEAD_BYTES: usize = 64 << 10;
+
+/// Longest application name that is taken from a log.
+const NAME_BYTES_MAX: usize = 256;
+
+/// Kind of process that writes a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Component {
+    /// Spark driver.
+    Driver,
+    /// Spark executor.
+    Executor,
+    /// Master of a Spark standalone cluster.
+    Master,
+    /// Worker of a Spark standalone cluster.
+    Worker,
+    /// Spark History Server.
+    History,
+    /// Flink JobManager.
+    JobManager,
+    /// Flink TaskManager.
+    TaskManager,
+}
+
+impl Component {
+    /// As it stands in records.
+    #[must_use]
+    pub fn value(self) -> Value {
+        Value::literal(match self {
+            Self::Driver => "driver",
+            Self::Executor => "executor",
+            Self::Master => "master",
+            Self::Worker => "worker",
+            Self::History => "history",
+            Self::JobManager => "jobmanager",
+            Self::TaskManager => "taskmanager",
+        })
+    }
+
+    /// True for processes that serve many jobs.
+    #[must_use]
+    pub fn is_daemon(self) -> bool {
+        matches!(self, Self::Master | Self::Worker | Self::History)
+    }
+
+    fn engine(self) -> Engine {
+        match self {
+            Self::JobManager | Self::TaskManager => Engine::Flink,
+            _ => Engine::Spark,
+        }
+    }
+}
+
+/// Marks in file names. The first that fits wins.
+const NAME_MARKS: [(&str, Component); 7] = [
+    ("deploy.master.Master", Component::Master),
+    ("deploy.worker.Worker", Component::Worker),
+    ("history.HistoryServer", Component::History),
+    ("-taskexecutor-", Component::TaskManager),
+    ("-standalonesession-", Component::JobManager),
+    ("-standalonejob-", Component::JobManager),
+    ("-jobmanager-", Component::JobManager),
+];
+
+/// Marks in the first bytes of a log. Daemons first: a worker's log names executors too.
+const HEAD_MARKS: [(&str, Component); 8] = [
+    ("Starting Spark master at", Component::Master),
+    ("Starting Spark worker ", Component::Worker),
+    ("HistoryServer", Component::History),
+    ("Running Spark version", Component::Driver),
+    ("CoarseGrainedExecutorBackend", Component::Executor),
+    ("runtime.taskexecutor.TaskManagerRunner", Component::TaskManager),
+    ("runtime.entrypoint.ClusterEntrypoint", Component::JobManager),
+    ("Submitted application:", Component::Driver),
+];
+
+/// Findings in one file.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// Ids and names.
+    pub resource: Resource,
+    /// Kind of process.
+    pub component: Option<Component>,
+}
+
+impl Evidence {
+    /// True for the log of a process that serves many jobs.
+    #[must_use]
+    pub fn is_daemon(&self) -> bool {
+        self.component.is_some_and(Component::is_daemon)
+    }
+
+    /// Takes over what an earlier run knew of this file.
+    pub fn remember(&mut self, redactor: &Redactor, entry: &Entry) {
+        let value = |text: &Option<String>| text.as_deref().map(|text| redactor.value(text));
+        self.resource.job_id = value(&entry.job_id);
+        self.resource.job_name = value(&entry.job_name);
+    }
+
+    /// Searches `path` and the first bytes of the file.
+    #[must_use]
+    pub fn find(redactor: &Redactor, path: &Path, head: &[u8]) -> Self {
+        let text = path.to_string_lossy();
+        let head = &head[..head.len().min(HEAD_BYTES)];
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let by_name = NAME_MARKS.iter().find(|(mark, _)| name.contains(mark));
+        let by_head =
+            || HEAD_MARKS.iter().find(|(mark, _)| memmem::find(head, mark.as_bytes()).is_some());
+        let mut component = by_name.or_else(by_head).map(|(_, component)| *component);
+
+        let in_path = application_id(text.as_bytes());
+        let standalone = in_path.and_then(|id| executor_in_path(&text, id));
+        if standalone.is_some() && component.is_none() {
+            component = Some(Component::Executor);
+        }
+        let executor_id = match component {
+            Some(Component::Driver) => Some("driver"),
+            Some(Component::Executor) => standalone.or_else(|| executor_in_head(head)),
+            _ => None,
+        };
+        let id = in_path.map(str::to_owned).or_else(|| container_application(text.as_bytes()));
+        let id = id.or_else(|| application_id(head).map(str::to_owned));
+        let engine = component.map(Component::engine).or(id.as_ref().map(|_| Engine::Spark));
+        let resource = Resource {
+            job_id: id.map(|id| redactor.value(&id)),
+            job_name: application_name(head).map(|name| redactor.value(&name)),
+            engine,
+            component: component.map(Component::value),
+            executor_id: executor_id.map(|id| redactor.value(id)),
+            ..Resource::default()
+        };
+        Self { resource, component }
+    }
+}
+
+/// First application id of YARN, standalone, local mode or Kubernetes.
+fn application_id(text: &[u8]) -> Option<&str> {
+    let shapes: [(&str, &[Part]); 4] = [
+        ("application_", &[Part::Digits(10, 20), Part::Byte(b'_'), Part::Digits(4, 10)]),
+        ("app-", &[Part::Digits(14, 14), Part::Byte(b'-'), Part::Digits(4, 8)]),
+        ("local-", &[Part::Digits(13, 13)]),
+        ("spark-", &[Part::Hex(32)]),
+    ];
+    let mut first: Option<(usize, usize)> = None;
+    for (prefix, parts) in shapes {
+        for at in memmem::find_iter(text, prefix) {
+            if let Some(length) = matched(&text[at + prefix.len()..], parts) {
+                if first.is_none_or(|(start, _)| at < start) {
+                    first = Some((at, at + prefix.len() + length));
+                }
+                break;
+            }
+        }
+    }
+    first.and_then(|(start, end)| std::str::from_utf8(&text[start..end]).ok())
+}
+
+enum Part {
+    Digits(usize, usize),
+    Hex(usize),
+    Byte(u8),
+}
+
+/// Length of the text that fits all parts and ends at the end of a word.
+fn matched(text: &[u8], parts: &[Part]) -> Option<usize> {
+    let mut at = 0;
+    for part in parts {
+        let rest = &text[at..];
+        let run = |is: fn(&u8) -> bool| rest.iter().take_while(|byte| is(byte)).count();
+        at += match part {
+            Part::Byte(byte) => (rest.first() == Some(byte)).then_some(1)?,
+            Part::Digits(least, most) => {
+                let digits = run(u8::is_ascii_digit);
+                (*least..=*most).contains(&digits).then_some(digits)?
+            }
+            Part::Hex(exactly) => {
+                let digits = run(u8::is_ascii_hexdigit);
+                (digits == *exactly).then_some(digits)?
+            }
+        };
+    }
+    (!text.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric())).then_some(at)
+}
+
+/// `container_[eNN_]TIMESTAMP_SEQUENCE_ATTEMPT_NUMBER` names its application too.
+fn container_application(text: &[u8]) -> Option<String> {
+    let at = memmem::find(text, b"container_")? + b"container_".len();
+    let end =
+        text[at..].iter().position(|byte| *byte == b'/').map_or(text.len(), |slash| at + slash);
+    let name = std::str::from_utf8(&text[at..end]).ok()?;
+    let mut parts: Vec<&str> = name.split('_').collect();
+    if parts.first().is_some_and(|epoch| epoch.starts_with('e')) {
+        parts.remove(0);
+    }
+    let is_number =
+        |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    (parts.len() == 4 && parts.iter().all(is_number))
+        .then(|| format!("application_{}_{}", parts[0], parts[1]))
+}
+
+/// `…/app-ID/EXECUTOR/stderr` of a standalone worker.
+fn executor_in_path<'a>(path: &'a str, id: &str) -> Option<&'a str> {
+    let after = path.split_once(id)?.1.strip_prefix('/')?;
+    let executor = after.split('/').next()?;
+    (!executor.is_empty() && executor.bytes().all(|byte| byte.is_ascii_digit())).then_some(executor)
+}
+
+/// `"--executor-id" "3"` of the launch command.
+fn executor_in_head(head: &[u8]) -> Option<&str> {
+    let at = memmem::find(head, b"--executor-id")? + b"--executor-id".len();
+    let rest = &head[at..];
+    let start = rest.iter().take(4).position(u8::is_ascii_digit)?;
+    let length = rest[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&rest[start..start + length]).ok()
+}
+
+/// `Submitted application: NAME` of the driver.
+fn application_name(head: &[u8]) -> Option<String> {
+    let mark = b"Submitted application: ";
+    let start = memmem::find(head, mark)? + mark.len();
+    let rest = &head[start..(start + NAME_BYTES_MAX).min(head.len())];
+    let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r' | b'"'))?;
+    Some(String::from_utf8_lossy(&rest[..end]).into_owned())
+}

@@ -1,0 +1,216 @@
+//! The open batch of one file: redacts a chunk, parses its records, and knows when it is full.
+
+use super::fingerprint::{Digest, FRONTIER_BYTES_MAX};
+use crate::model::{FileId, LogBatch, Position, Resource};
+use crate::parse::{self, ParseContext};
+use crate::telemetry;
+use redaction::Text;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// When a batch is sealed.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    /// Redacted bytes; a batch is at most this and one record long.
+    pub bytes_max: usize,
+    /// Records.
+    pub records_max: usize,
+    /// Age of the oldest record in it.
+    pub age_max: std::time::Duration,
+}
+
+/// Takes sealed batches over.
+pub type Emit<'a> = dyn FnMut(LogBatch, Position) -> Result<(), Abandoned> + 'a;
+
+/// The lanes are gone: the agent is past its deadline, and what was not delivered stays in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abandoned;
+
+/// A run of whole records, as raw bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Chunk<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// Where each record begins, relative to `bytes`; the first is 0.
+    pub starts: &'a [u32],
+    /// Offset of the first byte in the file.
+    pub offset: u64,
+    /// True when the first record is the rest of one that was cut.
+    pub is_cut_before: bool,
+    /// True when the last record goes on after the chunk, because the record limit cut it.
+    pub is_cut_after: bool,
+    /// Read time.
+    pub observed_unix_ns: u64,
+}
+
+/// Records that wait to travel together.
+#[derive(Debug)]
+pub struct OpenBatch {
+    resource: Arc<Resource>,
+    text: Text,
+    records: Vec<crate::model::LogRecord>,
+    opened: Option<Instant>,
+    /// Offset after the last record.
+    end: u64,
+    /// The last raw bytes before `end`.
+    frontier: Vec<u8>,
+    starts: Vec<u32>,
+}
+
+impl OpenBatch {
+    /// An empty batch of a file that is delivered up to `offset`.
+    #[must_use]
+    pub fn new(resource: Arc<Resource>, offset: u64) -> Self {
+        Self {
+            resource,
+            text: Text::default(),
+            records: Vec::new(),
+            opened: None,
+            end: offset,
+            frontier: Vec::new(),
+            starts: Vec::new(),
+        }
+    }
+
+    /// Who writes the records of this file, as far as is known.
+    #[must_use]
+    pub fn resource(&self) -> &Arc<Resource> {
+        &self.resource
+    }
+
+    /// Offset after the last record that was added.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Adds `chunk`, sealing as often as the limits ask for.
+    ///
+    /// # Errors
+    /// When a sealed batch could not be handed over.
+    pub fn add(
+        &mut self,
+        chunk: Chunk<'_>,
+        file: FileId,
+        context: &mut ParseContext<'_>,
+        limits: BatchLimits,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), Abandoned> {
+        let mut first = 0;
+        while first < chunk.starts.len() {
+            let is_full =
+                self.text.len() >= limits.bytes_max || self.records.len() >= limits.records_max;
+            if is_full {
+                self.seal(file, emit)?;
+            }
+            let next = self.fitting(&chunk, first, limits);
+            self.add_records(&chunk, first..next, context);
+            first = next;
+        }
+        Ok(())
+    }
+
+    /// Index after the last record from `first` on that still fits; one always does.
+    fn fitting(&self, chunk: &Chunk<'_>, first: usize, limits: BatchLimits) -> usize {
+        let by_count = limits.records_max - self.records.len();
+        let last = (first + by_count).min(chunk.starts.len());
+        let begin = chunk.starts[first] as usize;
+        let room = limits.bytes_max.saturating_sub(self.text.len());
+        let by_bytes =
+            chunk.starts[first..last].partition_point(|start| *start as usize - begin < room);
+        first + by_bytes.max(1)
+    }
+
+    fn add_records(
+        &mut self,
+        chunk: &Chunk<'_>,
+        records: std::ops::Range<usize>,
+        context: &mut ParseContext<'_>,
+    ) {
+        let begin = chunk.starts[records.start] as usize;
+        let end = chunk.starts.get(records.end).map_or(chunk.bytes.len(), |start| *start as usize);
+        let raw = &chunk.bytes[begin..end];
+        let redacted = context.redactor.redact_chunk(raw, &mut self.text);
+        self.starts.clear();
+        self.starts.extend(chunk.starts[records.clone()].iter().map(|start| start - begin as u32));
+        self.text.map_offsets(&redacted, &mut self.starts);
+        for (index, start) in self.starts.iter().enumerate() {
+            let stop = self.starts.get(index + 1).map_or(redacted.end, |next| *next);
+            let offset = chunk.offset + u64::from(chunk.starts[records.start + index]);
+            let mut record = parse::record(
+                &mut self.text,
+                *start..stop,
+                offset,
+                chunk.observed_unix_ns,
+                context,
+            );
+            let number = records.start + index;
+            record.is_truncated = (chunk.is_cut_before && number == 0)
+                || (chunk.is_cut_after && number + 1 == chunk.starts.len());
+            self.records.push(record);
+        }
+        telemetry::RECORDS.add(records.len() as u64);
+        self.opened.get_or_insert_with(Instant::now);
+        self.end = chunk.offset + end as u64;
+        self.remember_frontier(raw);
+    }
+
+    fn remember_frontier(&mut self, raw: &[u8]) {
+        let keep = FRONTIER_BYTES_MAX.saturating_sub(raw.len()).min(self.frontier.len());
+        self.frontier.drain(..self.frontier.len() - keep);
+        self.frontier.extend_from_slice(&raw[raw.len().saturating_sub(FRONTIER_BYTES_MAX)..]);
+    }
+
+    /// Hands the batch over when it is old enough.
+    ///
+    /// # Errors
+    /// When it could not be handed over.
+    pub fn seal_when_old(
+        &mut self,
+        file: FileId,
+        limits: BatchLimits,
+        now: Instant,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), Abandoned> {
+        match self.opened {
+            Some(opened) if now.duration_since(opened) >= limits.age_max => self.seal(file, emit),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands the batch over if it holds anything.
+    ///
+    /// # Errors
+    /// When it could not be handed over.
+    pub fn seal(&mut self, file: FileId, emit: &mut Emit<'_>) -> Result<(), Abandoned> {
+        if self.records.is_empty() {
+            return Ok(());
+        }
+        self.opened = None;
+        let logs = LogBatch {
+            resource: self.resource.clone(),
+            text: std::mem::take(&mut self.text),
+            records: std::mem::take(&mut self.records),
+        };
+        telemetry::RECORD_BYTES.add(logs.text.len() as u64);
+        emit(logs, Position { file, offset: self.end, frontier: Digest::of(&self.frontier) })
+    }
+
+    /// Says who writes the records from here on. Records of another resource are sealed first, as
+    /// one batch has one resource.
+    ///
+    /// # Errors
+    /// When they could not be handed over.
+    pub fn set_resource(
+        &mut self,
+        resource: Arc<Resource>,
+        file: FileId,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), Abandoned> {
+        if *self.resource != *resource {
+            self.seal(file, emit)?;
+            self.resource = resource;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,426 @@
+//! One log file: reads it, cuts it at record starts, and notices when it is truncated or goes away.
+
+use super::batch::{Abandoned, BatchLimits, Chunk, Emit, OpenBatch};
+use super::fingerprint::{Digest, HEAD_BYTES_MAX, Inode, read_head};
+use crate::model::{FileId, Resource};
+use crate::parse::ParseContext;
+use crate::parse::split::Splitter;
+use crate::telemetry;
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Bytes read at a time: large enough that redaction works on long runs, small enough that one
+/// busy file does not keep the others waiting.
+const READ_BYTES: usize = 256 << 10;
+
+/// A single line waits this long for its continuation when no further line comes.
+const LINE_IDLE: Duration = Duration::from_secs(1);
+
+/// A stack trace or a line without its newline waits this long.
+const TRACE_IDLE: Duration = Duration::from_secs(5);
+
+/// How far before the limit a cut looks for a place between two words.
+const CUT_WINDOW: usize = 16 << 10;
+
+/// What the whole tail thread shares while it works through its files.
+pub struct Pass<'p, 'r> {
+    /// Redactor, zone and scratch space.
+    pub context: &'p mut ParseContext<'r>,
+    /// When batches are sealed.
+    pub limits: BatchLimits,
+    /// Longest record.
+    pub record_bytes_max: usize,
+    /// Where sealed batches go.
+    pub emit: &'p mut Emit<'p>,
+}
+
+/// A file that is being read.
+#[derive(Debug)]
+pub struct LogFile {
+    id: FileId,
+    path: PathBuf,
+    file: File,
+    inode: Inode,
+    head: Digest,
+    /// Raw bytes from the start of the open record on.
+    buffer: Vec<u8>,
+    /// Offset of `buffer[0]` in the file.
+    offset: u64,
+    splitter: Splitter,
+    /// Record starts in `buffer`; the last one is the open record.
+    starts: Vec<u32>,
+    /// True while the open record is the rest of one that was cut.
+    is_rest_of_cut: bool,
+    batch: OpenBatch,
+    grew: Instant,
+    /// Length of the file when it was last looked at from outside.
+    seen_bytes: u64,
+}
+
+/// How a look at an open file went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// New bytes were read; there may be more.
+    Read(usize),
+    /// At the end of the file.
+    Quiet,
+    /// The file is shorter than what was read of it.
+    Truncated,
+}
+
+impl LogFile {
+    /// Starts to read `file` at `offset`, which is the start of a record.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn open(
+        id: FileId,
+        path: PathBuf,
+        mut file: File,
+        offset: u64,
+        resource: Arc<Resource>,
+    ) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Self {
+            id,
+            inode: Inode::of(&file.metadata()?),
+            head: Digest::of_head(&file)?,
+            path,
+            file,
+            buffer: Vec::new(),
+            offset,
+            splitter: Splitter::default(),
+            starts: Vec::new(),
+            is_rest_of_cut: false,
+            batch: OpenBatch::new(resource, offset),
+            grew: Instant::now(),
+            seen_bytes: 0,
+        })
+    }
+
+    /// Number of the file.
+    #[must_use]
+    pub fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// Where it is now, as far as is known.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Says that the file was renamed.
+    pub fn set_path(&mut self, path: PathBuf) {
+        self.path = path;
+    }
+
+    /// Device and inode.
+    #[must_use]
+    pub fn inode(&self) -> Inode {
+        self.inode
+    }
+
+    /// Hash of its first bytes.
+    #[must_use]
+    pub fn head(&self) -> Digest {
+        self.head
+    }
+
+    /// Offset after the last record that went into a batch.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.batch.end()
+    }
+
+    /// Time since bytes last came.
+    #[must_use]
+    pub fn idle(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.grew)
+    }
+
+    /// True when the last line that was read has no newline yet.
+    #[must_use]
+    pub fn has_half_line(&self) -> bool {
+        self.buffer.last().is_some_and(|byte| *byte != b'\n')
+    }
+
+    /// True when everything before `offset` was read.
+    #[must_use]
+    pub fn is_read_to(&self, offset: u64) -> bool {
+        self.offset + self.buffer.len() as u64 >= offset
+    }
+
+    /// The same open file from its beginning, after it was truncated.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn reopen(&self, id: FileId) -> io::Result<Self> {
+        let file = self.file.try_clone()?;
+        Self::open(id, self.path.clone(), file, 0, self.resource().clone())
+    }
+
+    /// State of the open file, also when its path is gone.
+    ///
+    /// # Errors
+    /// When the file system does not answer.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
+    /// Bytes in the file that are not yet in a batch.
+    pub fn lag_bytes(&mut self) -> u64 {
+        self.seen_bytes = self.file.metadata().map_or(0, |metadata| metadata.len());
+        self.seen_bytes.saturating_sub(self.batch.end())
+    }
+
+    /// After a truncation: bytes that are known to have been there and were not read.
+    #[must_use]
+    pub fn lost_bytes(&self) -> u64 {
+        self.seen_bytes.saturating_sub(self.offset + self.buffer.len() as u64)
+    }
+
+    /// The first bytes of the file, to be searched for ids and then forgotten.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn head_bytes(&self, bytes_max: usize) -> io::Result<Vec<u8>> {
+        read_head(&self.file, bytes_max)
+    }
+
+    /// Hashes the head again while the file is shorter than the head. True when it changed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn refresh_head(&mut self) -> io::Result<bool> {
+        if self.head.bytes >= HEAD_BYTES_MAX as u64 {
+            return Ok(false);
+        }
+        let head = Digest::of_head(&self.file)?;
+        let has_grown = head.bytes > self.head.bytes;
+        if has_grown {
+            self.head = head;
+        }
+        Ok(has_grown)
+    }
+
+    /// Says who writes the records from here on.
+    ///
+    /// # Errors
+    /// When records of the former resource could not be handed over.
+    pub fn set_resource(
+        &mut self,
+        resource: Arc<Resource>,
+        emit: &mut Emit<'_>,
+    ) -> Result<(), Abandoned> {
+        self.batch.set_resource(resource, self.id, emit)
+    }
+
+    /// Who writes the records.
+    #[must_use]
+    pub fn resource(&self) -> &Arc<Resource> {
+        self.batch.resource()
+    }
+
+    /// Reads once and puts the records that are whole into the batch.
+    ///
+    /// # Errors
+    /// The outer error says that the lanes are gone, the inner one that the file cannot be read.
+    pub fn look(
+        &mut self,
+        pass: &mut Pass<'_, '_>,
+        now: Instant,
+    ) -> Result<io::Result<Look>, Abandoned> {
+        let bytes = match self.fill() {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error)),
+        };
+        if bytes == 0 {
+            return Ok(self.at_end());
+        }
+        self.grew = now;
+        telemetry::READ_BYTES.add(bytes as u64);
+        self.splitter.advance(&self.buffer, &mut self.starts);
+        let open = self.starts.last().map_or(0, |start| *start as usize);
+        self.take(open, false, pass)?;
+        while self.buffer.len() > pass.record_bytes_max {
+            self.cut(pass)?;
+        }
+        Ok(Ok(Look::Read(bytes)))
+    }
+
+    fn fill(&mut self) -> io::Result<usize> {
+        self.buffer.reserve(READ_BYTES);
+        (&mut self.file).take(READ_BYTES as u64).read_to_end(&mut self.buffer)
+    }
+
+    fn at_end(&mut self) -> io::Result<Look> {
+        if self.buffer.is_empty() {
+            // Idle files cost no buffer.
+            self.buffer = Vec::new();
+        }
+        let read = self.offset + self.buffer.len() as u64;
+        let length = self.file.metadata()?.len();
+        Ok(if length < read { Look::Truncated } else { Look::Quiet })
+    }
+
+    /// Moves `buffer[..end]`, which ends at a record start, into the batch.
+    fn take(
+        &mut self,
+        end: usize,
+        is_cut_after: bool,
+        pass: &mut Pass<'_, '_>,
+    ) -> Result<(), Abandoned> {
+        if end == 0 {
+            return Ok(());
+        }
+        if self.starts.first() != Some(&0) {
+            // The rest of a record whose beginning was taken before.
+            self.starts.insert(0, 0);
+        }
+        let count = self.starts.partition_point(|start| (*start as usize) < end);
+        let chunk = Chunk {
+            bytes: &self.buffer[..end],
+            starts: &self.starts[..count],
+            offset: self.offset,
+            is_cut_before: std::mem::take(&mut self.is_rest_of_cut),
+            is_cut_after,
+            observed_unix_ns: unix_ns(),
+        };
+        self.batch.add(chunk, self.id, pass.context, pass.limits, pass.emit)?;
+        self.buffer.drain(..end);
+        if is_cut_after {
+            self.splitter.cut(end);
+        } else {
+            self.splitter.consumed(end);
+        }
+        self.starts.drain(..count);
+        for start in &mut self.starts {
+            *start -= end as u32;
+        }
+        self.offset += end as u64;
+        Ok(())
+    }
+
+    /// Cuts the open record, which is longer than a record may be.
+    fn cut(&mut self, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
+        telemetry::TRUNCATED_RECORDS.add(1);
+        let end = cut_point(&self.buffer, pass.record_bytes_max);
+        self.take(end, true, pass)?;
+        self.is_rest_of_cut = true;
+        Ok(())
+    }
+
+    /// Puts the open record into the batch when nothing came for so long that it must be whole.
+    ///
+    /// # Errors
+    /// When a batch could not be handed over.
+    pub fn flush_when_idle(
+        &mut self,
+        pass: &mut Pass<'_, '_>,
+        now: Instant,
+    ) -> Result<(), Abandoned> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let is_one_line = memchr::memchr(b'\n', &self.buffer) == Some(self.buffer.len() - 1);
+        let wait = if is_one_line { LINE_IDLE } else { TRACE_IDLE };
+        if self.idle(now) >= wait { self.flush(pass, false) } else { Ok(()) }
+    }
+
+    /// Puts everything that was read into the batch: at the end of the file's or the agent's life.
+    /// With `only_lines` a half line stays unread, as its writer is still at it.
+    ///
+    /// # Errors
+    /// When a batch could not be handed over.
+    pub fn flush(&mut self, pass: &mut Pass<'_, '_>, only_lines: bool) -> Result<(), Abandoned> {
+        if !only_lines {
+            self.splitter.finish(&self.buffer, &mut self.starts);
+        }
+        let end = match memchr::memrchr(b'\n', &self.buffer) {
+            Some(newline) if only_lines => newline + 1,
+            None if only_lines => 0,
+            _ => self.buffer.len(),
+        };
+        self.take(end, false, pass)
+    }
+
+    /// Hands the open batch over when it is old enough, or now.
+    ///
+    /// # Errors
+    /// When it could not be handed over.
+    pub fn seal(
+        &mut self,
+        pass: &mut Pass<'_, '_>,
+        when_old: Option<Instant>,
+    ) -> Result<(), Abandoned> {
+        match when_old {
+            Some(now) => self.batch.seal_when_old(self.id, pass.limits, now, pass.emit),
+            None => self.batch.seal(self.id, pass.emit),
+        }
+    }
+}
+
+/// Where to cut `buffer` so that at most `max` bytes stay in front: after a line if possible, else
+/// between two words, so that no secret is halved and slips through the redactor; never inside a
+/// UTF-8 character.
+fn cut_point(buffer: &[u8], max: usize) -> usize {
+    let from = max.saturating_sub(CUT_WINDOW);
+    let window = &buffer[from..max];
+    if let Some(key) = open_key_block(window) {
+        if from + key > 0 {
+            return from + key;
+        }
+    }
+    if let Some(newline) = memchr::memrchr(b'\n', window) {
+        return from + newline + 1;
+    }
+    if let Some(space) = window.iter().rposition(|byte| matches!(byte, b' ' | b'\t' | b',' | b';'))
+    {
+        return from + space + 1;
+    }
+    // A character has at most three continuation bytes.
+    let mut end = max;
+    while end > max - 3 && buffer.get(end).is_some_and(|byte| byte & 0xC0 == 0x80) {
+        end -= 1;
+    }
+    end
+}
+
+/// Start of a private key block that does not end in `window`.
+fn open_key_block(window: &[u8]) -> Option<usize> {
+    let begin = memchr::memmem::rfind(window, b"-----BEGIN")?;
+    memchr::memmem::find(&window[begin..], b"-----END").is_none().then_some(begin)
+}
+
+fn unix_ns() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut_point;
+
+    #[test]
+    fn cuts_fall_after_lines_then_words_then_characters() {
+        let mut text = b"a line\nsome words ".to_vec();
+        text.resize(64, b'x');
+        assert_eq!(cut_point(&text, 40), 7);
+        let words = [b"some words ".to_vec(), vec![b'x'; 64]].concat();
+        assert_eq!(cut_point(&words, 40), 11);
+        let euros = "€".repeat(20).into_bytes();
+        assert_eq!(cut_point(&euros, 40), 39);
+        assert_eq!(cut_point(&[0x80; 64], 40), 37, "no text at all is cut all the same");
+    }
+
+    #[test]
+    fn a_private_key_is_not_halved() {
+        let key = [b"word\n-----BEGIN RSA PRIVATE KEY-----\n".to_vec(), vec![b'A'; 64]].concat();
+        assert_eq!(cut_point(&key, 60), 5);
+    }
+}

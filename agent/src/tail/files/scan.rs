@@ -1,0 +1,245 @@
+//! Scanning: which files are new, renamed, deleted, and whose they are.
+
+use super::{Tail, Tracked, Waiting};
+use crate::checkpoint::{Entry, Event};
+use crate::identity::{HEAD_BYTES, Identity};
+use crate::model::Resource;
+use crate::tail::batch::Abandoned;
+use crate::tail::file::{LogFile, Pass};
+use crate::tail::fingerprint::{Digest, Inode, read_head};
+use crate::tail::waiting::Begin;
+use crate::telemetry;
+use redaction::Value;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Instant, UNIX_EPOCH};
+
+/// Paths that a complaint was logged for; more are only counted.
+const COMPLAINTS_MAX: usize = 1_000;
+
+impl Tail {
+    pub(super) fn scan(&mut self, now: Instant, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
+        let mut found = self.finder.find();
+        if self.is_first_scan {
+            found.extend(self.known.renamed());
+        }
+        self.follow_renames(&found);
+        let mut inodes: HashSet<Inode> =
+            self.files.iter().map(|tracked| tracked.file.inode()).collect();
+        for path in found {
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            // Two names of one file are read once.
+            if self.waiting.contains_key(&path) || !inodes.insert(Inode::of(&metadata)) {
+                continue;
+            }
+            if self.files.len() + self.waiting.len() >= self.config.files_max {
+                self.complain(&path, "too_many", "more files than tail.files_max; the rest waits");
+                break;
+            }
+            let is_first_scan = self.is_first_scan;
+            self.waiting.insert(path, Waiting::new(now, is_first_scan));
+        }
+        self.is_first_scan = false;
+        self.refresh_tracked(pass)?;
+        self.report();
+        Ok(())
+    }
+
+    /// A tracked file whose path is another file's now was renamed or deleted.
+    fn follow_renames(&mut self, found: &[PathBuf]) {
+        let inode_at = |path: &Path| fs::metadata(path).ok().map(|now| Inode::of(&now));
+        let mut by_inode: Option<HashMap<Inode, &PathBuf>> = None;
+        for index in 0..self.files.len() {
+            let inode = self.files[index].file.inode();
+            if inode_at(self.files[index].file.path()) == Some(inode) {
+                self.files[index].is_detached = false;
+                continue;
+            }
+            let names = by_inode.get_or_insert_with(|| {
+                found.iter().filter_map(|path| Some((inode_at(path)?, path))).collect()
+            });
+            if let Some(path) = names.get(&inode) {
+                self.files[index].file.set_path((*path).clone());
+                self.announce(index);
+            } else if !self.files[index].is_detached {
+                telemetry::ROTATIONS.add(1);
+                self.files[index].is_detached = true;
+            }
+        }
+        self.waiting.retain(|path, _| fs::metadata(path).is_ok());
+    }
+
+    /// Learns what the scrapers found out since the last scan, and hashes short heads again.
+    fn refresh_tracked(&mut self, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
+        let jobs = self.jobs.borrow().clone();
+        let has_news = !Arc::ptr_eq(&jobs, &self.applied_jobs);
+        self.applied_jobs = jobs;
+        for index in 0..self.files.len() {
+            if self.files[index].file.refresh_head().unwrap_or(false) {
+                self.announce(index);
+            }
+            let is_nameless = self.files[index].file.resource().job_id.is_none();
+            if has_news || is_nameless {
+                self.identify(index, pass)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn identify(&mut self, index: usize, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
+        let tracked = &mut self.files[index];
+        let Ok(metadata) = tracked.file.metadata() else { return Ok(()) };
+        let path = tracked.file.path().to_owned();
+        if tracked.evidence.resource.job_id.is_none() && tracked.seen_bytes < HEAD_BYTES as u64 {
+            tracked.seen_bytes = metadata.len();
+            if let Ok(head) = tracked.file.head_bytes(HEAD_BYTES) {
+                tracked.evidence = self.identity.evidence(&path, &head);
+            }
+        }
+        let modified = modified_unix_ms(&metadata);
+        let mut resource =
+            self.identity.resource(&path, &tracked.evidence, &self.applied_jobs, modified);
+        let known = tracked.file.resource();
+        if resource.job_id.is_none() && known.job_id.is_some() {
+            // The application has ended and nobody answers for it any more.
+            resource = (**known).clone();
+        }
+        if resource != **known {
+            tracked.file.set_resource(Arc::new(resource), pass.emit)?;
+            self.announce_job(index);
+        }
+        Ok(())
+    }
+
+    pub(super) fn open(&mut self, path: PathBuf, mut waiting: Waiting, mut resource: Resource) {
+        let opened = File::open(&path).and_then(|file| {
+            let begin =
+                self.known.begin(&file, &path, self.config.read_from, waiting.is_first_scan)?;
+            Ok((file, begin))
+        });
+        let (file, begin) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.complain_of(&path, &error);
+                return;
+            }
+        };
+        let (id, offset) = match begin {
+            Begin::New(offset) => (self.new_id(), offset),
+            Begin::Resume(id, entry) => {
+                if resource.job_id.is_none() && !waiting.evidence.is_daemon() {
+                    // The application may be gone, but the last run knew it.
+                    waiting.evidence.remember(&self.redactor, &entry);
+                    resource = self.identity.resource(
+                        &path,
+                        &waiting.evidence,
+                        &self.applied_jobs,
+                        waiting.modified_unix_ms,
+                    );
+                }
+                (id, entry.offset)
+            }
+        };
+        match LogFile::open(id, path.clone(), file, offset, Arc::new(resource)) {
+            Ok(file) => {
+                self.files.push(Tracked {
+                    file,
+                    evidence: waiting.evidence,
+                    seen_bytes: waiting.seen_bytes.unwrap_or(0),
+                    is_detached: false,
+                });
+                let index = self.files.len() - 1;
+                self.announce(index);
+                self.announce_job(index);
+            }
+            Err(error) => self.complain_of(&path, &error),
+        }
+    }
+
+    /// Tells the checkpointer where a file is and how to know it again.
+    pub(super) fn announce(&self, index: usize) {
+        let file = &self.files[index].file;
+        let entry = Entry {
+            path: file.path().to_owned(),
+            inode: file.inode(),
+            head: file.head(),
+            offset: file.end(),
+            frontier: Digest::default(),
+            job_id: None,
+            job_name: None,
+            seen_unix_s: 0,
+        };
+        self.send(Event::Tracked(file.id(), Box::new(entry)));
+    }
+
+    fn announce_job(&self, index: usize) {
+        let file = &self.files[index].file;
+        let text = |value: &Option<Value>| value.as_deref().map(str::to_owned);
+        if let Some(job_id) = text(&file.resource().job_id) {
+            self.send(Event::Identified(file.id(), job_id, text(&file.resource().job_name)));
+        }
+    }
+
+    fn complain_of(&mut self, path: &Path, error: &io::Error) {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => self.complain(
+                path,
+                "permission",
+                "a log file may not be read by this user; add the user to the file's group",
+            ),
+            // It went away between the scan and now.
+            io::ErrorKind::NotFound => {}
+            _ => self.complain(path, "io", "a log file cannot be opened; trying again"),
+        }
+    }
+
+    fn complain(&mut self, path: &Path, reason: &'static str, message: &'static str) {
+        telemetry::FILE_ERRORS.add(reason, 1);
+        if self.complained.len() < COMPLAINTS_MAX && self.complained.insert(path.to_owned()) {
+            let path = self.redactor.value(&path.to_string_lossy());
+            tracing::warn!(file = %path, reason, "{message}");
+        }
+    }
+
+    fn report(&mut self) {
+        let lag: u64 = self.files.iter_mut().map(|tracked| tracked.file.lag_bytes()).sum();
+        let detached = self.files.iter().filter(|tracked| tracked.is_detached).count();
+        telemetry::LAG_BYTES.set(lag as f64);
+        telemetry::FILES.set("active", (self.files.len() - detached) as f64);
+        telemetry::FILES.set("detached", detached as f64);
+        telemetry::FILES.set("waiting", self.waiting.len() as f64);
+    }
+}
+
+impl Waiting {
+    fn new(since: Instant, is_first_scan: bool) -> Self {
+        Self {
+            since,
+            is_first_scan,
+            evidence: crate::identity::Evidence::default(),
+            seen_bytes: None,
+            modified_unix_ms: 0,
+        }
+    }
+
+    /// Searches the head of the file again if the file has grown.
+    pub(super) fn refresh(&mut self, identity: &Identity, path: &Path) {
+        let Ok(metadata) = fs::metadata(path) else { return };
+        self.modified_unix_ms = modified_unix_ms(&metadata);
+        if self.seen_bytes == Some(metadata.len()) {
+            return;
+        }
+        self.seen_bytes = Some(metadata.len());
+        let head =
+            File::open(path).and_then(|file| read_head(&file, HEAD_BYTES)).unwrap_or_default();
+        self.evidence = identity.evidence(path, &head);
+    }
+}
+
+fn modified_unix_ms(metadata: &Metadata) -> u64 {
+    let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
