@@ -31,7 +31,7 @@ use crate::scrape::{SCRAPERS, ScraperConfig, ScraperDefinition};
 use crate::tail;
 use report::Report;
 use serde::{Deserialize, Serialize};
-use source::Sources;
+use source::{NOWHERE, Sources};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -77,9 +77,6 @@ impl Default for Top {
         Self { state_dir: PathBuf::from("/var/lib/sidelight") }
     }
 }
-
-/// A place that is neither in the file nor in a variable.
-const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
 
 impl Config {
     /// Makes a config from the text of a file and the environment. `name` is the file's name in

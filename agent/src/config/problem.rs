@@ -1,7 +1,5 @@
 //! What is wrong with a config, in words for the person who wrote it.
 
-use std::fmt;
-
 /// Everything that is wrong with one config. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.text())]
@@ -81,11 +79,5 @@ impl Problem {
                 )
             }
         }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.with_file("config").trim_end())
     }
 }

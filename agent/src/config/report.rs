@@ -3,7 +3,7 @@
 use super::environment;
 use super::problem::{Problem, Problems};
 use super::section::shown_unless_secret;
-use super::source::{Sources, looks_secret};
+use super::source::{NOWHERE, Sources, looks_secret};
 use super::suggest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -39,9 +39,6 @@ struct Found {
     /// For an unknown key: the keys that would be right beside it.
     siblings: Option<Vec<String>>,
 }
-
-/// A place that is neither in the file nor in a variable.
-const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
 
 impl Report {
     /// One problem at a place. A second one about the same value is a consequence and left out.

@@ -4,6 +4,9 @@
 use super::problem::Place;
 use std::ops::Range;
 
+/// A place that is neither in the file nor in a variable.
+pub(super) const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
+
 /// Longest part of a line that a snippet shows, in characters.
 const SNIPPET_CHARS_MAX: usize = 120;
 

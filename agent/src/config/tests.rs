@@ -299,7 +299,7 @@ fn all_problems_of_a_file_are_told_in_its_order() {
         .map(|problem| match &problem.place {
             Place::Text { line, .. } => (*line, problem.key.as_str()),
             Place::Variable(_) => (0, problem.key.as_str()),
-            Place::WholeFile => panic!("{problem}"),
+            Place::WholeFile => panic!("{problem:?}"),
         })
         .collect();
     let want = [
