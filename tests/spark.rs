@@ -61,7 +61,8 @@ fn observe(version: Version) {
     let prometheus = Prometheus::start(&run.scratch, agent.port);
     let mut application = cluster.submit(&run.scratch, run.ui_port);
     application.wait_for_phase("skew");
-    run.stage("application is in its first shuffle");
+    agent.wait_for_record("SEQ driver", CATCH_UP_LIMIT);
+    run.stage("application is in its first shuffle, its first records are out");
     run.stop_in_time(&mut agent, "SIGTERM in the middle ends with 0 in time");
     agent.start_again();
     application.wait_for_phase("sql");

@@ -131,6 +131,14 @@ path = "{records}"
         self.folder.join("records.jsonl")
     }
 
+    /// Waits until a record with `text` is out.
+    pub(crate) fn wait_for_record(&self, text: &str, limit: Duration) {
+        wait::until(&format!("a record with {text}"), limit, || {
+            let output = std::fs::read(self.records()).unwrap_or_default();
+            memchr::memmem::find(&output, text.as_bytes()).map(|_| ())
+        });
+    }
+
     /// Everything the agent writes: records, its own log, checkpoints.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder

@@ -142,8 +142,11 @@ impl Source<'_> {
 pub(crate) fn sequence(text: &str) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     for line in text.lines() {
-        let mut words = line.split_once("SEQ ").map_or("", |(_, rest)| rest).split(' ');
-        if let (Some(name), Some(Ok(n))) = (words.next(), words.next().map(str::parse)) {
+        let rest = line.split_once("SEQ ").map_or("", |(_, rest)| rest);
+        let Some((name, rest)) = rest.split_once(' ') else { continue };
+        // In structured logs the number ends at the quotation mark of the message.
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or("");
+        if let Ok(n) = digits.parse() {
             found.push((name.to_owned(), n));
         }
     }
@@ -173,9 +176,10 @@ fn header(line: &str) -> Option<Header<'_>> {
     Some(Header { time, level, task, message_start: header_end + mark.len() })
 }
 
-/// Stage and task id in `task 2.0 in stage 45.0 (TID 118)`.
+/// Stage and task id in `task 2.0 in stage 45.0 (TID 118)`. The Python runner of Spark 4 leaves
+/// out the attempt of the stage: `task 2.0 in stage 45 (TID 118)`.
 fn task_of(text: &str) -> Option<[&str; 2]> {
-    let stage = text.rsplit_once(" in stage ")?.1.split('.').next()?;
+    let stage = text.rsplit_once(" in stage ")?.1.split(['.', ' ']).next()?;
     let task = text.rsplit_once("(TID ")?.1.split(')').next()?;
     Some([stage, task])
 }
@@ -237,7 +241,7 @@ fn is_redacted(raw: &str, got: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{header, holds_ipv4, is_redacted, sequence};
+    use super::{header, holds_ipv4, is_redacted, sequence, task_of};
 
     #[test]
     fn headers_of_both_patterns_are_read() {
@@ -250,6 +254,7 @@ mod tests {
         check("\tat org.example.Job", None);
         let task = "25/11/22 06:26:22.123 INFO [x (TID 7)] E [task 1.0 in stage 3.0 (TID 7)]: a";
         assert_eq!(header(task).unwrap().task, Some(["3", "7"]));
+        assert_eq!(task_of("task 1.0 in stage 3 (TID 7)"), Some(["3", "7"]));
     }
 
     #[test]
@@ -265,7 +270,7 @@ mod tests {
     fn addresses_and_sequence_lines_are_found() {
         assert!(holds_ipv4("from 127.0.0.1:80") && holds_ipv4("(10.0.0.7)."));
         assert!(!holds_ipv4("stage 1.0 version 3.5.9") && !holds_ipv4("1.2.3.400"));
-        let found = sequence("INFO A: SEQ driver 1\nSEQ skew-0 2\nSEQ x\n");
+        let found = sequence("{\"msg\":\"SEQ driver 1\",\"\nSEQ skew-0 2\nSEQ x\n");
         assert_eq!(found, [("driver".to_owned(), 1), ("skew-0".to_owned(), 2)]);
     }
 }
