@@ -47,7 +47,12 @@ const TOTALS: &[(&str, &str, &str)] = &[
     ("tasks failed", "spark_app_tasks_total", "outcome=\"failed\""),
     ("jobs succeeded", "spark_app_jobs_total", "outcome=\"succeeded\""),
     ("jobs failed", "spark_app_jobs_total", "outcome=\"failed\""),
-    ("stages completed", "spark_app_stages_total", "outcome=\"completed\""),
+    ("tasks failed", "job_task_failures_total", ""),
+    ("tasks failed by job", "spark_app_tasks_total", "outcome=\"failed\""),
+    ("tasks killed", "spark_app_tasks_total", "outcome=\"killed\""),
+    ("tasks skipped", "spark_app_tasks_total", "outcome=\"skipped\""),
+    ("stages succeeded", "spark_app_stages_total", "outcome=\"succeeded\""),
+    ("stages skipped", "spark_app_stages_total", "outcome=\"skipped\""),
     ("stages failed", "spark_app_stages_total", "outcome=\"failed\""),
     ("input bytes", "spark_stage_input_bytes_total", ""),
     ("input records", "spark_stage_input_records_total", ""),
@@ -61,6 +66,7 @@ const TOTALS: &[(&str, &str, &str)] = &[
     ("shuffle read records", "spark_stage_shuffle_read_records_total", ""),
     ("shuffle write bytes", "spark_stage_shuffle_write_bytes_total", ""),
     ("shuffle write records", "spark_stage_shuffle_write_records_total", ""),
+    ("spilled bytes", "spark_stage_spilled_bytes_total", ""),
 ];
 
 /// Where `/metrics` differs from what REST reports; equal means to the unit.

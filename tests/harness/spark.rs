@@ -194,12 +194,16 @@ pub(crate) fn rest_totals(ui_port: u16, application: &str) -> Option<Vec<(&'stat
         list.iter().filter(|item| item["status"] == status).count() as u64
     };
     Some(vec![
-        ("tasks succeeded", sum(jobs, "numCompletedTasks")),
-        ("tasks failed", sum(jobs, "numFailedTasks")),
+        ("tasks succeeded", sum(stages, "numCompleteTasks")),
+        ("tasks failed", sum(stages, "numFailedTasks")),
+        ("tasks failed by job", sum(jobs, "numFailedTasks")),
+        ("tasks killed", sum(stages, "numKilledTasks")),
+        ("tasks skipped", sum(jobs, "numSkippedTasks")),
         ("jobs succeeded", count(jobs, "SUCCEEDED")),
         ("jobs failed", count(jobs, "FAILED")),
-        ("stages completed", count(stages, "COMPLETE")),
+        ("stages succeeded", count(stages, "COMPLETE")),
         ("stages failed", count(stages, "FAILED")),
+        ("stages skipped", sum(jobs, "numSkippedStages")),
         ("input bytes", sum(stages, "inputBytes")),
         ("input records", sum(stages, "inputRecords")),
         ("output bytes", sum(stages, "outputBytes")),
@@ -208,5 +212,6 @@ pub(crate) fn rest_totals(ui_port: u16, application: &str) -> Option<Vec<(&'stat
         ("shuffle read records", sum(stages, "shuffleReadRecords")),
         ("shuffle write bytes", sum(stages, "shuffleWriteBytes")),
         ("shuffle write records", sum(stages, "shuffleWriteRecords")),
+        ("spilled bytes", sum(stages, "memoryBytesSpilled") + sum(stages, "diskBytesSpilled")),
     ])
 }
