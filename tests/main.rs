@@ -1,8 +1,11 @@
-//! Integration tests.
+//! The one integration binary.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "tests may panic and say why they skip"
 )]
 
 mod exposition;
+mod harness;
+mod spark;
