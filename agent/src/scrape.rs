@@ -1,16 +1,27 @@
 //! Scrapers: pull one kind of REST API. Adding one is a file and two lines here.
 
+#[cfg(test)]
+pub(crate) mod fake_ui;
+pub mod http;
+pub mod meter;
 pub mod spark;
 
 use crate::export::BoxFuture;
 use crate::model::{Engine, MetricBatch};
 use redaction::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Pulls one API: jobs that it knows and samples of them.
 pub trait Scraper: Send + 'static {
     /// Fills `out` from one round of requests; what was read before an error stays in `out`.
     fn scrape<'a>(&'a mut self, out: &'a mut Scraped) -> BoxFuture<'a, Result<(), ScrapeError>>;
+
+    /// Time to wait before the next round; longer than configured while the API is slow.
+    fn interval(&self) -> Duration;
+
+    /// What the scraper cost so far, and what it had to leave out.
+    fn stats(&self) -> &meter::ScrapeStats;
 }
 
 /// What one round of a scraper brought.
@@ -18,7 +29,7 @@ pub trait Scraper: Send + 'static {
 pub struct Scraped {
     /// Jobs that are alive or ended within the linger time.
     pub jobs: Vec<Job>,
-    /// Samples, one batch per job.
+    /// Samples: one batch per job, and one per job name with what outlives a run.
     pub metrics: Vec<MetricBatch>,
 }
 
