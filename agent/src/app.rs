@@ -139,7 +139,8 @@ impl App {
         let checkpointer = tokio::spawn(checkpoint::run(positions, checkpoint, store));
         let (jobs, seen_jobs) = timer::JobTable::new();
         let (stop_scrapers, stopped) = watch::channel(false);
-        let shared_scrape = scrape::Shared { redactor: redactor.clone(), job: config.job.clone() };
+        let given = scrape::Given::new(&config.job, &redactor);
+        let shared_scrape = scrape::Shared { redactor: redactor.clone(), given };
         let mut scrapers = Vec::new();
         for (definition, section) in &config.scrapers {
             let scraper = section.build(&shared_scrape)?;

@@ -87,24 +87,8 @@ impl Identity {
         if let Some(job) = job {
             self.fill_from_job(&mut resource, job);
         }
-        self.complete(&mut resource, job.and_then(|job| job.attempt.as_deref()));
+        complete(&mut resource, job.and_then(|job| job.attempt.as_deref()));
         resource
-    }
-
-    /// Derives what follows from the job id: run id and trace id.
-    fn complete(&self, resource: &mut Resource, attempt: Option<&str>) {
-        let Some(job_id) = resource.job_id.clone() else { return };
-        if resource.run_id.is_none() {
-            resource.run_id = Some(match attempt {
-                Some(attempt) => self.redactor.value(&format!("{job_id}_{attempt}")),
-                None => job_id.clone(),
-            });
-        }
-        if resource.trace_id.is_none() {
-            let id = trace::run_trace_id(&job_id, attempt.unwrap_or_default());
-            resource.trace_id = Some(Value::hex(&id));
-            resource.trace_id_origin = Some(Value::literal("derived"));
-        }
     }
 
     fn fill_from_job(&self, resource: &mut Resource, job: &Job) {
@@ -112,8 +96,8 @@ impl Identity {
         let known = Resource {
             job_id: Some(job.job_id.clone()),
             job_name: Some(job.job_name.clone()),
-            run_id: property("spark.sidelight.run_id"),
-            user_id: property("spark.sidelight.user_id").or_else(|| job.user.clone()),
+            run_id: Some(job.run_id.clone()),
+            user_id: job.user_id.clone(),
             run_context: property("spark.sidelight.run_context"),
             source_data_path: property("spark.sidelight.source_data_path"),
             engine: Some(job.engine),
@@ -141,6 +125,19 @@ fn only_job(jobs: &[Job], modified_unix_ms: u64) -> Option<&Job> {
     });
     let first = candidates.next()?;
     candidates.next().is_none().then_some(first)
+}
+
+/// Derives what follows from the job id: run id and trace id.
+fn complete(resource: &mut Resource, attempt: Option<&str>) {
+    let Some(job_id) = resource.job_id.clone() else { return };
+    if resource.run_id.is_none() {
+        resource.run_id = Some(job_id.clone());
+    }
+    if resource.trace_id.is_none() {
+        let id = trace::run_trace_id(&job_id, attempt.unwrap_or_default());
+        resource.trace_id = Some(Value::hex(&id));
+        resource.trace_id_origin = Some(Value::literal("derived"));
+    }
 }
 
 /// Puts in what `resource` does not have yet.

@@ -91,7 +91,7 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Run(run) => start(&run),
         Command::Check { file } => check(file),
-        Command::Demo { keep } => demo::run(keep),
+        Command::Demo { keep } => run_demo(keep),
     }
 }
 
@@ -112,12 +112,7 @@ fn start(run: &Run) -> ExitCode {
     }
     config.admin.listen = run.listen.unwrap_or(config.admin.listen);
     let options = Options { is_once: run.once, exit_when_idle: run.exit_when_idle, environment };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(RUNTIME_THREADS)
-        .thread_name("lane")
-        .enable_all()
-        .build();
-    let runtime = match runtime {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return failed(exit::INTERNAL, &error),
     };
@@ -129,6 +124,21 @@ fn start(run: &Run) -> ExitCode {
         Ok(Drained { is_complete: false }) if run.strict_exit => ExitCode::from(exit::UNAVAILABLE),
         Ok(Drained { is_complete: false }) => ExitCode::SUCCESS,
         Err(error) => failed(exit::CONFIG, &error),
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .thread_name("lane")
+        .enable_all()
+        .build()
+}
+
+fn run_demo(keep: bool) -> ExitCode {
+    match runtime().map_err(demo::DemoError::from).and_then(|it| it.block_on(demo::run(keep))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(exit::INTERNAL, &error),
     }
 }
 

@@ -1,5 +1,9 @@
 //! Scrapers: pull one kind of REST API. Adding one is a file and two lines here.
 
+#[cfg(test)]
+pub(crate) mod fake_ui;
+pub mod http;
+pub mod meter;
 pub mod spark;
 pub mod timer;
 
@@ -17,8 +21,11 @@ pub trait Scraper: Send + 'static {
     /// Fills `out` from one round of requests; what was read before an error stays in `out`.
     fn scrape<'a>(&'a mut self, out: &'a mut Scraped) -> BoxFuture<'a, Result<(), ScrapeError>>;
 
-    /// Time until the next round.
+    /// Time to wait before the next round; longer than configured while the API is slow.
     fn interval(&self) -> Duration;
+
+    /// What the scraper cost so far, and what it had to leave out.
+    fn stats(&self) -> &meter::ScrapeStats;
 }
 
 /// What one round of a scraper brought.
@@ -26,7 +33,7 @@ pub trait Scraper: Send + 'static {
 pub struct Scraped {
     /// Jobs that are alive or ended within the linger time.
     pub jobs: Vec<Job>,
-    /// Samples, one batch per job.
+    /// Samples: one batch per job, and one per job name with what outlives a run.
     pub metrics: Vec<MetricBatch>,
 }
 
@@ -41,8 +48,10 @@ pub struct Job {
     pub job_name: Value,
     /// Attempt of the application, where the resource manager counts them.
     pub attempt: Option<Value>,
-    /// User that the engine names.
-    pub user: Option<Value>,
+    /// One execution of the job: given, else made from id and attempt.
+    pub run_id: Value,
+    /// Who runs it: given, else the user that the engine names.
+    pub user_id: Option<Value>,
     /// Start, milliseconds since the epoch.
     pub start_unix_ms: u64,
     /// End, when it ended.
@@ -91,5 +100,29 @@ pub struct Shared {
     /// For every string that an API answers.
     pub redactor: Arc<Redactor>,
     /// What the operator said of the job.
-    pub job: config::Job,
+    pub given: Given,
+}
+
+/// The operator's word on what a scraper would else find out, redacted.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// `job.job_name`
+    pub job_name: Option<Value>,
+    /// `job.run_id`
+    pub run_id: Option<Value>,
+    /// `job.user_id`
+    pub user_id: Option<Value>,
+}
+
+impl Given {
+    /// Takes over what `[job]` says.
+    #[must_use]
+    pub fn new(job: &config::Job, redactor: &Redactor) -> Self {
+        let value = |text: &Option<String>| text.as_deref().map(|text| redactor.value(text));
+        Self {
+            job_name: value(&job.job_name),
+            run_id: value(&job.run_id),
+            user_id: value(&job.user_id),
+        }
+    }
 }

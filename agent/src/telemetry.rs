@@ -13,6 +13,7 @@ pub use metric::{Counter, Family, Family2, Gauge};
 use crate::export::EXPORTERS;
 use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample};
 use crate::scrape::SCRAPERS;
+use crate::scrape::meter::{Cut, Outcome};
 use metric::{OwnMetric, descriptor};
 use redaction::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,8 +28,10 @@ const LOST_REASONS: [&str; 3] = ["truncated", "skipped_old", "other"];
 const FILE_STATES: [&str; 4] = ["active", "waiting", "detached", "other"];
 const FILE_ERROR_REASONS: [&str; 4] = ["permission", "io", "too_many", "other"];
 const EXPORT_OUTCOMES: [&str; 3] = ["ok", "error", "other"];
-const SCRAPE_OUTCOMES: [&str; 9] =
-    ["ok", "timeout", "http_4xx", "http_5xx", "parse", "html", "gone", "too_large", "other"];
+const SCRAPE_OUTCOMES: [&str; N_OUTCOMES] = scrape_outcomes();
+const N_OUTCOMES: usize = Outcome::ALL.len() + 1;
+const CUT_KINDS: [&str; N_CUTS] = cut_kinds();
+const N_CUTS: usize = Cut::ALL.len() + 1;
 /// Why what a source says may be incomplete: the engine's listener dropped events, items were
 /// evicted between two rounds, fields were missing, or the source answers too slowly.
 const DEGRADED_REASONS: [&str; 5] = ["dropped_events", "evicted", "missing_field", "slow", "other"];
@@ -150,7 +153,7 @@ pub static CHECKPOINT_TIME: Gauge = Gauge::new(
     "Time at which the last checkpoint was written, since the epoch.",
 );
 /// Rounds of a scraper, by source and outcome.
-pub static SCRAPES: Family2<N_SOURCES, 9> = Family2::new(
+pub static SCRAPES: Family2<N_SOURCES, N_OUTCOMES> = Family2::new(
     descriptor(
         Kind::Counter,
         "sidelight_scrapes_total",
@@ -238,6 +241,18 @@ pub static METRIC_BATCHES_DROPPED: Family<N_EXPORTERS> = Family::new(
     "exporter",
     &EXPORTER_NAMES,
 );
+/// What limits made a scraper leave out.
+pub static SCRAPE_CUT: Family2<N_SOURCES, N_CUTS> = Family2::new(
+    descriptor(
+        Kind::Counter,
+        "sidelight_scrape_cut_total",
+        "",
+        "What a limit made a scraper leave out, by source and kind.",
+    ),
+    ["source", "what"],
+    &SOURCE_NAMES,
+    &CUT_KINDS,
+);
 static REDACTIONS: MetricDescriptor = descriptor(
     Kind::Counter,
     "sidelight_redactions_total",
@@ -245,7 +260,8 @@ static REDACTIONS: MetricDescriptor = descriptor(
     "Findings that were replaced by a placeholder, by type.",
 );
 
-static ALL: [&dyn OwnMetric; 26] = [
+static ALL: [&dyn OwnMetric; 27] = [
+    &SCRAPE_CUT,
     &TRUNCATIONS,
     &CHECKPOINT_EVICTED,
     &METRIC_BATCHES_DROPPED,
@@ -318,6 +334,26 @@ const fn source_names() -> [&'static str; N_SOURCES] {
     let mut index = 0;
     while index < SCRAPERS.len() {
         names[index] = SCRAPERS[index].name;
+        index += 1;
+    }
+    names
+}
+
+const fn scrape_outcomes() -> [&'static str; N_OUTCOMES] {
+    let mut names = ["other"; N_OUTCOMES];
+    let mut index = 0;
+    while index < Outcome::ALL.len() {
+        names[index] = Outcome::ALL[index].as_str();
+        index += 1;
+    }
+    names
+}
+
+const fn cut_kinds() -> [&'static str; N_CUTS] {
+    let mut names = ["other"; N_CUTS];
+    let mut index = 0;
+    while index < Cut::ALL.len() {
+        names[index] = Cut::ALL[index].as_str();
         index += 1;
     }
     names

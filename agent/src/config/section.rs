@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn fields_of_a_struct_are_known_without_a_value_of_it() {
-        assert_eq!(field_names::<crate::scrape::spark::Config>(), ["urls", "interval"]);
+        assert_eq!(field_names::<crate::scrape::spark::Config>(), ["urls", "interval", "linger"]);
         assert_eq!(field_names::<u32>(), [""; 0]);
     }
 

@@ -1,9 +1,51 @@
 //! The REST API of a Spark driver's UI.
+//!
+//! It asks for what is cheap (see `application.rs`), counts in ledgers that never go down, and
+//! redacts every string where it enters.
+
+mod application;
+mod executors;
+mod identity;
+mod jobs;
+mod ledger;
+pub mod metrics;
+mod peaks;
+mod rest;
+mod runs;
+mod skew;
+mod stage_counters;
+mod stages;
+mod targets;
+#[cfg(test)]
+mod tests;
 
 use crate::config::{Interval, Section};
-use crate::scrape::{ScraperConfig, ScraperDefinition};
-use hyper::Uri;
+use crate::export::{BoxFuture, BuildError};
+use crate::scrape::http::{Client, HttpError, Limits, UrlError};
+use crate::scrape::meter::{Cut, Meter, ScrapeStats};
+use crate::scrape::{
+    Given, ScrapeError, Scraped, Scraper, ScraperConfig, ScraperDefinition, Shared,
+};
+use application::{Application, Context};
+use identity::bounded;
+use redaction::{Redactor, Value};
+use runs::{Histories, Outcome};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use targets::{Target, Targets};
+use tokio::time::Instant;
+
+/// Applications that are read at the same time.
+const LIVE_MAX: usize = 64;
+/// Applications that ended and are still shown; the oldest go first.
+const ENDED_MAX: usize = 64;
+/// Longest application id in bytes.
+const APP_ID_BYTES_MAX: usize = 128;
+/// Bounds of job and stage durations in seconds.
+static DURATION_BOUNDS: &[f64] =
+    &[0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 14_400.0];
 
 /// `spark`
 pub const DEFINITION: ScraperDefinition =
@@ -14,17 +56,9 @@ fn configure(section: &mut Section<'_>) -> Box<dyn ScraperConfig> {
     let interval_s = config.interval.0.as_secs();
     section.require("interval", (1..=3_600).contains(&interval_s), "must be from 1s to 1h");
     section.require_each("urls", &config.urls, |url| {
-        (!is_base_url(url)).then(|| "must look like http://host:4040".to_owned())
+        Client::new(url, Limits::default()).err().map(|error| error.to_string())
     });
     Box::new(config)
-}
-
-/// True for `http://host`, with a port and a path if need be, and nothing else.
-fn is_base_url(url: &str) -> bool {
-    let Ok(uri) = url.parse::<Uri>() else { return false };
-    let has_host = uri.host().is_some_and(|host| !host.is_empty());
-    let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-    uri.scheme_str() == Some("http") && has_host && !has_user && uri.query().is_none()
 }
 
 /// `[scrapers.spark]`
@@ -37,31 +71,335 @@ pub struct Config {
     /// Time between two rounds. Default `10s`, at least `1s`. It doubles by itself while the UI is
     /// slow.
     pub interval: Interval,
+    /// How long the last samples of an application stay after it ended. Default `5m`; `0` takes
+    /// them away at once. It should be longer than two scrapes of `/metrics`.
+    pub linger: Interval,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { urls: Vec::new(), interval: Interval::from_secs(10) }
+        Self {
+            urls: Vec::new(),
+            interval: Interval::from_secs(10),
+            linger: Interval::from_secs(300),
+        }
     }
 }
 
 impl ScraperConfig for Config {
-    fn build(
-        &self,
-        _: &crate::scrape::Shared,
-    ) -> Result<Box<dyn crate::scrape::Scraper>, crate::export::BuildError> {
-        struct Nothing;
-        impl crate::scrape::Scraper for Nothing {
-            fn scrape<'a>(
-                &'a mut self,
-                _: &'a mut crate::scrape::Scraped,
-            ) -> crate::export::BoxFuture<'a, Result<(), crate::scrape::ScrapeError>> {
-                Box::pin(async { Ok(()) })
-            }
-            fn interval(&self) -> std::time::Duration {
-                std::time::Duration::from_secs(1)
+    fn build(&self, shared: &Shared) -> Result<Box<dyn Scraper>, BuildError> {
+        let scraper = SparkScraper::new(self, shared.given.clone(), shared.redactor.clone());
+        let failed =
+            |error: BadUrl| BuildError { section: "scrapers.spark", reason: error.to_string() };
+        Ok(Box::new(scraper.map_err(failed)?))
+    }
+}
+
+/// A URL of the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("urls[{index}]: {source}")]
+pub struct BadUrl {
+    /// Position in [`Config::urls`].
+    pub index: usize,
+    /// What is wrong with it.
+    pub source: UrlError,
+}
+
+/// Now, on the clock that measures and on the one that dates.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    instant: Instant,
+    unix_ms: u64,
+}
+
+/// Scrapes driver UIs.
+#[derive(Debug)]
+pub struct SparkScraper {
+    redactor: Arc<Redactor>,
+    given: Given,
+    linger: Duration,
+    targets: Targets,
+    applications: BTreeMap<Value, Application>,
+    histories: Histories,
+    meter: Meter,
+}
+
+impl SparkScraper {
+    /// A scraper for `config`.
+    pub fn new(config: &Config, given: Given, redactor: Arc<Redactor>) -> Result<Self, BadUrl> {
+        Self::with_limits(config, given, redactor, Limits::default())
+    }
+
+    fn with_limits(
+        config: &Config,
+        given: Given,
+        redactor: Arc<Redactor>,
+        limits: Limits,
+    ) -> Result<Self, BadUrl> {
+        let targets = Targets::new(&config.urls, limits)
+            .map_err(|(index, source)| BadUrl { index, source })?;
+        Ok(Self {
+            redactor,
+            given,
+            linger: config.linger.0,
+            targets,
+            applications: BTreeMap::new(),
+            histories: Histories::default(),
+            meter: Meter::new(config.interval.0),
+        })
+    }
+
+    async fn round(&mut self, now: Moment, out: &mut Scraped) -> Result<(), ScrapeError> {
+        if self.targets.is_searching() {
+            self.targets.search().await;
+        }
+        let mut result = Err(ScrapeError::Gone);
+        let mut targets = std::mem::take(&mut self.targets.list);
+        let is_searching = self.targets.is_searching();
+        let mut kept = Vec::with_capacity(targets.len());
+        for mut target in targets.drain(..) {
+            let is_gone = self.ask(&mut target, now, &mut result).await;
+            if !(is_gone && is_searching) {
+                kept.push(target);
             }
         }
-        Ok(Box::new(Nothing))
+        self.targets.list = kept;
+        self.meter.finish_round();
+        self.publish(now, out);
+        result
+    }
+
+    /// Asks one UI, and adds what came of it to `result`. True when the UI is gone.
+    async fn ask(
+        &mut self,
+        target: &mut Target,
+        now: Moment,
+        result: &mut Result<(), ScrapeError>,
+    ) -> bool {
+        if !target.is_due() {
+            return false;
+        }
+        match self.visit(target, now).await {
+            Ok(()) => {
+                target.note_answer();
+                if matches!(result, Err(ScrapeError::Gone)) {
+                    *result = Ok(());
+                }
+            }
+            Err(HttpError::Gone { .. }) => {
+                let is_gone = target.note_miss();
+                if is_gone {
+                    for app_id in &target.app_ids {
+                        self.end(app_id, now, None, Outcome::Unknown);
+                    }
+                    target.reset();
+                }
+                return is_gone;
+            }
+            Err(error) => {
+                target.note_failure();
+                let (host, port) = (target.client.host(), target.client.port());
+                *result = Err(ScrapeError::Failed(format!("{host}:{port}: {error}")));
+            }
+        }
+        false
+    }
+
+    async fn visit(&mut self, target: &mut Target, now: Moment) -> Result<(), HttpError> {
+        let client = &mut target.client;
+        let path = "/api/v1/applications";
+        let listed: Vec<rest::Application> = client.get(path, &mut self.meter).await?;
+        let ids: BTreeSet<Value> = listed
+            .iter()
+            .filter(|application| is_plain_id(&application.id))
+            .map(|application| bounded(&application.id, &self.redactor))
+            .collect();
+        // The port has gone to another application.
+        for ended in target.app_ids.difference(&ids) {
+            self.end(ended, now, None, Outcome::Unknown);
+        }
+        if target.app_ids.is_disjoint(&ids) {
+            target.version = None;
+        }
+        target.app_ids.retain(|app_id| ids.contains(app_id));
+        for application in &listed {
+            self.visit_application(target, application, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn visit_application(
+        &mut self,
+        target: &mut Target,
+        listed: &rest::Application,
+        now: Moment,
+    ) -> Result<(), HttpError> {
+        let default = rest::Attempt::default();
+        let attempt = listed.attempts.first().unwrap_or(&default);
+        let app_id = bounded(&listed.id, &self.redactor);
+        let is_known = self.applications.contains_key(&app_id);
+        if !is_known && attempt.completed {
+            // A history server lists what ended long ago; that is another source.
+            return Ok(());
+        }
+        let is_full = self.applications.values().filter(|a| a.is_live()).count() >= LIVE_MAX;
+        if !is_plain_id(&listed.id) || (!is_known && is_full) {
+            self.meter.cut(Cut::Application, 1);
+            return Ok(());
+        }
+        let base = format!("/api/v1/applications/{}", listed.id);
+        if !is_known {
+            self.add(target, listed, attempt, &base, now).await?;
+        }
+        target.app_ids.insert(app_id.clone());
+        let Some(application) = self.applications.get_mut(&app_id) else { return Ok(()) };
+        if !application.is_live() && attempt.completed {
+            return Ok(());
+        }
+        let client = &mut target.client;
+        let read = application.read(&base, client, &mut self.meter, now.unix_ms).await;
+        if attempt.completed {
+            let outcome = Outcome::from_exit_code(attempt.exit_code);
+            self.end(&app_id, now, attempt.end_time.0, outcome);
+        } else if !application.is_live() {
+            self.revive(&app_id);
+        }
+        read
+    }
+
+    /// Takes back the end of an application that was out of reach for a while.
+    ///
+    /// Its end stays counted as unknown, which it was; a second end is counted again.
+    fn revive(&mut self, app_id: &Value) {
+        let Some(application) = self.applications.get(app_id) else { return };
+        let slot = match self.live_slots(&application.job.job_name) {
+            taken if taken.contains(&application.slot) => smallest_free(&taken),
+            _ => application.slot,
+        };
+        if let Some(application) = self.applications.get_mut(app_id) {
+            application.ended = None;
+            application.job.end_unix_ms = None;
+            application.slot = slot;
+        }
+    }
+
+    async fn add(
+        &mut self,
+        target: &mut Target,
+        listed: &rest::Application,
+        attempt: &rest::Attempt,
+        base: &str,
+        now: Moment,
+    ) -> Result<(), HttpError> {
+        let (client, meter) = (&mut target.client, &mut self.meter);
+        let version = match &target.version {
+            Some(version) => version.clone(),
+            None => {
+                let answer: rest::Version = client.get("/api/v1/version", meter).await?;
+                target.version.insert(bounded(&answer.spark, &self.redactor)).clone()
+            }
+        };
+        let environment = match client.get(&format!("{base}/environment"), meter).await {
+            Err(error) if error.concerns_target() => return Err(error),
+            // Numbers without properties are better than none.
+            answer => answer.unwrap_or_else(|_| rest::Environment::default()),
+        };
+        let context = Context {
+            redactor: &self.redactor,
+            given: &self.given,
+            version: &version,
+            unix_ms: now.unix_ms,
+        };
+        let mut application = Application::new(listed, attempt, &environment, &context);
+        application.slot = smallest_free(&self.live_slots(&application.job.job_name));
+        self.applications.insert(application.job.job_id.clone(), application);
+        Ok(())
+    }
+
+    fn live_slots(&self, job_name: &Value) -> BTreeSet<u64> {
+        let live =
+            self.applications.values().filter(|a| a.is_live() && a.job.job_name == *job_name);
+        live.map(|application| application.slot).collect()
+    }
+
+    fn end(&mut self, app_id: &Value, now: Moment, end_unix_ms: Option<u64>, outcome: Outcome) {
+        let Some(application) = self.applications.get_mut(app_id) else { return };
+        if application.is_live() {
+            application.end(now.instant, end_unix_ms, outcome);
+            self.histories.finish(application, &mut self.meter);
+        }
+    }
+
+    /// Writes jobs and samples, and lets go of applications that ended long enough ago.
+    fn publish(&mut self, now: Moment, out: &mut Scraped) {
+        for app_id in self.expired(now) {
+            let owns = self.owns_series(&app_id);
+            let Some(application) = self.applications.remove(&app_id) else { continue };
+            if owns {
+                out.metrics.push(application.empty_batch(now.unix_ms));
+            }
+        }
+        let owners: BTreeSet<Value> =
+            self.applications.keys().filter(|id| self.owns_series(id)).cloned().collect();
+        for (app_id, application) in &mut self.applications {
+            out.jobs.push(application.job.clone());
+            if owners.contains(app_id) {
+                out.metrics.push(application.batch());
+            }
+        }
+        out.metrics.extend(self.histories.batches(now.unix_ms));
+    }
+
+    fn expired(&self, now: Moment) -> Vec<Value> {
+        let ended = self.applications.iter().filter_map(|(id, a)| Some((a.ended?.at, id)));
+        let mut ended: Vec<(Instant, &Value)> = ended.collect();
+        ended.sort();
+        let over = ended.len().saturating_sub(ENDED_MAX);
+        let is_expired = |index: usize, at: Instant| {
+            index < over || now.instant.saturating_duration_since(at) >= self.linger
+        };
+        let expired = ended.iter().enumerate().filter(|(index, (at, _))| is_expired(*index, *at));
+        expired.map(|(_, (_, id))| (*id).clone()).collect()
+    }
+
+    /// True if the series of its name and slot are those of this application. A run that ended
+    /// gives its slot to the next one, which may be there before the linger time is over.
+    fn owns_series(&self, app_id: &Value) -> bool {
+        let Some(this) = self.applications.get(app_id) else { return false };
+        let rank = |application: &Application| {
+            (application.is_live(), application.ended.map(|ended| ended.at))
+        };
+        let mut others = self.applications.iter().filter(|(id, other)| {
+            *id != app_id && other.job.job_name == this.job.job_name && other.slot == this.slot
+        });
+        others.all(|(id, other)| (rank(other), id) < (rank(this), app_id))
+    }
+}
+
+fn smallest_free(taken: &BTreeSet<u64>) -> u64 {
+    taken.iter().zip(0..).find(|(slot, free)| *slot != free).map_or(taken.len() as u64, |(_, n)| n)
+}
+
+/// True for ids as Spark and its resource managers make them; they become part of a path.
+fn is_plain_id(id: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=APP_ID_BYTES_MAX).contains(&id.len()) && !id.starts_with('.') && id.bytes().all(is_plain)
+}
+
+impl Scraper for SparkScraper {
+    fn scrape<'a>(&'a mut self, out: &'a mut Scraped) -> BoxFuture<'a, Result<(), ScrapeError>> {
+        Box::pin(async move {
+            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let unix_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+            self.round(Moment { instant: Instant::now(), unix_ms }, out).await
+        })
+    }
+
+    fn interval(&self) -> Duration {
+        self.meter.interval()
+    }
+
+    fn stats(&self) -> &ScrapeStats {
+        self.meter.stats()
     }
 }

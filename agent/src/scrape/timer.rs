@@ -3,10 +3,11 @@
 use super::{Scraped, Scraper};
 use crate::model::Batch;
 use crate::scrape::Job;
+use crate::scrape::meter::{Cut, Outcome, ScrapeStats};
 use crate::telemetry;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// What the last scrape before the end may take.
@@ -54,8 +55,11 @@ pub async fn run(
     queues: Queues,
     mut stop: watch::Receiver<bool>,
 ) {
+    let mut reported = ScrapeStats::default();
+    let began = Instant::now();
     loop {
         round(name, scraper.as_mut(), &jobs, &queues).await;
+        report(name, scraper.stats(), &mut reported, began.elapsed());
         let interval = scraper.interval();
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
@@ -83,4 +87,21 @@ async fn round(name: &'static str, scraper: &mut dyn Scraper, jobs: &JobTable, q
             }
         }
     }
+}
+
+/// Adds what the scraper cost since the last report to the agent's own metrics.
+fn report(name: &'static str, stats: &ScrapeStats, reported: &mut ScrapeStats, wall: Duration) {
+    for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
+        let n_requests = stats.requests[index] - reported.requests[index];
+        telemetry::SCRAPES.add(name, outcome.as_str(), n_requests);
+    }
+    for (index, cut) in Cut::ALL.into_iter().enumerate() {
+        telemetry::SCRAPE_CUT.add(name, cut.as_str(), stats.cut[index] - reported.cut[index]);
+    }
+    telemetry::SCRAPE_BYTES.add(name, stats.response_bytes - reported.response_bytes);
+    telemetry::SCRAPE_SECONDS.add_seconds(name, (stats.busy - reported.busy).as_secs_f64());
+    if !wall.is_zero() {
+        telemetry::SCRAPE_BUSY_RATIO.set(name, stats.busy.as_secs_f64() / wall.as_secs_f64());
+    }
+    reported.clone_from(stats);
 }

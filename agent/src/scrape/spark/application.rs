@@ -1,0 +1,274 @@
+//! One application: reads its part of the REST API and keeps what it counted.
+
+use super::executors::Executors;
+use super::identity::{bounded, properties, stable_name};
+use super::jobs::Jobs;
+use super::metrics::MILLISECONDS;
+use super::metrics::application::APP_INFO;
+use super::metrics::job::{JOB_FINAL_SNAPSHOT, JOB_RUN_INFO, JOB_RUN_START, JOB_RUN_STATE};
+use super::peaks::spark_bytes;
+use super::rest;
+use super::runs::Outcome;
+use super::stages::Stages;
+use crate::model::{Engine, MetricBatch, Sample};
+use crate::scrape::http::{Client, HttpError};
+use crate::scrape::meter::{Cut, Meter};
+use crate::scrape::{Given, Job};
+use redaction::{Redactor, Value};
+use std::collections::BTreeSet;
+use tokio::time::Instant;
+
+/// Stages that are read one by one in one round. If more wait, one request for all stages is
+/// cheaper: a stage with summaries is about 5 kB, one without 3 kB.
+const STAGE_REQUESTS_MAX: usize = 64;
+/// Quantiles over tasks that the skew metrics need.
+const SUMMARIES: &str = "withSummaries=true&quantiles=0.5,0.95,1.0";
+/// Every value of the label `state` of `job_run_state`.
+const STATES: [&str; 7] =
+    ["starting", "running", "restarting", "succeeded", "failed", "killed", "unknown"];
+
+/// One run of an application.
+#[derive(Debug)]
+pub(super) struct Application {
+    /// What the job table shows of it.
+    pub(super) job: Job,
+    /// Number among the live runs of the same name.
+    pub(super) slot: u64,
+    /// Set once its UI is gone or it said that it completed.
+    pub(super) ended: Option<Ended>,
+    run_labels: Vec<(&'static str, Value)>,
+    info_labels: Vec<(&'static str, Value)>,
+    stages: Stages,
+    jobs: Jobs,
+    executors: Executors,
+    /// Time of the last complete round.
+    seen_unix_ms: u64,
+    /// True once the list of all stages was over the size limit.
+    is_list_too_large: bool,
+}
+
+/// How and when a run ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) at: Instant,
+    pub(super) outcome: Outcome,
+}
+
+/// What a new application is made from, besides its own answers.
+pub(super) struct Context<'a> {
+    pub(super) redactor: &'a Redactor,
+    /// What the operator said.
+    pub(super) given: &'a Given,
+    /// Version of the engine.
+    pub(super) version: &'a Value,
+    pub(super) unix_ms: u64,
+}
+
+impl Application {
+    /// A run that was just seen for the first time. Its slot is set by the caller.
+    pub(super) fn new(
+        listed: &rest::Application,
+        attempt: &rest::Attempt,
+        environment: &rest::Environment,
+        context: &Context<'_>,
+    ) -> Self {
+        let redactor = context.redactor;
+        let label = |text: &Option<String>| text.as_deref().map(|text| bounded(text, redactor));
+        let properties = properties(environment, redactor);
+        let given = |name: &str| properties.get(name).cloned();
+        let derived_name = || match stable_name(&listed.name) {
+            name if name.is_empty() => Value::literal("unnamed"),
+            name => bounded(&name, redactor),
+        };
+        let job_name = context.given.job_name.clone().or_else(|| given("spark.sidelight.job_name"));
+        let app_id = bounded(&listed.id, redactor);
+        let attempt_id = label(&attempt.attempt_id);
+        let run_id = context.given.run_id.clone().or_else(|| given("spark.sidelight.run_id"));
+        let run_id = run_id.unwrap_or_else(|| match &attempt_id {
+            Some(attempt) => bounded(&format!("{app_id}-{attempt}"), redactor),
+            None => app_id.clone(),
+        });
+        let user_id = context.given.user_id.clone().or_else(|| given("spark.sidelight.user_id"));
+        let user_id = user_id.or_else(|| label(&attempt.spark_user));
+        let memory = environment.resource_profiles.iter().filter_map(|profile| {
+            Some((profile.id.0?, profile.executor_resources.memory.amount.0?))
+        });
+        let heap_max = given("spark.executor.memory").and_then(|size| spark_bytes(&size));
+        let run_labels = [
+            ("app_id", Some(app_id.clone())),
+            ("run_id", Some(run_id.clone())),
+            ("user_id", user_id.clone()),
+            ("attempt", attempt_id.clone()),
+            ("engine_version", Some(context.version.clone())),
+            ("agent_version", Some(Value::literal(env!("CARGO_PKG_VERSION")))),
+        ];
+        let info_labels = [
+            ("spark_version", Some(context.version.clone())),
+            ("master", given("spark.master")),
+            ("deploy_mode", given("spark.submit.deployMode")),
+            ("scala", label(&environment.runtime.scala_version)),
+            ("java", label(&environment.runtime.java_version)),
+        ];
+        let job = Job {
+            engine: Engine::Spark,
+            job_id: app_id,
+            job_name: job_name.unwrap_or_else(derived_name),
+            attempt: attempt_id,
+            run_id,
+            user_id,
+            start_unix_ms: attempt.start_time.0.unwrap_or(context.unix_ms),
+            end_unix_ms: None,
+            properties,
+        };
+        Self {
+            job,
+            slot: 0,
+            ended: None,
+            run_labels: present(run_labels),
+            info_labels: present(info_labels),
+            stages: Stages::new(),
+            jobs: Jobs::new(),
+            executors: Executors::new(memory.collect(), heap_max),
+            seen_unix_ms: context.unix_ms,
+            is_list_too_large: false,
+        }
+    }
+
+    /// Reads jobs, stages and executors below `base`, the path of this application.
+    ///
+    /// The first error that concerns the whole UI ends the round; what was read stays counted.
+    pub(super) async fn read(
+        &mut self,
+        base: &str,
+        client: &mut Client,
+        meter: &mut Meter,
+        unix_ms: u64,
+    ) -> Result<(), HttpError> {
+        let jobs: Vec<rest::Job> = client.get(&format!("{base}/jobs"), meter).await?;
+        let path = format!("{base}/stages?status=active&{SUMMARIES}");
+        let active: Vec<rest::Stage> = client.get(&path, meter).await?;
+        self.jobs.record(&jobs, meter);
+        self.stages.record(&active, unix_ms, meter);
+        let active = active.iter().map(|stage| stage.stage_id).collect();
+        let rereads = !self.is_list_too_large;
+        let unread = self.jobs.unread(&jobs, &active, &self.stages, rereads);
+        let mut read = BTreeSet::new();
+        let stages = self.read_stages(base, &unread, &mut read, client, meter, unix_ms).await;
+        if let Err(error) = &stages
+            && error.concerns_target()
+        {
+            return stages;
+        }
+        self.jobs.close(&jobs, &self.stages, &read, !self.is_list_too_large);
+        let executors: Vec<rest::Executor> =
+            client.get(&format!("{base}/allexecutors"), meter).await?;
+        self.executors.record(executors, unix_ms, meter);
+        self.seen_unix_ms = unix_ms;
+        stages
+    }
+
+    /// Reads the stages `unread`, and notes in `read` which of them brought an answer.
+    async fn read_stages(
+        &mut self,
+        base: &str,
+        unread: &BTreeSet<u32>,
+        read: &mut BTreeSet<u32>,
+        client: &mut Client,
+        meter: &mut Meter,
+        unix_ms: u64,
+    ) -> Result<(), HttpError> {
+        if unread.len() > STAGE_REQUESTS_MAX && !self.is_list_too_large {
+            match client.get::<Vec<rest::Stage>>(&format!("{base}/stages"), meter).await {
+                Ok(listed) => {
+                    self.stages.record(&listed, unix_ms, meter);
+                    let kept: BTreeSet<u32> = listed.iter().map(|stage| stage.stage_id).collect();
+                    for evicted in unread.difference(&kept) {
+                        self.stages.give_up(*evicted, meter);
+                    }
+                    read.extend(unread);
+                    return Ok(());
+                }
+                Err(HttpError::TooLarge(_)) => self.is_list_too_large = true,
+                Err(error) => return Err(error),
+            }
+        }
+        let mut failed = Ok(());
+        for stage_id in unread.iter().take(STAGE_REQUESTS_MAX) {
+            // Without `details=false` the answer holds every task of the stage.
+            let path = format!("{base}/stages/{stage_id}?details=false&{SUMMARIES}");
+            match client.get::<Vec<rest::Stage>>(&path, meter).await {
+                Ok(attempts) => self.stages.record(&attempts, unix_ms, meter),
+                Err(HttpError::NotFound) => self.stages.give_up(*stage_id, meter),
+                Err(error) if error.concerns_target() => return Err(error),
+                // One stage that cannot be read must not hide all that comes after it.
+                Err(error) => {
+                    failed = Err(error);
+                    continue;
+                }
+            }
+            read.insert(*stage_id);
+        }
+        meter.cut(Cut::Request, unread.len().saturating_sub(STAGE_REQUESTS_MAX) as u64);
+        failed
+    }
+
+    /// Ends the run, at the time that the engine names or else at the last answer.
+    pub(super) fn end(&mut self, at: Instant, end_unix_ms: Option<u64>, outcome: Outcome) {
+        self.job.end_unix_ms = Some(end_unix_ms.unwrap_or(self.seen_unix_ms));
+        self.ended = Some(Ended { at, outcome });
+    }
+
+    /// True while the UI answers.
+    pub(super) fn is_live(&self) -> bool {
+        self.ended.is_none()
+    }
+
+    /// Labels on every series of this run.
+    fn labels(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("engine", Value::literal(Engine::Spark.as_str())),
+            ("job_name", self.job.job_name.clone()),
+            ("slot", Value::number(self.slot)),
+        ]
+    }
+
+    /// A batch without samples, which takes the series of this run away.
+    pub(super) fn empty_batch(&self, unix_ms: u64) -> MetricBatch {
+        MetricBatch {
+            labels: self.labels(),
+            created_unix_ms: self.job.start_unix_ms,
+            time_unix_ms: unix_ms,
+            samples: Vec::new(),
+        }
+    }
+
+    /// All samples as of the last answer.
+    pub(super) fn batch(&mut self) -> MetricBatch {
+        let mut batch = self.empty_batch(self.seen_unix_ms);
+        let samples = &mut batch.samples;
+        samples.push(Sample::number(&JOB_RUN_INFO, self.run_labels.clone(), 1.0));
+        samples.push(Sample::number(&APP_INFO, self.info_labels.clone(), 1.0));
+        let state = self.ended.map_or("running", |ended| ended.outcome.as_str());
+        for name in STATES {
+            let labels = vec![("state", Value::literal(name))];
+            let value = f64::from(u8::from(name == state));
+            samples.push(Sample::number(&JOB_RUN_STATE, labels, value));
+        }
+        let start = self.job.start_unix_ms as f64 / MILLISECONDS;
+        samples.push(Sample::number(&JOB_RUN_START, Vec::new(), start));
+        if self.ended.is_some() {
+            let labels = vec![("source", Value::literal("rest"))];
+            samples.push(Sample::number(&JOB_FINAL_SNAPSHOT, labels, 1.0));
+        }
+        self.jobs.push(samples);
+        self.stages.push(self.seen_unix_ms, samples);
+        self.executors.push(samples);
+        batch
+    }
+}
+
+fn present<const N: usize>(
+    labels: [(&'static str, Option<Value>); N],
+) -> Vec<(&'static str, Value)> {
+    labels.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}

@@ -1,0 +1,99 @@
+//! Tests of the scraper as a whole, against a scripted UI that plays recorded answers.
+
+mod faults;
+mod life;
+mod recording;
+mod replay;
+
+use super::{Config, Moment, SparkScraper};
+use crate::config::Interval;
+use crate::model::{MetricBatch, Sample, SampleValue};
+use crate::scrape::fake_ui::FakeUi;
+use crate::scrape::http::Limits;
+use crate::scrape::{Given, ScrapeError, Scraped};
+use redaction::{Redactor, Value};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const LINGER_SECONDS: u64 = 300;
+
+/// A scraper with a clock that only moves when it is told to.
+struct Harness {
+    scraper: SparkScraper,
+    start: Instant,
+    now_s: u64,
+}
+
+impl Harness {
+    fn new(uis: &[&FakeUi]) -> Self {
+        Self::with(uis, None, Limits::default())
+    }
+
+    fn with(uis: &[&FakeUi], job_name: Option<&'static str>, limits: Limits) -> Self {
+        let config = Config {
+            urls: uis.iter().map(|ui| ui.url()).collect(),
+            interval: Interval::from_secs(10),
+            linger: Interval::from_secs(LINGER_SECONDS),
+        };
+        let given = Given { job_name: job_name.map(Value::literal), ..Given::default() };
+        let redactor = Arc::new(Redactor::new());
+        let scraper = SparkScraper::with_limits(&config, given, redactor, limits).unwrap();
+        Self { scraper, start: Instant::now(), now_s: 0 }
+    }
+
+    /// Unix time of the first round: after the recorded runs.
+    const EPOCH_MS: u64 = 1_795_340_000_000;
+
+    async fn round(&mut self) -> (Scraped, Result<(), ScrapeError>) {
+        self.now_s += 10;
+        let now = Moment {
+            instant: self.start + Duration::from_secs(self.now_s),
+            unix_ms: Self::EPOCH_MS + self.now_s * 1_000,
+        };
+        let mut out = Scraped::default();
+        let result = self.scraper.round(now, &mut out).await;
+        (out, result)
+    }
+
+    /// A round that must work.
+    async fn scrape(&mut self) -> Scraped {
+        let (out, result) = self.round().await;
+        result.unwrap();
+        out
+    }
+}
+
+fn label<'a>(labels: &'a [(&'static str, Value)], name: &str) -> Option<&'a str> {
+    labels.iter().find(|(label, _)| *label == name).map(|(_, value)| value.as_str())
+}
+
+/// The one batch of a run.
+fn run_batch(out: &Scraped) -> &MetricBatch {
+    let runs: Vec<&MetricBatch> = run_batches(out);
+    assert_eq!(runs.len(), 1, "one run");
+    runs[0]
+}
+
+/// The batches of runs, which unlike those of job names have a slot.
+fn run_batches(out: &Scraped) -> Vec<&MetricBatch> {
+    out.metrics.iter().filter(|batch| label(&batch.labels, "slot").is_some()).collect()
+}
+
+fn find<'a>(batch: &'a MetricBatch, name: &str, labels: &[(&str, &str)]) -> Option<&'a Sample> {
+    let matches = |sample: &&Sample| {
+        sample.descriptor.name == name
+            && labels.iter().all(|(key, value)| label(&sample.labels, key) == Some(value))
+    };
+    let mut found = batch.samples.iter().filter(matches);
+    let first = found.next();
+    assert!(found.next().is_none(), "{name} {labels:?} is one series");
+    first
+}
+
+fn number(batch: &MetricBatch, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    find(batch, name, labels).map(|sample| match &sample.value {
+        SampleValue::Number(number) => *number,
+        SampleValue::Histogram(histogram) => histogram.count() as f64,
+    })
+}
