@@ -32,7 +32,7 @@ impl Source<'_> {
             let raw = raw.trim_end_matches(['\r', '\n']);
             let mut problem = |what: &str| {
                 let start: String = raw.chars().take(160).collect();
-                problems.push(format!("{} at {}: {what}: {start}", record.file, record.offset));
+                problems.push(format!("{} at {}: {what}: {start:?}", record.file, record.offset));
             };
             if let Ok(Value::Object(json)) = serde_json::from_str::<Value>(raw)
                 && json.contains_key("msg")

@@ -141,18 +141,22 @@ async fn a_connection_that_the_server_closed_meanwhile_is_made_again() {
     assert_eq!(client.get::<Vec<u64>>("/", &mut meter).await.unwrap(), [2]);
 }
 
-#[tokio::test]
-async fn a_connection_that_breaks_within_an_answer_is_told_from_a_missing_ui() {
+/// A server that writes `answer` to its first client and ends.
+fn serve_once(answer: String) -> (String, std::thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 1024];
-        assert!(stream.read(&mut request).unwrap() > 0);
-        let head =
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n[";
-        stream.write_all(head.as_bytes()).unwrap();
+        assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+        stream.write_all(answer.as_bytes()).unwrap();
     });
+    (url, server)
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_within_an_answer_is_told_from_a_missing_ui() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n[";
+    let (url, server) = serve_once(head.to_owned());
     let mut client = Client::new(&url, limits()).unwrap();
     let mut meter = Meter::new(Duration::from_secs(1));
     let error = client.get::<Vec<u64>>("/", &mut meter).await.unwrap_err();
@@ -160,6 +164,17 @@ async fn a_connection_that_breaks_within_an_answer_is_told_from_a_missing_ui() {
     server.join().unwrap();
     let error = client.get::<Vec<u64>>("/", &mut meter).await.unwrap_err();
     assert!(matches!(error, HttpError::Gone { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_answer_of_unknown_length_is_refused_when_it_passes_the_limit() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+    let (url, server) = serve_once(format!("{head}[1{}]", " ".repeat(998)));
+    let mut client = Client::new(&url, limits()).unwrap();
+    let mut meter = Meter::new(Duration::from_secs(1));
+    let error = client.get::<Vec<u64>>("/", &mut meter).await.unwrap_err();
+    assert!(matches!(error, HttpError::TooLarge(1_000)), "{error:?}");
+    server.join().unwrap();
 }
 
 #[test]
