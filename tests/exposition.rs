@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const LINGER: Duration = Duration::from_secs(300);
 const CREATED_UNIX_MS: u64 = 1_763_800_000_123;
 static BOUNDS: [f64; 3] = [0.1, 10.0, 86_400.0];
 
@@ -118,11 +117,11 @@ proptest! {
     fn both_formats_read_back_to_the_series_that_went_in(
         jobs in proptest::collection::vec((nasty_text(), rows()), 1..5),
     ) {
-        let (table, now) = (SeriesTable::new(usize::MAX, LINGER), Instant::now());
+        let table = SeriesTable::new(usize::MAX);
         let mut latest = BTreeMap::new();
         for (job_name, rows) in &jobs {
             let batch = batch(job_name, rows);
-            table.replace(&batch, now);
+            table.replace(&batch);
             latest.insert(batch.labels[0].1.clone(), batch);
         }
         let mut want = BTreeMap::new();
@@ -130,12 +129,12 @@ proptest! {
             expect(batch, &mut want);
         }
         for format in [Format::Text, Format::OpenMetrics] {
-            let page = table.render(format, &own(), now);
+            let page = table.render(format, &own());
             let found = read(&page, format == Format::OpenMetrics);
             assert_eq!(found.series, want, "{page}");
-            assert_eq!(page, table.render(format, &own(), now), "the order is stable");
+            assert_eq!(page, table.render(format, &own()), "the order is stable");
         }
-        assert_eq!(table.n_series(now), want.len());
+        assert_eq!(table.n_series(), want.len());
     }
 
     /// Law: no batches, however many and large, make the page longer than the limit, and what does
@@ -145,11 +144,11 @@ proptest! {
         jobs in proptest::collection::vec(("[ab]", rows()), 1..6),
         series_max in 0_usize..20,
     ) {
-        let (table, now) = (SeriesTable::new(series_max, LINGER), Instant::now());
+        let table = SeriesTable::new(series_max);
         for (job_name, rows) in &jobs {
             let batch = batch(job_name, rows);
-            let n_dropped = table.replace(&batch, now);
-            let Page { series, .. } = read(&table.render(Format::Text, &own(), now), false);
+            let n_dropped = table.replace(&batch);
+            let Page { series, .. } = read(&table.render(Format::Text, &own()), false);
             assert!(series.len() <= series_max);
             let mut want = BTreeMap::new();
             expect(&batch, &mut want);

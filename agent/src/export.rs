@@ -88,7 +88,7 @@ impl Shared {
     /// The table behind `/metrics`; an empty one when no exporter has published any.
     #[must_use]
     pub fn series(&self) -> Arc<SeriesTable> {
-        self.series.get().cloned().unwrap_or_else(|| Arc::new(SeriesTable::new(1, Duration::ZERO)))
+        self.series.get().cloned().unwrap_or_else(|| Arc::new(SeriesTable::new(1)))
     }
 }
 

@@ -38,7 +38,7 @@ fn serve(table: Arc<SeriesTable>) -> Server {
 }
 
 fn empty() -> Server {
-    serve(Arc::new(SeriesTable::new(100, LINGER)))
+    serve(Arc::new(SeriesTable::new(100)))
 }
 
 fn ask(address: SocketAddr, request: &str) -> Answer {
@@ -77,7 +77,7 @@ fn report_everything() {
 #[tokio::test]
 async fn a_scrape_gets_the_same_series_in_both_formats_and_promtool_has_no_complaint() {
     report_everything();
-    let table = Arc::new(SeriesTable::new(1000, LINGER));
+    let table = Arc::new(SeriesTable::new(1000));
     let mut exporter = Prometheus::new(Arc::clone(&table));
     let rows: Vec<_> = (0..6).map(|idx| (idx, "a \"b\" \\c\nd é".to_owned(), 2.5)).collect();
     for job_name in ["nightly-orders", "clicks"] {

@@ -39,7 +39,7 @@ fn a_key_in_the_wrong_section_says_where_it_belongs() {
     check(
         "linger = \"1m\"",
         &[],
-        "c.toml:1:1: linger: unknown key; did you mean `exporters.prometheus.linger`?\n  \
+        "c.toml:1:1: linger: unknown key; did you mean `scrapers.spark.linger`?\n  \
          |\n1 | linger = \"1m\"\n  | ^^^^^^",
     );
 }

@@ -38,9 +38,9 @@ impl Shown {
         let whole = text.rfind('\n').map_or(0, |newline| newline + 1);
         self.read += whole as u64;
         for line in text[..whole].lines() {
-            let is_new =
-                marks(line).into_iter().fold(false, |any, mark| self.seen.insert(mark) || any);
-            if is_new && self.n_shown < SHOWN_MAX {
+            let before = self.seen.len();
+            self.seen.extend(marks(line));
+            if self.seen.len() > before && self.n_shown < SHOWN_MAX {
                 self.n_shown += 1;
                 let shown: String = line.chars().take(LINE_CHARS_MAX).collect();
                 let rest = if shown.len() < line.len() { " …" } else { "" };

@@ -12,7 +12,7 @@ pub use table::SeriesTable;
 use super::{
     BoxFuture, BuildError, ExportError, Exporter, ExporterConfig, ExporterDefinition, Shared,
 };
-use crate::config::{Interval, Section};
+use crate::config::Section;
 use crate::model::{Signal, SignalKind};
 use crate::telemetry;
 use serde::{Deserialize, Serialize};
@@ -39,19 +39,17 @@ fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
 pub struct Config {
     /// Most series that `/metrics` shows; what is over it is left out and counted. Default 10000.
     pub series_max: usize,
-    /// How long the series of a job that no scraper reports any more stay. Default `5m`.
-    pub linger: Interval,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { series_max: 10_000, linger: Interval::from_secs(300) }
+        Self { series_max: 10_000 }
     }
 }
 
 impl ExporterConfig for Config {
     fn build(&self, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
-        let table = Arc::new(SeriesTable::new(self.series_max, self.linger.0));
+        let table = Arc::new(SeriesTable::new(self.series_max));
         shared.publish(table.clone());
         Ok(Box::new(Prometheus { table }))
     }
@@ -68,8 +66,7 @@ impl Exporter for Prometheus {
         Box::pin(async move {
             // A lane only gets the signals that its exporter names.
             if let Signal::Metrics(batch) = signal {
-                let now = tokio::time::Instant::now().into_std();
-                let n_dropped = self.table.replace(batch, now);
+                let n_dropped = self.table.replace(batch);
                 telemetry::SERIES_DROPPED.add(n_dropped as u64);
             }
             Ok(())

@@ -370,10 +370,10 @@ impl LogFile {
 fn cut_point(buffer: &[u8], max: usize) -> usize {
     let from = max.saturating_sub(CUT_WINDOW);
     let window = &buffer[from..max];
-    if let Some(key) = open_key_block(window) {
-        if from + key > 0 {
-            return from + key;
-        }
+    if let Some(key) = open_key_block(window)
+        && from + key > 0
+    {
+        return from + key;
     }
     if let Some(newline) = memchr::memrchr(b'\n', window) {
         return from + newline + 1;

@@ -308,7 +308,7 @@ impl Tail {
         }
         for (path, resource) in ready {
             if let Some(waiting) = self.waiting.remove(&path) {
-                self.open(path, waiting, resource);
+                self.open(&path, waiting, resource);
             }
         }
     }

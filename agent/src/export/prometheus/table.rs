@@ -1,4 +1,4 @@
-//! The latest samples of every job, bounded in number and in age.
+//! The latest samples of every job, bounded in number.
 
 use super::Format;
 use super::text::{self, Families, Family, Point};
@@ -6,7 +6,6 @@ use crate::model::{Kind, MetricBatch, MetricDescriptor, SampleValue};
 use redaction::Value;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 /// Labels of one series, sorted by name, each name once, no empty value.
 pub(super) type Labels = Vec<(&'static str, Value)>;
@@ -15,7 +14,6 @@ pub(super) type Labels = Vec<(&'static str, Value)>;
 #[derive(Debug)]
 pub struct SeriesTable {
     series_max: usize,
-    linger: Duration,
     /// The least recently replaced job comes first. There are never more jobs than series.
     jobs: Mutex<Vec<Job>>,
 }
@@ -24,7 +22,6 @@ pub struct SeriesTable {
 struct Job {
     identity: Labels,
     created_unix_ms: u64,
-    refreshed: Instant,
     series: BTreeMap<(&'static str, Labels), Series>,
 }
 
@@ -35,23 +32,23 @@ struct Series {
 }
 
 impl SeriesTable {
-    /// An empty table for at most `series_max` series, which forgets a job that was not replaced
-    /// for `linger`.
+    /// An empty table for at most `series_max` series.
     ///
+    /// How long a job stays after its end is its scraper's business, which takes it away with a
+    /// batch without samples.
     /// Series are counted as Prometheus does, a histogram by its lines, without `_created`.
     #[must_use]
-    pub fn new(series_max: usize, linger: Duration) -> Self {
-        Self { series_max, linger, jobs: Mutex::default() }
+    pub fn new(series_max: usize) -> Self {
+        Self { series_max, jobs: Mutex::default() }
     }
 
     /// Replaces the series of the batch's job; a batch without samples removes them.
     ///
     /// Returns how many series found no room. A job keeps those it had; new ones come in the order
     /// of name and labels, so the same ones are left out every time.
-    pub fn replace(&self, batch: &MetricBatch, now: Instant) -> usize {
-        let mut job = Job::new(batch, now);
+    pub fn replace(&self, batch: &MetricBatch) -> usize {
+        let mut job = Job::new(batch);
         let mut jobs = self.lock();
-        forget_old(&mut jobs, self.linger, now);
         let before = jobs.iter().position(|it| it.identity == job.identity);
         let before = before.map(|idx| jobs.remove(idx));
         let n_others: usize = jobs.iter().map(Job::n_series).sum();
@@ -64,20 +61,17 @@ impl SeriesTable {
 
     /// Number of series that the table holds.
     #[must_use]
-    pub fn n_series(&self, now: Instant) -> usize {
-        let mut jobs = self.lock();
-        forget_old(&mut jobs, self.linger, now);
-        jobs.iter().map(Job::n_series).sum()
+    pub fn n_series(&self) -> usize {
+        self.lock().iter().map(Job::n_series).sum()
     }
 
     /// Writes every series of the table and of `own`, the agent's own batch.
     ///
     /// Where two jobs claim the same name and labels, the one replaced last is shown.
     #[must_use]
-    pub fn render(&self, format: Format, own: &MetricBatch, now: Instant) -> String {
-        let own = Job::new(own, now);
-        let mut jobs = self.lock();
-        forget_old(&mut jobs, self.linger, now);
+    pub fn render(&self, format: Format, own: &MetricBatch) -> String {
+        let own = Job::new(own);
+        let jobs = self.lock();
         let mut families = Families::new();
         for job in jobs.iter().chain([&own]) {
             for ((name, labels), series) in &job.series {
@@ -99,12 +93,8 @@ impl SeriesTable {
     }
 }
 
-fn forget_old(jobs: &mut Vec<Job>, linger: Duration, now: Instant) {
-    jobs.retain(|job| now.saturating_duration_since(job.refreshed) <= linger);
-}
-
 impl Job {
-    fn new(batch: &MetricBatch, now: Instant) -> Self {
+    fn new(batch: &MetricBatch) -> Self {
         let mut series = BTreeMap::new();
         for sample in &batch.samples {
             let descriptor = sample.descriptor;
@@ -120,7 +110,6 @@ impl Job {
         Self {
             identity: normalize(batch.labels.iter()),
             created_unix_ms: batch.created_unix_ms,
-            refreshed: now,
             series,
         }
     }
@@ -180,11 +169,9 @@ mod tests {
     use crate::export::prometheus::Format;
     use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample};
     use redaction::Value;
-    use std::time::{Duration, Instant};
 
     static UP: MetricDescriptor =
         MetricDescriptor { name: "up", unit: "", kind: Kind::Gauge, help: "h", source: "test" };
-    const LINGER: Duration = Duration::from_secs(300);
 
     fn batch(job: &'static str, states: &[(&'static str, f64)]) -> MetricBatch {
         let sample = |(state, value): &(&'static str, f64)| {
@@ -199,9 +186,9 @@ mod tests {
     }
 
     /// The series as `job state value`, which is all that differs here.
-    fn shown(table: &SeriesTable, now: Instant) -> Vec<String> {
+    fn shown(table: &SeriesTable) -> Vec<String> {
         let own = MetricBatch { labels: vec![], ..batch("", &[]) };
-        let page = table.render(Format::Text, &own, now);
+        let page = table.render(Format::Text, &own);
         let lines = page.lines().filter(|line| !line.starts_with('#'));
         lines
             .map(|line| {
@@ -212,58 +199,49 @@ mod tests {
 
     #[test]
     fn a_batch_replaces_the_series_of_its_job_and_an_empty_one_removes_them() {
-        let (table, now) = (SeriesTable::new(10, LINGER), Instant::now());
-        table.replace(&batch("a", &[("x", 1.0), ("y", 2.0)]), now);
-        table.replace(&batch("b", &[("x", 3.0)]), now);
-        table.replace(&batch("a", &[("x", 4.0), ("x", 5.0)]), now);
-        assert_eq!(shown(&table, now), ["a x 5", "b x 3"]);
-        table.replace(&batch("a", &[]), now);
-        assert_eq!(shown(&table, now), ["b x 3"]);
-        assert_eq!(table.n_series(now), 1);
-    }
-
-    #[test]
-    fn a_job_that_nobody_reports_any_more_goes_after_the_linger_time() {
-        let (table, start) = (SeriesTable::new(10, LINGER), Instant::now());
-        table.replace(&batch("a", &[("x", 1.0)]), start);
-        table.replace(&batch("b", &[("x", 1.0)]), start + Duration::from_secs(1));
-        assert_eq!(shown(&table, start + LINGER), ["a x 1", "b x 1"]);
-        assert_eq!(shown(&table, start + LINGER + Duration::from_secs(1)), ["b x 1"]);
+        let table = SeriesTable::new(10);
+        table.replace(&batch("a", &[("x", 1.0), ("y", 2.0)]));
+        table.replace(&batch("b", &[("x", 3.0)]));
+        table.replace(&batch("a", &[("x", 4.0), ("x", 5.0)]));
+        assert_eq!(shown(&table), ["a x 5", "b x 3"]);
+        table.replace(&batch("a", &[]));
+        assert_eq!(shown(&table), ["b x 3"]);
+        assert_eq!(table.n_series(), 1);
     }
 
     #[test]
     fn a_full_table_keeps_the_series_it_has_and_leaves_out_the_same_new_ones() {
-        let (table, now) = (SeriesTable::new(3, LINGER), Instant::now());
-        assert_eq!(table.replace(&batch("a", &[("m", 1.0), ("z", 1.0)]), now), 0);
+        let table = SeriesTable::new(3);
+        assert_eq!(table.replace(&batch("a", &[("m", 1.0), ("z", 1.0)])), 0);
         for value in [2.0, 3.0] {
             let states = [("b", value), ("c", value), ("m", value), ("z", value)];
-            assert_eq!(table.replace(&batch("a", &states), now), 1);
+            assert_eq!(table.replace(&batch("a", &states)), 1);
             let value = value.to_string();
             let want = ["a b ", "a m ", "a z "].map(|series| format!("{series}{value}"));
-            assert_eq!(shown(&table, now), want);
+            assert_eq!(shown(&table), want);
         }
-        assert_eq!(table.replace(&batch("b", &[("x", 1.0)]), now), 1);
-        assert_eq!(table.n_series(now), 3);
+        assert_eq!(table.replace(&batch("b", &[("x", 1.0)])), 1);
+        assert_eq!(table.n_series(), 3);
     }
 
     #[test]
     fn two_jobs_with_the_same_series_show_the_later_one_once() {
-        let (table, now) = (SeriesTable::new(10, LINGER), Instant::now());
+        let table = SeriesTable::new(10);
         let mut without_identity = batch("a", &[("x", 1.0)]);
         let label = without_identity.labels.remove(0);
         without_identity.samples[0].labels.insert(0, label);
-        table.replace(&without_identity, now);
-        table.replace(&batch("a", &[("x", 2.0)]), now);
-        assert_eq!(shown(&table, now), ["a x 2"]);
+        table.replace(&without_identity);
+        table.replace(&batch("a", &[("x", 2.0)]));
+        assert_eq!(shown(&table), ["a x 2"]);
     }
 
     #[test]
     fn a_label_of_the_sample_wins_over_the_batch_and_an_empty_one_is_left_out() {
-        let (table, now) = (SeriesTable::new(10, LINGER), Instant::now());
+        let table = SeriesTable::new(10);
         let mut twice = batch("a", &[("x", 1.0)]);
         twice.samples[0].labels.push(("job_name", Value::literal("b")));
         twice.labels.push(("slot", Value::literal("")));
-        table.replace(&twice, now);
-        assert_eq!(shown(&table, now), ["b x 1"]);
+        table.replace(&twice);
+        assert_eq!(shown(&table), ["b x 1"]);
     }
 }

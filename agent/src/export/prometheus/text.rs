@@ -217,7 +217,7 @@ mod tests {
 
     fn page(format: Format, samples: Vec<Sample>) -> String {
         let own = MetricBatch { labels: vec![], created_unix_ms: 1_500, time_unix_ms: 0, samples };
-        SeriesTable::new(0, Duration::ZERO).render(format, &own, Instant::now())
+        SeriesTable::new(0).render(format, &own)
     }
 
     fn number(descriptor: &'static MetricDescriptor, number: f64) -> Sample {

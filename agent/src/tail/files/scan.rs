@@ -114,16 +114,16 @@ impl Tail {
         Ok(())
     }
 
-    pub(super) fn open(&mut self, path: PathBuf, mut waiting: Waiting, mut resource: Resource) {
-        let opened = File::open(&path).and_then(|file| {
+    pub(super) fn open(&mut self, path: &Path, mut waiting: Waiting, mut resource: Resource) {
+        let opened = File::open(path).and_then(|file| {
             let begin =
-                self.known.begin(&file, &path, self.config.read_from, waiting.is_first_scan)?;
+                self.known.begin(&file, path, self.config.read_from, waiting.is_first_scan)?;
             Ok((file, begin))
         });
         let (file, begin) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                self.complain_of(&path, &error);
+                self.complain_of(path, &error);
                 return;
             }
         };
@@ -134,7 +134,7 @@ impl Tail {
                     // The application may be gone, but the last run knew it.
                     waiting.evidence.remember(&self.redactor, &entry);
                     resource = self.identity.resource(
-                        &path,
+                        path,
                         &waiting.evidence,
                         &self.applied_jobs,
                         waiting.modified_unix_ms,
@@ -143,7 +143,7 @@ impl Tail {
                 (id, entry.offset)
             }
         };
-        match LogFile::open(id, path.clone(), file, offset, Arc::new(resource)) {
+        match LogFile::open(id, path.to_owned(), file, offset, Arc::new(resource)) {
             Ok(file) => {
                 self.files.push(Tracked {
                     file,
@@ -155,7 +155,7 @@ impl Tail {
                 self.announce(index);
                 self.announce_job(index);
             }
-            Err(error) => self.complain_of(&path, &error),
+            Err(error) => self.complain_of(path, &error),
         }
     }
 
