@@ -1,0 +1,179 @@
+//! Trace and span ids (decision 12): derived ones, and the `traceparent` that a job was given.
+//!
+//! A derived id is the start of SHA-256 over a versioned text, so that every process of a run, and
+//! every restart of the agent, gives a run and its stages the same ids without talking to another.
+//! Version 1 hashes these bytes, with numbers in decimal and ids in lower-case hex:
+//!
+//! ```text
+//! trace:      sidelight/v1/trace\n<app id>\n<attempt>           first 16 bytes
+//! run span:   sidelight/v1/span/run\n<trace id>                 first 8 bytes
+//! stage span: sidelight/v1/span/stage\n<trace id>\n<stage>\n<attempt>   first 8 bytes
+//! ```
+
+use sha2::{Digest, Sha256};
+
+/// Id of one trace, never all zero.
+pub type TraceId = [u8; 16];
+/// Id of one span, never all zero.
+pub type SpanId = [u8; 8];
+
+/// Trace id of one run. `app_id` is the id that the cluster manager gave, `attempt` is empty when
+/// the application has none.
+#[must_use]
+pub fn run_trace_id(app_id: &str, attempt: &str) -> TraceId {
+    derive(&["sidelight/v1/trace", app_id, attempt])
+}
+
+/// Span id of a whole run, the root of its trace.
+#[must_use]
+pub fn run_span_id(trace_id: &TraceId) -> SpanId {
+    derive(&["sidelight/v1/span/run", &hex(trace_id)])
+}
+
+/// Span id of one attempt of one stage.
+#[must_use]
+pub fn stage_span_id(trace_id: &TraceId, stage_id: u32, attempt: u32) -> SpanId {
+    let (stage, attempt) = (stage_id.to_string(), attempt.to_string());
+    derive(&["sidelight/v1/span/stage", &hex(trace_id), &stage, &attempt])
+}
+
+fn derive<const N: usize>(parts: &[&str]) -> [u8; N] {
+    let digest = Sha256::digest(parts.join("\n"));
+    let mut id = [0; N];
+    id.copy_from_slice(&digest[..N]);
+    make_valid(id)
+}
+
+/// W3C calls an id of zeros invalid; a digest that starts so becomes the smallest valid id.
+fn make_valid<const N: usize>(mut id: [u8; N]) -> [u8; N] {
+    if id == [0; N] {
+        id[N - 1] = 1;
+    }
+    id
+}
+
+/// Appends the lower-case hex digits of an id.
+pub fn write_hex(id: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in id {
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 15)]);
+    }
+}
+
+/// Lower-case hex digits of an id.
+#[must_use]
+pub fn hex(id: &[u8]) -> String {
+    let mut digits = Vec::with_capacity(2 * id.len());
+    write_hex(id, &mut digits);
+    digits.into_iter().map(char::from).collect()
+}
+
+/// Reads an id of `N` bytes from exactly `2 * N` lower-case hex digits; zeros are not an id.
+#[must_use]
+pub fn parse_id<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut id = [0; N];
+    for (byte, digits) in id.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = nibble(digits[0])? << 4 | nibble(digits[1])?;
+    }
+    (id != [0; N]).then_some(id)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Reads a `traceparent` header or `TRACEPARENT` variable.
+///
+/// Source: W3C Trace Context, section 3.2: version 00 is exactly 55 characters, a later version
+/// may add more after another `-`, version ff and ids of zeros are invalid.
+#[must_use]
+pub fn parse_traceparent(text: &str) -> Option<(TraceId, SpanId)> {
+    let text = text.as_bytes();
+    if text.len() < 55 || text[2] != b'-' || text[35] != b'-' || text[52] != b'-' {
+        return None;
+    }
+    let version = nibble(text[0])? << 4 | nibble(text[1])?;
+    nibble(text[53])?;
+    nibble(text[54])?;
+    let is_length_right = match version {
+        0 => text.len() == 55,
+        0xff => false,
+        _ => text.len() == 55 || text[55] == b'-',
+    };
+    if !is_length_right {
+        return None;
+    }
+    Some((parse_id(&text[3..35])?, parse_id(&text[36..52])?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        hex, make_valid, parse_id, parse_traceparent, run_span_id, run_trace_id, stage_span_id,
+    };
+
+    /// The example of W3C Trace Context, section 3.2.3.
+    const EXAMPLE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn derived_ids_are_the_documented_digests() {
+        // printf 'sidelight/v1/trace\napp-20261122063935-0000\n1' | sha256sum
+        let trace_id = run_trace_id("app-20261122063935-0000", "1");
+        assert_eq!(hex(&trace_id), "a7a00e1924d3651ea449aed9cf3036ee");
+        assert_eq!(hex(&run_span_id(&trace_id)), "0c600704d0a98369");
+        assert_eq!(hex(&stage_span_id(&trace_id, 41, 0)), "81854ad6ad27b9da");
+    }
+
+    #[test]
+    fn ids_differ_by_run_stage_and_attempt() {
+        let trace_id = run_trace_id("app-1", "");
+        assert_ne!(trace_id, run_trace_id("app-1", "1"));
+        assert_ne!(trace_id, run_trace_id("app-2", ""));
+        assert_ne!(stage_span_id(&trace_id, 1, 0), stage_span_id(&trace_id, 1, 1));
+        assert_ne!(stage_span_id(&trace_id, 11, 0), stage_span_id(&trace_id, 1, 10));
+    }
+
+    #[test]
+    fn an_id_of_zeros_is_neither_made_nor_read() {
+        assert_eq!(make_valid([0_u8; 8]), [0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(parse_id::<8>(b"0000000000000000"), None);
+        assert_eq!(parse_id::<8>(b"00f067aa0ba902b"), None);
+        assert_eq!(parse_id::<8>(b"00F067AA0BA902B7"), None);
+    }
+
+    #[test]
+    fn traceparent_is_read_as_w3c_says() {
+        let (trace_id, span_id) = parse_traceparent(EXAMPLE).unwrap();
+        assert_eq!(hex(&trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(hex(&span_id), "00f067aa0ba902b7");
+        let later = EXAMPLE.replacen("00", "cc", 1);
+        assert!(parse_traceparent(&later).is_some());
+        assert!(parse_traceparent(&format!("{later}-what-the-future-brings")).is_some());
+    }
+
+    #[test]
+    fn malformed_traceparents_are_refused() {
+        for bad in [
+            String::new(),
+            format!("{EXAMPLE}-"),
+            format!("{EXAMPLE} "),
+            EXAMPLE.replacen("00", "ff", 1),
+            EXAMPLE.replacen("00", "cc", 1) + ".more",
+            EXAMPLE.to_uppercase(),
+            EXAMPLE.replace("-01", "-0g"),
+            EXAMPLE.replace('-', "_"),
+            EXAMPLE.replace("00f067aa0ba902b7", "0000000000000000"),
+            EXAMPLE.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+        ] {
+            assert_eq!(parse_traceparent(&bad), None, "{bad}");
+        }
+    }
+}
