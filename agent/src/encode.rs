@@ -1,7 +1,7 @@
 //! Encodes log records as flat JSON objects, one a line. Absent fields have no key.
 
 use crate::model::{LogBatch, LogRecord, Resource};
-use crate::parse::time::write_rfc3339_nanos;
+use crate::parse::time::Rfc3339;
 use crate::trace::{self, SpanId, TraceId};
 use redaction::Value;
 use std::ops::Range;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct JsonEncoder {
     constant: Option<Constant>,
+    timestamp: Rfc3339,
+    observed_timestamp: Rfc3339,
 }
 
 /// Encoded members of a resource, each with its comma in front.
@@ -40,51 +42,51 @@ impl JsonEncoder {
             Some(constant) if Arc::ptr_eq(&constant.resource, &batch.resource) => constant,
             slot => slot.insert(Constant::new(&batch.resource)),
         };
-        let field = |key: &str, range: &Range<u32>, out: &mut Vec<u8>| {
+        let field = |key: &[u8], range: &Range<u32>, out: &mut Vec<u8>| {
             if !range.is_empty() {
                 write_member(key, batch.text.get(range), out);
             }
         };
         if let Some(unix_ns) = record.time_unix_ns {
             out.extend_from_slice(b"{\"timestamp\":\"");
-            write_rfc3339_nanos(unix_ns, out);
+            self.timestamp.write(unix_ns, out);
             out.extend_from_slice(b"\",\"observed_timestamp\":\"");
         } else {
             out.extend_from_slice(b"{\"observed_timestamp\":\"");
         }
-        write_rfc3339_nanos(record.observed_unix_ns, out);
+        self.observed_timestamp.write(record.observed_unix_ns, out);
         out.push(b'"');
         let severity = record.severity.as_str();
         if !severity.is_empty() {
-            out.extend_from_slice(b",\"severity\":\"");
+            out.extend_from_slice(br#","severity":""#);
             out.extend_from_slice(severity.as_bytes());
             out.push(b'"');
         }
-        field("body", &record.body, out);
-        field("logger", &record.logger, out);
-        field("thread", &record.thread, out);
-        field("exception_type", &record.exception_type, out);
+        field(br#","body":""#, &record.body, out);
+        field(br#","logger":""#, &record.logger, out);
+        field(br#","thread":""#, &record.thread, out);
+        field(br#","exception_type":""#, &record.exception_type, out);
         out.extend_from_slice(&constant.job);
         if let Some(stage_id) = record.stage_id {
-            write_number("stage_id", u64::from(stage_id), out);
+            write_number(br#","stage_id":"#, u64::from(stage_id), out);
         }
         if let Some(task_id) = record.task_id {
-            write_number("task_id", task_id, out);
+            write_number(br#","task_id":"#, task_id, out);
         }
         if record.trace_id.is_empty() {
             out.extend_from_slice(&constant.trace_id);
             constant.write_span(batch, record, out);
             out.extend_from_slice(&constant.trace_id_origin);
         } else {
-            field("trace_id", &record.trace_id, out);
-            field("span_id", &record.span_id, out);
-            out.extend_from_slice(b",\"trace_id_origin\":\"record\"");
+            field(br#","trace_id":""#, &record.trace_id, out);
+            field(br#","span_id":""#, &record.span_id, out);
+            out.extend_from_slice(br#","trace_id_origin":"record""#);
         }
         out.extend_from_slice(&constant.file);
-        write_number("offset", record.offset, out);
+        write_number(br#","offset":"#, record.offset, out);
         out.extend_from_slice(&constant.host);
         if record.is_truncated {
-            out.extend_from_slice(b",\"truncated\":true");
+            out.extend_from_slice(br#","truncated":true"#);
         }
         out.extend_from_slice(b"}\n");
     }
@@ -92,35 +94,35 @@ impl JsonEncoder {
 
 impl Constant {
     fn new(resource: &Arc<Resource>) -> Self {
-        let member = |key: &str, value: &Option<Value>, out: &mut Vec<u8>| {
+        let member = |key: &[u8], value: &Option<Value>, out: &mut Vec<u8>| {
             if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
                 write_member(key, value.as_bytes(), out);
             }
         };
-        let encoded = |key: &str, value: &Option<Value>| {
+        let encoded = |key: &[u8], value: &Option<Value>| {
             let mut out = Vec::new();
             member(key, value, &mut out);
             out
         };
         let mut job = Vec::new();
-        member("job_id", &resource.job_id, &mut job);
-        member("job_name", &resource.job_name, &mut job);
-        member("run_id", &resource.run_id, &mut job);
-        member("user_id", &resource.user_id, &mut job);
-        member("run_context", &resource.run_context, &mut job);
-        member("source_data_path", &resource.source_data_path, &mut job);
+        member(br#","job_id":""#, &resource.job_id, &mut job);
+        member(br#","job_name":""#, &resource.job_name, &mut job);
+        member(br#","run_id":""#, &resource.run_id, &mut job);
+        member(br#","user_id":""#, &resource.user_id, &mut job);
+        member(br#","run_context":""#, &resource.run_context, &mut job);
+        member(br#","source_data_path":""#, &resource.source_data_path, &mut job);
         if let Some(engine) = resource.engine {
-            write_member("engine", engine.as_str().as_bytes(), &mut job);
+            write_member(br#","engine":""#, engine.as_str().as_bytes(), &mut job);
         }
-        member("component", &resource.component, &mut job);
-        member("executor_id", &resource.executor_id, &mut job);
+        member(br#","component":""#, &resource.component, &mut job);
+        member(br#","executor_id":""#, &resource.executor_id, &mut job);
         Self {
             resource: Arc::clone(resource),
             job,
-            trace_id: encoded("trace_id", &resource.trace_id),
-            trace_id_origin: encoded("trace_id_origin", &resource.trace_id_origin),
-            file: encoded("file", &resource.file),
-            host: encoded("host", &resource.host),
+            trace_id: encoded(br#","trace_id":""#, &resource.trace_id),
+            trace_id_origin: encoded(br#","trace_id_origin":""#, &resource.trace_id_origin),
+            file: encoded(br#","file":""#, &resource.file),
+            host: encoded(br#","host":""#, &resource.host),
             trace: resource.trace_id.as_ref().and_then(|id| trace::parse_id(id.as_bytes())),
             last_stage: None,
         }
@@ -129,7 +131,7 @@ impl Constant {
     /// The record's own span, else the span of its stage in the resource's trace, else none.
     fn write_span(&mut self, batch: &LogBatch, record: &LogRecord, out: &mut Vec<u8>) {
         if !record.span_id.is_empty() {
-            return write_member("span_id", batch.text.get(&record.span_id), out);
+            return write_member(br#","span_id":""#, batch.text.get(&record.span_id), out);
         }
         let (Some(trace_id), Some(stage_id)) = (&self.trace, record.stage_id) else { return };
         let attempt = record.stage_attempt;
@@ -140,25 +142,21 @@ impl Constant {
             _ => trace::stage_span_id(trace_id, stage_id, attempt),
         };
         self.last_stage = Some((stage_id, attempt, span_id));
-        out.extend_from_slice(b",\"span_id\":\"");
+        out.extend_from_slice(br#","span_id":""#);
         trace::write_hex(&span_id, out);
         out.push(b'"');
     }
 }
 
-/// Appends `,"key":"value"`; `key` needs no escapes.
-fn write_member(key: &str, value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(key.as_bytes());
-    out.extend_from_slice(b"\":\"");
+/// Appends a member; `key` is all that stands before the value, as in `,"body":"`.
+fn write_member(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(key);
     write_escaped(value, out);
     out.push(b'"');
 }
 
-fn write_number(key: &str, mut number: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(key.as_bytes());
-    out.extend_from_slice(b"\":");
+fn write_number(key: &[u8], mut number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(key);
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {
@@ -231,4 +229,137 @@ fn next_special(bytes: &[u8], from: usize) -> Option<usize> {
         at += 8;
     }
     bytes[at..].iter().position(is_special).map(|rest| at + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JsonEncoder, write_escaped};
+    use crate::model::{Engine, LogBatch, LogRecord, Resource, Severity};
+    use crate::trace;
+    use proptest::prelude::{ProptestConfig, any, proptest};
+    use redaction::{Redactor, Text};
+    use std::sync::Arc;
+
+    fn encode(resource: Resource, raw: &[u8], fill: impl FnOnce(&mut LogRecord)) -> String {
+        let mut text = Text::default();
+        let body = Redactor::new().redact_chunk(raw, &mut text);
+        let mut record = LogRecord { body, ..LogRecord::default() };
+        fill(&mut record);
+        let records = vec![record.clone()];
+        let batch = LogBatch { resource: Arc::new(resource), text, records };
+        let mut out = Vec::new();
+        let mut encoder = JsonEncoder::default();
+        encoder.encode(&batch, &record, &mut out);
+        let once = out.clone();
+        encoder.encode(&batch, &record, &mut out);
+        assert_eq!(out, [once.as_slice(), &once].concat(), "what is remembered changes nothing");
+        String::from_utf8(once).unwrap()
+    }
+
+    fn full_resource() -> Resource {
+        let value = |raw: &str| Some(Redactor::new().value(raw));
+        Resource {
+            job_id: value("app-1"),
+            job_name: value("a \"b\""),
+            run_id: value("app-1/1"),
+            user_id: value("etl"),
+            run_context: value("prod"),
+            source_data_path: value("s3://a"),
+            engine: Some(Engine::Spark),
+            component: value("executor"),
+            executor_id: value("3"),
+            trace_id: value("4bf92f3577b34da6a3ce929d0e0e4736"),
+            trace_id_origin: value("derived"),
+            file: value("/a.log"),
+            host: value("h"),
+        }
+    }
+
+    #[test]
+    fn all_members_stand_in_the_documented_order() {
+        let span = trace::stage_span_id(
+            &trace::parse_id(b"4bf92f3577b34da6a3ce929d0e0e4736").unwrap(),
+            7,
+            1,
+        );
+        let line = encode(full_resource(), b"bodyloggerthreada.B", |record| {
+            record.time_unix_ns = Some(1);
+            record.observed_unix_ns = 1_700_000_000_000_000_001;
+            record.severity = Severity::Warn;
+            record.body = 0..4;
+            record.logger = 4..10;
+            record.thread = 10..16;
+            record.exception_type = 16..19;
+            (record.stage_id, record.stage_attempt, record.task_id) = (Some(7), 1, Some(u64::MAX));
+            record.offset = 42;
+            record.is_truncated = true;
+        });
+        let want = format!(
+            "{{\"timestamp\":\"1970-01-01T00:00:00.000000001Z\",\
+             \"observed_timestamp\":\"2023-11-14T22:13:20.000000001Z\",\"severity\":\"WARN\",\
+             \"body\":\"body\",\"logger\":\"logger\",\"thread\":\"thread\",\"exception_type\":\"a.B\",\
+             \"job_id\":\"app-1\",\"job_name\":\"a \\\"b\\\"\",\"run_id\":\"app-1/1\",\"user_id\":\"etl\",\
+             \"run_context\":\"prod\",\"source_data_path\":\"s3://a\",\"engine\":\"spark\",\
+             \"component\":\"executor\",\"executor_id\":\"3\",\"stage_id\":7,\
+             \"task_id\":18446744073709551615,\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\
+             \"span_id\":\"{}\",\"trace_id_origin\":\"derived\",\"file\":\"/a.log\",\"offset\":42,\
+             \"host\":\"h\",\"truncated\":true}}\n",
+            trace::hex(&span)
+        );
+        assert_eq!(line, want);
+    }
+
+    #[test]
+    fn absent_fields_have_no_key() {
+        let line = encode(Resource::default(), b"", |_| {});
+        assert_eq!(
+            line,
+            "{\"observed_timestamp\":\"1970-01-01T00:00:00.000000000Z\",\"offset\":0}\n"
+        );
+        let empty = Resource { host: Some(Redactor::new().value("")), ..Resource::default() };
+        assert!(!encode(empty, b"", |_| {}).contains("host"));
+    }
+
+    #[test]
+    fn ids_in_the_record_win_and_a_stage_span_needs_our_trace() {
+        let line = encode(full_resource(), b"0af7651916cd43dd8448eb211c80319c", |record| {
+            record.trace_id = 0..32;
+            record.body = 0..0;
+            record.stage_id = Some(1);
+        });
+        assert!(line.contains(
+            "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"trace_id_origin\":\"record\""
+        ));
+        assert!(!line.contains("span_id"));
+        let line = encode(full_resource(), b"b7ad6b7169203331", |record| record.span_id = 0..16);
+        assert!(line.contains("\"span_id\":\"b7ad6b7169203331\",\"trace_id_origin\":\"derived\""));
+    }
+
+    #[test]
+    fn every_byte_is_escaped_as_serde_json_reads_it() {
+        for byte in 0..=u8::MAX {
+            for before in 0..9 {
+                let raw = [vec![b'a'; before], vec![byte], vec![b'b'; 9]].concat();
+                let mut json = b"\"".to_vec();
+                write_escaped(&raw, &mut json);
+                json.push(b'"');
+                let read: String = serde_json::from_slice(&json).unwrap();
+                assert_eq!(read, String::from_utf8_lossy(&raw));
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn every_line_is_json_and_holds_the_body(raw in any::<Vec<u8>>(), text in ".{0,40}") {
+            for raw in [raw.as_slice(), text.as_bytes()] {
+                let line = encode(full_resource(), raw, |_| {});
+                assert_eq!(line.matches('\n').count(), 1);
+                let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+                let body = json.get("body").map_or("", |body| body.as_str().unwrap());
+                assert_eq!(body, String::from_utf8_lossy(raw));
+            }
+        }
+    }
 }

@@ -4,6 +4,8 @@
 //! redacted bytes, and what it appends to the text went through the redactor again.
 
 pub mod exception;
+#[cfg(test)]
+mod golden;
 pub mod json;
 pub mod log4j;
 pub mod split;
@@ -189,4 +191,144 @@ fn structured_body(
     scratch.truncate(scratch.trim_ascii_end().len());
     scratch.extend_from_slice(rest);
     context.redactor.redact_chunk(scratch, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::golden;
+    use crate::model::Severity;
+    use proptest::prelude::{ProptestConfig, any, proptest};
+
+    /// Severity, logger, thread, exception, body of the only record in `log`; empty is absent.
+    #[track_caller]
+    fn check(log: &str, want: (Severity, &str, &str, &str, &str)) {
+        let (text, records) = golden::parse(log.as_bytes());
+        assert_eq!(records.len(), 1, "{log}");
+        let field = |range| std::str::from_utf8(text.get(range)).unwrap();
+        let record = &records[0];
+        let (logger, thread) = (field(&record.logger), field(&record.thread));
+        let (exception, body) = (field(&record.exception_type), field(&record.body));
+        assert_eq!((record.severity, logger, thread, exception, body), want, "{log}");
+    }
+
+    #[test]
+    fn every_order_of_level_thread_and_logger_is_read() {
+        use Severity::{Error, Info, Unspecified, Warn};
+        let time = "2026-11-22 07:02:58,498";
+        for (rest, want) in [
+            (" INFO a.b.Job: did it", (Info, "a.b.Job", "", "", "did it")),
+            (" INFO [main] a.b.Job: did it", (Info, "a.b.Job", "main", "", "did it")),
+            (" [main] INFO  a.b.Job - did it", (Info, "a.b.Job", "main", "", "did it")),
+            (" [pool-[1] x:y(z)] WARN Job [task 1]: a", (Warn, "Job", "pool-[1] x:y(z)", "", "a")),
+            (" INFO  a.b.Job        [] -   did it", (Info, "a.b.Job", "", "", "  did it")),
+            (" - app.etl - ERROR - did it", (Error, "app.etl", "", "", "did it")),
+            (" - ERROR - did it", (Error, "", "", "", "did it")),
+            (" [INFO] app.etl: did it", (Info, "app.etl", "", "", "did it")),
+            (" INFO app.etl:42 - did it", (Info, "app.etl", "", "", "did it")),
+            (" main WARN did it", (Warn, "", "main", "", "did it")),
+            (" INFO  [] - did it", (Info, "", "", "", "did it")),
+            (" WARN [E42] lost it", (Warn, "", "", "", "[E42] lost it")),
+            (" INFO [main] did it", (Info, "", "", "", "[main] did it")),
+            (" INFO did it: well", (Info, "", "", "", "did it: well")),
+            (
+                " INFO [main] A B[ c=D[ e ], f=g ] [task 1]: h",
+                (Info, "A B[ c=D[ e ], f=g ]", "main", "", "h"),
+            ),
+            (" did it", (Unspecified, "", "", "", "did it")),
+            (" WARN Job:", (Warn, "Job", "", "", "")),
+            ("", (Unspecified, "", "", "", "")),
+        ] {
+            check(&format!("{time}{rest}\r\n"), want);
+        }
+    }
+
+    #[test]
+    fn lines_without_time_state_at_most_a_level_and_a_qualified_logger() {
+        use Severity::{Error, Info, Unspecified, Warn};
+        check("INFO  [] - Loading x, 1\n", (Info, "", "", "", "Loading x, 1"));
+        check("WARNING:root:disk full\n", (Warn, "root", "", "", "disk full"));
+        check("WARNING: Using incubator\n", (Warn, "", "", "", "Using incubator"));
+        check("ERROR Usage: java x\n", (Error, "", "", "", "Usage: java x"));
+        check("ERROR a.b.Job: x\n", (Error, "a.b.Job", "", "", "x"));
+        check("error in line 3\n", (Unspecified, "", "", "", "error in line 3"));
+        check("{\"a\": 1}\n", (Unspecified, "", "", "", "{\"a\": 1}"));
+        let garbled = "{\"ts\":\"2026-11-22T06:45:27Z\",\"msg\":\"a\"} b";
+        check(garbled, (Unspecified, "", "", "", garbled));
+        check("{\"ts\":\"broken\n", (Unspecified, "", "", "", "{\"ts\":\"broken"));
+    }
+
+    #[test]
+    fn the_outermost_exception_is_named() {
+        use Severity::{Info, Unspecified, Warn};
+        let java = "x\njava.lang.IllegalStateException: a\n\tat b.C.d(C.java:1)\nCaused by: java.io.IOException: e";
+        let log = format!("26/11/22 06:39:27 INFO Job: {java}\n");
+        check(&log, (Info, "Job", "", "java.lang.IllegalStateException", java));
+        let line = "gone: java.io.IOException: reset";
+        check(
+            &format!("26/11/22 06:39:27 WARN Job: {line}"),
+            (Warn, "Job", "", "java.io.IOException", line),
+        );
+        let line = "Lost task 0.1 in stage 3.0 (TID 4): a.b.PythonException (Traceback (most recent call last):\n  File c\nKeyError: 'd'\n) [duplicate 1]";
+        check(
+            &format!("26/11/22 06:39:27 INFO Job: {line}"),
+            (Info, "Job", "", "a.b.PythonException", line),
+        );
+        let python = "Traceback (most recent call last):\n  File \"a.py\", line 1, in <module>\nKeyError: 'a'\n\nDuring handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n  File \"a.py\", line 3, in <module>\nmy.jobs.Failed: b";
+        check(python, (Unspecified, "", "", "my.jobs.Failed", python));
+        let main = "Exception in thread \"main\" scala.MatchError: 3\n\tat b.C.d(C.java:1)";
+        check(main, (Unspecified, "", "", "scala.MatchError", main));
+    }
+
+    #[test]
+    fn strings_with_escapes_are_decoded_and_frames_are_written_as_the_jvm_does() {
+        let log = r#"{"ts":"2026-11-22T06:45:27.261Z","level":"ERROR","msg":"a\u0040b \ud83d\ude00 \ud800\n\/","exception":{"class":"a.B","msg":"c \"d\"","stacktrace":[{"class":"e.F","method":"g","file":"F.java","line":7},{"class":null,"method":"h","file":"h.py","line":"9"}]},"logger":"L"}"#;
+        let body = "a@b \u{1f600} \u{fffd}\n/\na.B: c \"d\"\n\tat e.F.g(F.java:7)\n\tat h(h.py:9)";
+        check(log, (Severity::Error, "L", "", "a.B", body));
+        let followed = format!("{log}\n\tat i.J.k(J.java:1)\n");
+        check(
+            &followed,
+            (Severity::Error, "L", "", "a.B", &format!("{body}\n\tat i.J.k(J.java:1)")),
+        );
+    }
+
+    #[test]
+    fn nested_ecs_and_trace_ids_are_read_and_invalid_ids_are_not() {
+        let ids = |trace: &str, span: &str| {
+            let log = format!(
+                r#"{{"@timestamp":"2026-11-22T06:45:27Z","log":{{"level":"WARN","logger":"L"}},"process":{{"thread":{{"name":"T"}}}},"message":"m","context":{{"trace_id":"{trace}"}},"span":{{"id":"{span}"}}}}"#
+            );
+            check(&log, (Severity::Warn, "L", "T", "", "m"));
+            let (text, records) = golden::parse(log.as_bytes());
+            let field = |range| String::from_utf8(text.get(range).to_vec()).unwrap();
+            (field(&records[0].trace_id), field(&records[0].span_id))
+        };
+        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        assert_eq!(ids(trace, span), (trace.to_owned(), span.to_owned()));
+        assert_eq!(ids(&"0".repeat(32), "00F067AA0BA902B7"), (String::new(), String::new()));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn arbitrary_bytes_never_panic_and_keep_all_their_text(
+            log in proptest::collection::vec(crate::parse::split::tests::piece(), 0..40),
+            noise in any::<Vec<u8>>(),
+        ) {
+            let log = [log.concat(), noise].concat();
+            let (text, records) = golden::parse(&log);
+            let starts = golden::starts(&log);
+            assert_eq!(records.len() + 1, starts.len());
+            for (record, pair) in records.iter().zip(starts.windows(2)) {
+                let raw = &log[pair[0] as usize..pair[1] as usize];
+                let body = text.get(&record.body);
+                if !raw.starts_with(b"{") {
+                    let trimmed = raw.trim_ascii_end();
+                    assert!(trimmed.ends_with(body.trim_ascii_end()), "a plain body is the end of its record");
+                }
+                for range in [&record.logger, &record.thread, &record.exception_type] {
+                    assert!(range.end as usize <= text.len());
+                }
+            }
+        }
+    }
 }

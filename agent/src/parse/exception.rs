@@ -77,7 +77,10 @@ fn is_called_exception(class: &[u8]) -> bool {
 fn first_line_class(line: &[u8]) -> Option<Range<usize>> {
     let line = &line[..line.len().min(FIRST_LINE_BYTES_MAX)];
     let class_at = |at: usize| {
-        let len = class_len(&line[at..])?;
+        let text = &line[at..];
+        // `Lost task 0.0 ...: java.io.IOException (gone) [duplicate 1]`, as Spark's driver logs.
+        let head = memmem::find(text, b" (").map_or(text, |end| &text[..end]);
+        let len = class_len(text).or_else(|| class_len(head))?;
         let class = &line[at..at + len];
         (class.contains(&b'.') && is_called_exception(class)).then_some(at..at + len)
     };

@@ -35,13 +35,21 @@ enum Value {
 /// What a structured record says. An empty string means absent.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Fields {
+    /// When, as text.
     pub time: JsonString,
+    /// Level, as text.
     pub level: JsonString,
+    /// Message.
     pub message: JsonString,
+    /// Logger.
     pub logger: JsonString,
+    /// Thread.
     pub thread: JsonString,
+    /// Spark's `task 1.0 in stage 2.3 (TID 17)`.
     pub task_name: JsonString,
+    /// Trace id; may be no valid one.
     pub trace_id: JsonString,
+    /// Span id; may be no valid one.
     pub span_id: JsonString,
     /// Class of the exception.
     pub error_type: JsonString,

@@ -155,10 +155,15 @@ impl Reader<'_> {
     /// Reads `logger: `, `logger [mdc]: `, `logger - `, `logger [ndc] - `. False changes nothing.
     fn logger(&mut self) -> bool {
         let mut name = token(self.line, self.at);
+        let class_end = name.end;
         let mut mdc = 0..0;
         let mut colon = name.end.saturating_sub(1).max(name.start);
         if self.line.get(colon) != Some(&b':') {
             colon = skip_blanks(self.line, name.end);
+            if let Some(end) = instance_end(self.line, colon) {
+                name.end = end;
+                colon = skip_blanks(self.line, end);
+            }
             if self.line.get(colon) == Some(&b'[') {
                 let Some(close) = closing_bracket(self.line, colon) else { return false };
                 mdc = colon + 1..close;
@@ -175,7 +180,7 @@ impl Reader<'_> {
         } else {
             return false;
         };
-        if !is_name(&self.line[name.clone()]) {
+        if !is_name(&self.line[self.at..class_end.min(name.end)]) {
             return false;
         }
         self.header.logger = name;
@@ -194,11 +199,13 @@ impl Reader<'_> {
 
 /// The bytes up to the next blank.
 fn token(line: &[u8], at: usize) -> Range<usize> {
-    let len = line[at..].iter().position(|byte| *byte == b' ').unwrap_or(line.len() - at);
-    at..at + len
+    at..line[at..].iter().position(|byte| *byte == b' ').map_or(line.len(), |len| at + len)
 }
 
 fn skip_blanks(line: &[u8], at: usize) -> usize {
+    // Flink pads loggers to 60 columns, so long runs are usual.
+    let (words, _) = line[at..].as_chunks::<8>();
+    let at = at + 8 * words.iter().take_while(|word| *word == b"        ").count();
     at + line[at..].iter().take_while(|byte| **byte == b' ').count()
 }
 
@@ -214,10 +221,32 @@ fn separator(line: &[u8], at: usize) -> (usize, bool) {
 
 /// True for what can be the name of a logger or a bare thread.
 fn is_name(name: &[u8]) -> bool {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.$-/:#@+".contains(byte);
     name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
         && name.len() <= FIELD_BYTES_MAX
-        && name.iter().all(is_part)
+        && name.iter().all(|byte| IS_NAME_PART[usize::from(*byte)])
+}
+
+/// Bytes that names are made of.
+const IS_NAME_PART: [bool; 256] = {
+    let mut is_part = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is_part[byte] = (byte as u8).is_ascii_alphanumeric()
+            || matches!(byte as u8, b'_' | b'.' | b'$' | b'-' | b'/' | b':' | b'#' | b'@' | b'+');
+        byte += 1;
+    }
+    is_part
+};
+
+/// End of `StateStoreProviderId[ ... ]` at `at`: Spark 4 names some loggers by class and instance.
+fn instance_end(line: &[u8], at: usize) -> Option<usize> {
+    let rest = &line[at..line.len().min(at + FIELD_BYTES_MAX)];
+    if !rest.first()?.is_ascii_uppercase() {
+        return None;
+    }
+    let open = memchr(b'[', rest)?;
+    let close = is_name(&rest[..open]).then(|| closing_bracket(line, at + open))??;
+    Some(close + 1)
 }
 
 /// End of the name in `Logger:123`, which log4j's `%c:%L` writes.

@@ -269,7 +269,7 @@ fn opens_private_key(line: &[u8]) -> bool {
     })
 }
 
-/// Positions of PEM blocks in a region, found one after another as the lines come by.
+/// Positions of private keys in a region, found one after another as the lines come by.
 struct Pem<'a> {
     region: &'a [u8],
     next: Option<usize>,
@@ -283,15 +283,198 @@ impl<'a> Pem<'a> {
     }
 
     fn find(&mut self, from: usize) {
-        self.next = memmem::find(&self.region[from..], PEM_BEGIN).map(|at| from + at);
+        self.next = memmem::find(&self.region[from..], PEM_PRIVATE_KEY).map(|at| from + at);
     }
 
-    /// True when a block begins in the line from `start` to `end`. Lines are asked for in order.
+    /// True when a key begins or ends in the line from `start` to `end`. Lines are asked for in order.
     fn is_in(&mut self, start: usize, end: usize) -> bool {
         let is_in = self.next.is_some_and(|at| start <= at && at < end);
         if is_in {
             self.find(end);
         }
         is_in
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::Splitter;
+    use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof, proptest};
+
+    /// Splits `log`, which arrives in chunks of `sizes`; finished records are consumed at once.
+    fn split(log: &[u8], sizes: &[usize]) -> Vec<usize> {
+        let (mut splitter, mut starts, mut found) = (Splitter::default(), Vec::new(), Vec::new());
+        let (mut begin, mut end) = (0, 0);
+        for size in sizes.iter().copied().chain([log.len()]) {
+            end = log.len().min(end + size);
+            splitter.advance(&log[begin..end], &mut starts);
+            found.extend(starts.drain(..).map(|start| begin + start as usize));
+            if let Some(open) = found.last() {
+                splitter.consumed(open - begin);
+                begin = *open;
+            }
+        }
+        splitter.finish(&log[begin..], &mut starts);
+        found.extend(starts.drain(..).map(|start| begin + start as usize));
+        found
+    }
+
+    /// Records of `log`, each written with its newlines; `|` in `want` stands between them.
+    #[track_caller]
+    fn check(want: &[&str]) {
+        let log = want.concat();
+        let mut starts = split(log.as_bytes(), &[]);
+        starts.push(log.len());
+        let got: Vec<&str> = starts.windows(2).map(|pair| &log[pair[0]..pair[1]]).collect();
+        assert_eq!(got, want);
+    }
+
+    const INFO: &str = "26/11/22 06:39:27 INFO Job: a\n";
+    const WARN: &str = "2026-11-22 06:39:27,001 WARN Job: a\n";
+    const JSON: &str = "{\"ts\":\"2026-11-22T06:39:27Z\",\"msg\":\"a\"}\n";
+    const TRACEBACK: &str =
+        "Traceback (most recent call last):\n  File \"a.py\", line 1\n    a()\n";
+
+    #[test]
+    fn everything_without_a_header_continues_a_header() {
+        let plan =
+            format!("{INFO}org.a.B: c\n\tat d\n\nCaused by: e\n== Plan ==\n{{\n  \"id\": 1\n}}\n");
+        check(&[&plan, WARN, JSON, INFO]);
+        check(&[&format!("{INFO}{{\"id\":{{\"ts\":\"2026\"}}}}\n"), INFO]);
+        check(&[INFO, "{\"level\":\"INFO\",\"time\":\"2026-11-22T06:39:27Z\"}\n"]);
+    }
+
+    #[test]
+    fn unknown_text_is_one_record_a_line() {
+        check(&["Spark Command: java\n", "=====\n\n", "a\n", "  b\n", "c\n"]);
+        check(&["no newline"]);
+    }
+
+    #[test]
+    fn a_crash_does_not_hide_below_an_info_header() {
+        let crash = format!("{TRACEBACK}ValueError: b\n");
+        check(&[INFO, &crash, "c\n", INFO]);
+        check(&[&format!("{WARN}{crash}"), INFO]);
+        let java = "Exception in thread \"main\" java.lang.Error: b\n\tat c\n";
+        check(&[INFO, java, INFO]);
+        check(&[&format!("{WARN}{java}"), INFO]);
+        check(&[&format!("{INFO}Total: 3\nEnd\n")]);
+    }
+
+    #[test]
+    fn traces_in_text_and_after_json_stay_whole() {
+        check(&[&format!("{JSON}\tat a\n\t... 3 more\nCaused by: b\n\tat c\n"), "d\n"]);
+        check(&["java.lang.Error: a\n\tSuppressed: b\n\t\tat c\n[CIRCULAR REFERENCE:d]\n", "e\n"]);
+        let chained = format!(
+            "{TRACEBACK}KeyError: 'b'\n\nDuring handling of the above exception, another exception \
+             occurred:\n\n{TRACEBACK}c.D: e\n"
+        );
+        check(&[&chained, "f\n", TRACEBACK]);
+        let py4j = format!(
+            "{TRACEBACK}py4j.protocol.Py4JJavaError: b.\n: org.c.D: e: org.f.G: Traceback (most recent \
+             call last):\n  File h\nZeroDivisionError: i\n\n\tat j\nDriver stacktrace:\n\tat k\n\
+             Caused by: org.f.G: Traceback (most recent call last):\n  File h\nZeroDivisionError: i\n\n\
+             \tat j\n\t... 1 more\n"
+        );
+        check(&[&py4j, "l\n"]);
+    }
+
+    #[test]
+    fn a_private_key_is_never_split_and_never_endless() {
+        let key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n\nabc=\n-----END RSA PRIVATE KEY-----\n";
+        check(&[key, "a\n"]);
+        check(&[JSON, &format!("key: {key}"), "a\n", INFO]);
+        check(&["key -----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----\n", "a\n"]);
+        check(&["-----BEGIN CERTIFICATE-----\n", "MIIE\n"]);
+        let endless = format!("-----BEGIN PRIVATE KEY-----\n{}", "MIIE\n".repeat(200));
+        check(&[&endless, "MIIE\n", INFO]);
+        check(&["no -----BEGIN PRIVATE KEY----- found\n", INFO]);
+    }
+
+    #[test]
+    fn an_open_record_that_was_taken_or_cut_does_not_confuse_the_rest() {
+        let (mut splitter, mut starts) = (Splitter::default(), Vec::new());
+        splitter.advance(INFO.as_bytes(), &mut starts);
+        splitter.consumed(INFO.len());
+        splitter.advance(b"\tat a\n", &mut starts);
+        assert_eq!(starts, [0, 0], "what follows a record that was taken starts anew");
+        let (mut splitter, mut starts) = (Splitter::default(), Vec::new());
+        splitter.advance(INFO.as_bytes(), &mut starts);
+        splitter.cut(INFO.len() - 3);
+        splitter.advance(format!(" a\nb\nc\n{INFO}").as_bytes(), &mut starts);
+        assert_eq!(starts, [0, 7], "what follows a part still belongs to the record");
+        let (mut splitter, mut starts) = (Splitter::default(), Vec::new());
+        splitter.advance(b"26/11/22 06:39:27 INFO Job: at ", &mut starts);
+        splitter.cut(31);
+        splitter.advance(INFO.as_bytes(), &mut starts);
+        assert_eq!(starts, [0], "the rest of a line is not a line");
+    }
+
+    /// Lines that the splitter decides about, whole and broken.
+    pub(in crate::parse) fn piece() -> impl Strategy<Value = Vec<u8>> {
+        let lines = [
+            INFO,
+            WARN,
+            JSON,
+            TRACEBACK,
+            "26/11/22 06:39:27.1",
+            "\n",
+            "\r\n",
+            "\tat a.B\n",
+            "a\n",
+            "Caused by: a.B: c\n",
+            "ValueError: a\n",
+            ": a.B: c\n",
+            " - ",
+            "[",
+            "] ",
+            "(TID 7) ",
+            "\\",
+            "During handling of the above exception, another\n",
+            "Exception in thread \"main\" a.B\n",
+            "-----BEGIN PRIVATE KEY-----\n",
+            "MIIE\n",
+            "-----END PRIVATE KEY-----\n",
+            "{\"",
+            "ERROR: ",
+            "{\"@timestamp\":\"2026-11-22T06:39:27Z\",\"error\":{\"type\":\"a\\u0040\",\"stack_trace\":\"b\\n\"}}\n",
+            "[2026-11-22 06:39:27] ",
+            "[main] ",
+            "INFO ",
+            "a.b.C: ",
+            "a.b.C - ",
+            "in stage 3.1 ",
+        ];
+        prop_oneof![
+            8 => proptest::sample::select(lines.to_vec()).prop_map(|line| line.as_bytes().to_vec()),
+            1 => proptest::collection::vec(proptest::num::u8::ANY, 0..20),
+            1 => Just(b"\"\xff\x00\n".to_vec()),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn chunks_do_not_change_records(
+            pieces in proptest::collection::vec(piece(), 0..40),
+            sizes in proptest::collection::vec(0_usize..90, 0..60),
+        ) {
+            let log = pieces.concat();
+            let whole = split(&log, &[]);
+            assert_eq!(split(&log, &sizes), whole);
+            assert!(whole.is_sorted_by(|a, b| a < b), "starts grow");
+            assert_eq!(whole.first().copied(), (!log.is_empty()).then_some(0), "nothing is left out");
+        }
+
+        #[test]
+        fn reading_may_resume_at_any_record(pieces in proptest::collection::vec(piece(), 0..40)) {
+            let log = pieces.concat();
+            let whole = split(&log, &[]);
+            for (at, start) in whole.iter().enumerate() {
+                let resumed: Vec<usize> =
+                    split(&log[*start..], &[]).iter().map(|found| found + start).collect();
+                assert_eq!(resumed, whole[at..]);
+            }
+        }
     }
 }

@@ -63,31 +63,33 @@ pub fn stamp(line: &[u8]) -> Option<Stamp> {
 
 /// Length of `yy/MM/dd HH:mm:ss` (17) or `yyyy-MM-dd HH:mm:ss` (19) at the start of `line`.
 fn second_len(line: &[u8]) -> Option<usize> {
-    const SHORT: usize = 17;
-    const LONG: usize = 19;
-    let time_at = if line.len() >= SHORT && line[2] == b'/' && line[5] == b'/' && line[8] == b' ' {
-        9
-    } else if line.len() >= LONG
-        && matches!((line[4], line[7]), (b'-', b'-') | (b'/', b'/'))
-        && matches!(line[10], b' ' | b'T' | b'-')
-    {
-        11
-    } else {
-        return None;
-    };
-    let time = &line[time_at..time_at + 8];
-    if time[2] != b':' || time[5] != b':' {
+    if !line.first()?.is_ascii_digit() {
         return None;
     }
-    let digits = |at: usize| line[at].is_ascii_digit() && line[at + 1].is_ascii_digit();
-    let are_digits = digits(time_at)
-        && digits(time_at + 3)
-        && digits(time_at + 6)
-        && digits(time_at - 3)
-        && digits(time_at - 6)
-        && digits(0)
-        && (time_at == 9 || digits(2));
-    are_digits.then_some(time_at + 8)
+    let short = line.first_chunk::<17>()?;
+    if short[2] == b'/' {
+        return has_shape(short, b"99/99/99 99:99:99").then_some(17);
+    }
+    let long = line.first_chunk::<19>()?;
+    let separators = (long[4], long[7], long[10]);
+    let is_date =
+        matches!(separators, (b'-', b'-', b' ' | b'T' | b'-') | (b'/', b'/', b' ' | b'-'));
+    (is_date && has_shape(long, b"9999*99*99*99:99:99")).then_some(19)
+}
+
+/// True when `text` has a digit wherever `shape` has `9`, anything at `*`, else the same byte.
+/// Without branches, so that the compiler compares many bytes at once.
+fn has_shape<const N: usize>(text: &[u8; N], shape: &[u8; N]) -> bool {
+    let mut is_same = true;
+    for (byte, expected) in text.iter().zip(shape) {
+        let (low, span) = match expected {
+            b'9' => (b'0', 9),
+            b'*' => (0, u8::MAX),
+            other => (*other, 0),
+        };
+        is_same &= byte.wrapping_sub(low) <= span;
+    }
+    is_same
 }
 
 /// Reads `Z`, `+hh`, `+hhmm` or `+hh:mm`, with an optional blank before a sign; second is its length.
@@ -129,7 +131,6 @@ pub struct Clock {
     zone: TimeZone,
     /// Text of the last date and time: 17 or 19 bytes.
     last_text: [u8; 19],
-    last_len: usize,
     /// The same as seconds since 1970 on the clock on the wall; none for a date that does not exist.
     last_civil_s: Option<i64>,
     /// Quarter of an hour, on the clock on the wall, that `window_offset_s` holds for.
@@ -142,14 +143,7 @@ impl Clock {
     #[must_use]
     pub fn new(zone: TimeZone) -> Self {
         let window = i64::MIN;
-        Self {
-            zone,
-            last_text: [0; 19],
-            last_len: 0,
-            last_civil_s: None,
-            window,
-            window_offset_s: 0,
-        }
+        Self { zone, last_text: [0; 19], last_civil_s: None, window, window_offset_s: 0 }
     }
 
     /// Unix nanoseconds of `stamp`, which was found in `line`; none for a date that does not exist
@@ -157,8 +151,8 @@ impl Clock {
     /// change holds.
     pub fn unix_ns(&mut self, line: &[u8], stamp: &Stamp) -> Option<u64> {
         let text = &line[stamp.second.clone()];
-        if self.last_len != text.len() || self.last_text[..text.len()] != *text {
-            self.last_len = text.len();
+        // No text of one layout starts a text of the other, so the length need not be kept.
+        if self.last_text[..text.len()] != *text {
             self.last_text[..text.len()].copy_from_slice(text);
             self.last_civil_s = civil_seconds(text);
         }
@@ -239,26 +233,58 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
 
 /// Appends `unix_ns` as `2026-11-22T07:08:15.098000000Z`: 30 bytes, for every `u64`.
 pub fn write_rfc3339_nanos(unix_ns: u64, out: &mut Vec<u8>) {
-    let (seconds, mut nanos) = (unix_ns / NANOS, unix_ns % NANOS);
-    let (year, month, day) = civil_from_days(seconds / SECONDS_PER_DAY as u64);
-    let second_of_day = seconds % SECONDS_PER_DAY as u64;
-    let mut text = *b"0000-00-00T00:00:00.000000000Z";
-    let mut pair = |at: usize, value: u64| {
-        text[at] = b'0' + (value / 10) as u8;
-        text[at + 1] = b'0' + (value % 10) as u8;
-    };
-    pair(0, year / 100);
-    pair(2, year % 100);
-    pair(5, month);
-    pair(8, day);
-    pair(11, second_of_day / 3600);
-    pair(14, second_of_day / 60 % 60);
-    pair(17, second_of_day % 60);
-    for at in (20..29).rev() {
-        text[at] = b'0' + (nanos % 10) as u8;
-        nanos /= 10;
+    Rfc3339::default().write(unix_ns, out);
+}
+
+/// Writes timestamps and remembers the last one: neighbours mostly differ in the fraction only.
+#[derive(Debug)]
+pub struct Rfc3339 {
+    unix_ns: u64,
+    text: [u8; 30],
+}
+
+impl Default for Rfc3339 {
+    fn default() -> Self {
+        Self { unix_ns: 0, text: *b"1970-01-01T00:00:00.000000000Z" }
     }
-    out.extend_from_slice(&text);
+}
+
+impl Rfc3339 {
+    /// Appends what [`write_rfc3339_nanos`] appends.
+    pub fn write(&mut self, unix_ns: u64, out: &mut Vec<u8>) {
+        if unix_ns != self.unix_ns {
+            if unix_ns / NANOS != self.unix_ns / NANOS {
+                self.set_second(unix_ns / NANOS);
+            }
+            self.unix_ns = unix_ns;
+            let nanos = (unix_ns % NANOS) as u32;
+            // Three groups that do not wait for each other.
+            for (group, at) in
+                [(nanos / 1_000_000, 20), (nanos / 1000 % 1000, 23), (nanos % 1000, 26)]
+            {
+                self.text[at] = b'0' + (group / 100) as u8;
+                self.set_pair(at + 1, u64::from(group % 100));
+            }
+        }
+        out.extend_from_slice(&self.text);
+    }
+
+    fn set_second(&mut self, unix_s: u64) {
+        let (year, month, day) = civil_from_days(unix_s / SECONDS_PER_DAY as u64);
+        let second_of_day = unix_s % SECONDS_PER_DAY as u64;
+        self.set_pair(0, year / 100);
+        self.set_pair(2, year % 100);
+        self.set_pair(5, month);
+        self.set_pair(8, day);
+        self.set_pair(11, second_of_day / 3600);
+        self.set_pair(14, second_of_day / 60 % 60);
+        self.set_pair(17, second_of_day % 60);
+    }
+
+    fn set_pair(&mut self, at: usize, value: u64) {
+        self.text[at] = b'0' + (value / 10) as u8;
+        self.text[at + 1] = b'0' + (value % 10) as u8;
+    }
 }
 
 #[cfg(test)]
