@@ -11,7 +11,6 @@ use sidelight::model::metric::Histogram;
 use sidelight::model::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 const CREATED_UNIX_MS: u64 = 1_763_800_000_123;
 static BOUNDS: [f64; 3] = [0.1, 10.0, 86_400.0];

@@ -9,3 +9,4 @@
 mod exposition;
 mod harness;
 mod spark;
+mod tail;

@@ -1,10 +1,10 @@
 //! The admin server over a real socket, and `promtool` on what it serves.
 
+use super::batch;
 use super::reader::read;
-use super::{LINGER, batch};
 use sidelight::admin::{Admin, AdminHandle, AdminState, Phase};
-use sidelight::export::Exporter;
-use sidelight::export::prometheus::{Prometheus, SeriesTable};
+use sidelight::export::prometheus::{self, SeriesTable};
+use sidelight::export::{ExporterConfig, Shared};
 use sidelight::model::Signal;
 use sidelight::telemetry;
 use std::io::{ErrorKind, Read, Write};
@@ -77,8 +77,9 @@ fn report_everything() {
 #[tokio::test]
 async fn a_scrape_gets_the_same_series_in_both_formats_and_promtool_has_no_complaint() {
     report_everything();
-    let table = Arc::new(SeriesTable::new(1000));
-    let mut exporter = Prometheus::new(Arc::clone(&table));
+    let shared = Shared::new(Arc::default());
+    let mut exporter = prometheus::Config::default().build(&shared).unwrap();
+    let table = shared.series();
     let rows: Vec<_> = (0..6).map(|idx| (idx, "a \"b\" \\c\nd é".to_owned(), 2.5)).collect();
     for job_name in ["nightly-orders", "clicks"] {
         exporter.export(&Signal::Metrics(batch(job_name, &rows))).await.unwrap();

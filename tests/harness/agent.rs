@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// The binary: the one of this build unless `SIDELIGHT_TEST_BINARY` names another.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     std::env::var_os("SIDELIGHT_TEST_BINARY")
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_sidelight")), PathBuf::from)
 }

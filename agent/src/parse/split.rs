@@ -100,6 +100,17 @@ impl Splitter {
         }
     }
 
+    /// Decides about the line after the last newline by its beginning, because it is so long that its
+    /// end cannot be waited for. What is read of it later is its rest, whatever it looks like.
+    pub fn open_half_line(&mut self, buffer: &[u8], starts: &mut Vec<u32>) {
+        self.advance(buffer, starts);
+        if self.line < buffer.len() {
+            let mut pem = Pem::new(buffer, self.line);
+            self.classify(buffer, &mut pem, starts);
+            self.is_line_cut = true;
+        }
+    }
+
     /// Says that records were taken out: the first `bytes` bytes of the buffer. When the open record
     /// was among them, or a part of it, what is left starts a record of its own, reported anew.
     pub fn consumed(&mut self, bytes: usize) {

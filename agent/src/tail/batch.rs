@@ -35,12 +35,20 @@ pub struct Chunk<'a> {
     pub starts: &'a [u32],
     /// Offset of the first byte in the file.
     pub offset: u64,
-    /// True when the first record is the rest of one that was cut.
-    pub is_cut_before: bool,
-    /// True when the last record goes on after the chunk, because the record limit cut it.
-    pub is_cut_after: bool,
+    /// Where the record limit cut a record in two, relative to `bytes`, ascending; 0 and the length
+    /// of `bytes` included.
+    pub cuts: &'a [u32],
     /// Read time.
     pub observed_unix_ns: u64,
+}
+
+impl Chunk<'_> {
+    /// True when record `index` begins or ends at a cut.
+    fn is_cut(&self, index: usize) -> bool {
+        let end = self.starts.get(index + 1).map_or(self.bytes.len() as u32, |start| *start);
+        let is_at = |at: &u32| self.cuts.binary_search(at).is_ok();
+        !self.cuts.is_empty() && (is_at(&self.starts[index]) || is_at(&end))
+    }
 }
 
 /// Records that wait to travel together.
@@ -144,9 +152,7 @@ impl OpenBatch {
                 chunk.observed_unix_ns,
                 context,
             );
-            let number = records.start + index;
-            record.is_truncated = (chunk.is_cut_before && number == 0)
-                || (chunk.is_cut_after && number + 1 == chunk.starts.len());
+            record.is_truncated = chunk.is_cut(records.start + index);
             self.records.push(record);
         }
         telemetry::RECORDS.add(records.len() as u64);

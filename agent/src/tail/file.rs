@@ -52,8 +52,8 @@ pub struct LogFile {
     splitter: Splitter,
     /// Record starts in `buffer`; the last one is the open record.
     starts: Vec<u32>,
-    /// True while the open record is the rest of one that was cut.
-    is_rest_of_cut: bool,
+    /// Where in `buffer` the record limit cut a record in two.
+    cuts: Vec<u32>,
     batch: OpenBatch,
     grew: Instant,
     /// Length of the file when it was last looked at from outside.
@@ -94,7 +94,7 @@ impl LogFile {
             offset,
             splitter: Splitter::default(),
             starts: Vec::new(),
-            is_rest_of_cut: false,
+            cuts: Vec::new(),
             batch: OpenBatch::new(resource, offset),
             grew: Instant::now(),
             seen_bytes: 0,
@@ -244,12 +244,24 @@ impl LogFile {
         self.grew = now;
         telemetry::READ_BYTES.add(bytes as u64);
         self.splitter.advance(&self.buffer, &mut self.starts);
-        let open = self.starts.last().map_or(0, |start| *start as usize);
-        self.take(open, false, pass)?;
+        if self.open_bytes() > pass.record_bytes_max {
+            self.splitter.open_half_line(&self.buffer, &mut self.starts);
+        }
+        self.take(self.open_start(), pass)?;
         while self.buffer.len() > pass.record_bytes_max {
-            self.cut(pass)?;
+            let end = cut_point(&self.buffer, pass.record_bytes_max);
+            self.take(end, pass)?;
         }
         Ok(Ok(Look::Read(bytes)))
+    }
+
+    /// Where the open record begins in the buffer.
+    fn open_start(&self) -> usize {
+        self.starts.last().map_or(0, |start| *start as usize)
+    }
+
+    fn open_bytes(&self) -> usize {
+        self.buffer.len() - self.open_start()
     }
 
     fn fill(&mut self) -> io::Result<usize> {
@@ -267,13 +279,9 @@ impl LogFile {
         Ok(if length < read { Look::Truncated } else { Look::Quiet })
     }
 
-    /// Moves `buffer[..end]`, which ends at a record start, into the batch.
-    fn take(
-        &mut self,
-        end: usize,
-        is_cut_after: bool,
-        pass: &mut Pass<'_, '_>,
-    ) -> Result<(), Abandoned> {
+    /// Moves `buffer[..end]` into the batch. Records that are too long are cut; so is the open one
+    /// when `end` lies within it.
+    fn take(&mut self, end: usize, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
         if end == 0 {
             return Ok(());
         }
@@ -281,37 +289,51 @@ impl LogFile {
             // The rest of a record whose beginning was taken before.
             self.starts.insert(0, 0);
         }
+        let is_open_cut = self.open_start() == 0 && end < self.buffer.len();
+        if is_open_cut {
+            self.cuts.push(end as u32);
+        }
+        self.cut_long_records(end, pass.record_bytes_max);
+        telemetry::TRUNCATED_RECORDS.add(self.cuts.iter().filter(|cut| **cut > 0).count() as u64);
         let count = self.starts.partition_point(|start| (*start as usize) < end);
         let chunk = Chunk {
             bytes: &self.buffer[..end],
             starts: &self.starts[..count],
+            cuts: &self.cuts,
             offset: self.offset,
-            is_cut_before: std::mem::take(&mut self.is_rest_of_cut),
-            is_cut_after,
             observed_unix_ns: unix_ns(),
         };
         self.batch.add(chunk, self.id, pass.context, pass.limits, pass.emit)?;
         self.buffer.drain(..end);
-        if is_cut_after {
-            self.splitter.cut(end);
-        } else {
-            self.splitter.consumed(end);
-        }
         self.starts.drain(..count);
         for start in &mut self.starts {
             *start -= end as u32;
+        }
+        self.cuts.clear();
+        if is_open_cut {
+            self.splitter.cut(end);
+            self.cuts.push(0);
+        } else {
+            self.splitter.consumed(end);
         }
         self.offset += end as u64;
         Ok(())
     }
 
-    /// Cuts the open record, which is longer than a record may be.
-    fn cut(&mut self, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
-        telemetry::TRUNCATED_RECORDS.add(1);
-        let end = cut_point(&self.buffer, pass.record_bytes_max);
-        self.take(end, true, pass)?;
-        self.is_rest_of_cut = true;
-        Ok(())
+    /// Adds a start wherever a record of `buffer[..end]` is longer than it may be.
+    fn cut_long_records(&mut self, end: usize, record_bytes_max: usize) {
+        let mut index = 0;
+        while index < self.starts.len() && (self.starts[index] as usize) < end {
+            let start = self.starts[index] as usize;
+            let next = self.starts.get(index + 1).map_or(end, |next| (*next as usize).min(end));
+            if next - start > record_bytes_max {
+                let cut = start + cut_point(&self.buffer[start..next], record_bytes_max);
+                self.starts.insert(index + 1, cut as u32);
+                let place = self.cuts.partition_point(|known| (*known as usize) < cut);
+                self.cuts.insert(place, cut as u32);
+            }
+            index += 1;
+        }
     }
 
     /// Puts the open record into the batch when nothing came for so long that it must be whole.
@@ -345,7 +367,7 @@ impl LogFile {
             None if only_lines => 0,
             _ => self.buffer.len(),
         };
-        self.take(end, false, pass)
+        self.take(end, pass)
     }
 
     /// Hands the open batch over when it is old enough, or now.

@@ -45,11 +45,13 @@ impl Known {
         path: &Path,
     ) -> io::Result<Option<(FileId, Entry)>> {
         let inode = Inode::of(metadata);
+        // On network file systems the device number changes with a remount, the inode does not.
+        let is_remounted =
+            |known: &&Inode| known.inode == inode.inode && self.by_inode[known].1.path == path;
         let key = if self.by_inode.contains_key(&inode) {
             Some(inode)
         } else {
-            // On network file systems device numbers change with a remount.
-            self.by_inode.iter().find(|(_, (_, entry))| entry.path == path).map(|(inode, _)| *inode)
+            self.by_inode.keys().find(is_remounted).copied()
         };
         let Some((id, mut entry)) = key.and_then(|key| self.by_inode.remove(&key)) else {
             return Ok(None);

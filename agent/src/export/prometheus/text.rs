@@ -196,7 +196,6 @@ mod tests {
     use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
     use redaction::Value;
     use std::sync::Arc;
-    use std::time::{Duration, Instant};
 
     const fn descriptor(
         name: &'static str,

@@ -1,0 +1,296 @@
+//! Log files of every kind and fate, read by the real binary.
+
+use crate::harness::process::Process;
+use crate::harness::scratch::Scratch;
+use crate::harness::{agent, http, wait};
+use serde_json::Value;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The agent over `logs/` of a scratch folder.
+struct Node {
+    scratch: Scratch,
+    port: u16,
+    lives: usize,
+    process: Option<Process>,
+}
+
+impl Node {
+    fn new() -> Self {
+        let scratch = Scratch::new();
+        fs::create_dir(scratch.join("logs")).unwrap();
+        Self { scratch, port: http::free_port(), lives: 0, process: None }
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.scratch.join("logs").join(name)
+    }
+
+    fn config(&self, more: &str) -> PathBuf {
+        let path = self.scratch.join("sidelight.toml");
+        let text = format!(
+            "state_dir = {:?}\n[admin]\nlisten = \"127.0.0.1:{}\"\n[tail]\ninclude = [{:?}]\n\
+             read_from = \"beginning\"\npoll_interval = \"10ms\"\nidentity_wait = \"0\"\n{more}\n\
+             [exporters.file]\npath = {:?}\n[exporters.prometheus]\n",
+            self.scratch.join("state"),
+            self.port,
+            self.log("*.log"),
+            self.scratch.join("records.jsonl"),
+        );
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn command(&self, arguments: &[&str], more: &str) -> Command {
+        let mut command = Command::new(agent::binary());
+        command.arg("run").arg("-c").arg(self.config(more)).args(arguments);
+        command
+    }
+
+    fn start(&mut self) {
+        let more = "[scrapers]";
+        self.lives += 1;
+        let path = |stream| self.scratch.join(&format!("agent-{}.{stream}", self.lives));
+        let command = self.command(&[], more);
+        self.process = Some(Process::start("sidelight", &command, &path("out"), &path("err")));
+        wait::until("the agent is ready", LIMIT, || {
+            http::get(self.port, "/readyz").ok().filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// Reads everything that is there in one go; returns the agent's own log.
+    fn once(&mut self, more: &str) -> String {
+        let output = self.command(&["--once"], &format!("{more}\n[scrapers]")).output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{log}");
+        log
+    }
+
+    fn stop(&mut self) {
+        let (status, took) = self.process.take().unwrap().terminate(LIMIT);
+        assert_eq!(status.code(), Some(0));
+        assert!(took < agent::STOP_LIMIT, "{took:?}");
+    }
+
+    fn kill(&mut self) {
+        self.process.take().unwrap().kill();
+    }
+
+    fn records(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.scratch.join("records.jsonl")).unwrap_or_default();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        let body = |record: &Value| record["body"].as_str().unwrap_or("").to_owned();
+        self.records().iter().map(body).collect()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, n_records: usize) {
+        let what = format!("{n_records} records, of which came {}", self.records().len());
+        wait::until(&what, LIMIT, || (self.records().len() >= n_records).then_some(()));
+    }
+}
+
+fn line(n: usize) -> String {
+    format!("25/11/22 06:26:22 INFO Writer: number {n}\n")
+}
+
+fn lines(range: std::ops::Range<usize>) -> String {
+    range.map(line).collect()
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| format!("number {n}")).collect()
+}
+
+fn append(path: &PathBuf, text: &str) {
+    let mut file = File::options().create(true).append(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn rename_rotation_loses_nothing_and_drains_the_old_file() {
+    let mut node = Node::new();
+    let (log, rotated) = (node.log("app.log"), node.log("app.1"));
+    append(&log, &lines(0..100));
+    node.start();
+    node.wait_for(100);
+    let mut writer = File::options().append(true).open(&log).unwrap();
+    fs::rename(&log, &rotated).unwrap();
+    writer.write_all(lines(100..200).as_bytes()).unwrap();
+    append(&log, &lines(200..300));
+    node.wait_for(300);
+    writer.write_all(lines(300..310).as_bytes()).unwrap();
+    node.wait_for(310);
+    node.stop();
+    let mut bodies = node.bodies();
+    bodies.sort_by_key(|body| body["number ".len()..].parse::<usize>().unwrap());
+    assert_eq!(bodies, numbers(0..310));
+}
+
+#[test]
+fn a_file_rotated_while_no_agent_ran_is_finished_first() {
+    let mut node = Node::new();
+    let log = node.log("app.log");
+    append(&log, &lines(0..50));
+    node.start();
+    node.wait_for(50);
+    node.stop();
+    append(&log, &lines(50..60));
+    fs::rename(&log, node.log("app.log.1")).unwrap();
+    append(&log, &lines(60..70));
+    node.start();
+    node.wait_for(70);
+    node.stop();
+    let mut bodies = node.bodies();
+    bodies.sort();
+    let mut want = numbers(0..70);
+    want.sort();
+    assert_eq!(bodies, want);
+}
+
+#[test]
+fn a_truncated_file_is_read_again_from_its_beginning() {
+    let mut node = Node::new();
+    let log = node.log("app.log");
+    append(&log, &lines(0..100));
+    node.start();
+    node.wait_for(100);
+    File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+    append(&log, &lines(100..110));
+    node.wait_for(110);
+    node.stop();
+    assert_eq!(node.bodies(), numbers(0..110));
+    assert_eq!(node.records()[100]["offset"], 0);
+}
+
+#[test]
+fn restarts_and_kills_lose_nothing_and_an_orderly_stop_repeats_nothing() {
+    let mut node = Node::new();
+    let log = node.log("app.log");
+    let mut n_written = 0;
+    for round in 0..6 {
+        append(&log, &lines(n_written..n_written + 500));
+        n_written += 500;
+        node.start();
+        node.wait_for(n_written - 300);
+        let n_before = node.records().len();
+        if round % 2 == 0 {
+            node.stop();
+            assert!(node.records().len() >= n_before);
+        } else {
+            node.kill();
+        }
+    }
+    node.start();
+    let last = format!("number {}", n_written - 1);
+    wait::until("the last line", LIMIT, || node.bodies().contains(&last).then_some(()));
+    node.stop();
+    // What a kill repeats names the same place of the file, so a reader can drop it.
+    let mut records: Vec<(u64, String)> = node
+        .records()
+        .iter()
+        .map(|record| {
+            let body = record["body"].as_str().unwrap().to_owned();
+            (record["offset"].as_u64().unwrap(), body)
+        })
+        .collect();
+    records.sort();
+    records.dedup();
+    let bodies: Vec<String> = records.into_iter().map(|(_, body)| body).collect();
+    assert_eq!(bodies, numbers(0..n_written));
+}
+
+#[test]
+fn long_lines_bad_bytes_and_half_lines_are_delivered() {
+    let mut node = Node::new();
+    let log = node.log("app.log");
+    let long = "x".repeat(5 << 20);
+    let mut bytes = line(0).into_bytes();
+    bytes.extend(format!("25/11/22 06:26:22 INFO Writer: {long}\n").bytes());
+    bytes.extend(b"25/11/22 06:26:22 INFO Writer: bad \xff\xfe bytes\n");
+    bytes.extend(b"25/11/22 06:26:22 INFO Writer: nul \0 byte\r\n");
+    bytes.extend(b"25/11/22 06:26:22 INFO Writer: no newline");
+    fs::write(&log, bytes).unwrap();
+    node.once("");
+    let records = node.records();
+    let (cut, whole): (Vec<&Value>, Vec<&Value>) =
+        records.iter().partition(|record| record["truncated"] == true);
+    let rejoined: String = cut.iter().map(|record| record["body"].as_str().unwrap()).collect();
+    assert!(rejoined == long, "{} bytes of {} came", rejoined.len(), long.len());
+    assert!(cut.iter().all(|record| record["body"].as_str().unwrap().len() <= 1 << 20));
+    let bodies: Vec<&str> = whole.iter().map(|record| record["body"].as_str().unwrap()).collect();
+    assert_eq!(bodies, ["number 0", "bad \u{fffd}\u{fffd} bytes", "nul \0 byte", "no newline"]);
+}
+
+#[test]
+fn a_folder_and_an_unreadable_file_are_told_and_the_rest_is_read() {
+    let node = Node::new();
+    append(&node.log("good.log"), &line(0));
+    fs::create_dir(node.log("folder.log")).unwrap();
+    std::os::unix::fs::symlink("nowhere", node.log("dangling.log")).unwrap();
+    let secret = node.log("secret.log");
+    append(&secret, &line(1));
+    fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+    let folder = node.log("folder.log");
+    let command = node.command(&["--once", "--logs", folder.to_str().unwrap()], "[scrapers]");
+    let output = as_nobody(&command, &node.scratch).output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    assert_eq!(node.bodies(), ["number 0"]);
+    assert!(log.contains("secret.log") && log.contains("may not be read"), "{log}");
+    assert!(log.contains("folder.log/** to read the files in it"), "{log}");
+}
+
+/// The same command as a user who may read only what everybody may: root may read everything.
+fn as_nobody(command: &Command, scratch: &Scratch) -> Command {
+    use std::os::unix::fs::PermissionsExt;
+    let binary = scratch.join("sidelight");
+    fs::copy(command.get_program(), &binary).unwrap();
+    let is_root =
+        fs::metadata("/proc/self").map(|it| std::os::unix::fs::MetadataExt::uid(&it)).unwrap() == 0;
+    let mut other = if is_root { Command::new("setpriv") } else { Command::new(&binary) };
+    if is_root {
+        let folder = scratch.join("");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+        other.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(&binary);
+    }
+    other.args(command.get_args());
+    other
+}
+
+#[test]
+fn a_second_agent_on_the_same_state_folder_is_refused() {
+    let mut node = Node::new();
+    node.start();
+    let mut command = node.command(&["--listen", "127.0.0.1:0"], "[scrapers]");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("in use by another sidelight"), "{log}");
+    node.stop();
+}
+
+#[test]
+fn a_wrong_config_ends_with_78_and_names_every_mistake() {
+    let scratch = Scratch::new();
+    let path = scratch.join("bad.toml");
+    fs::write(&path, "state_dri = \"/x\"\n[tail]\npoll_interval = \"fast\"\n[exporters.kafka]\n")
+        .unwrap();
+    for command in [vec!["run", "-c"], vec!["check"]] {
+        let output = Command::new(agent::binary()).args(&command).arg(&path).output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "{command:?}");
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        for wanted in ["bad.toml:1:1", "did you mean `state_dir`", "bad.toml:3:17", "kafka"] {
+            assert!(said.contains(wanted), "{wanted} is not in {said}");
+        }
+    }
+}
