@@ -30,7 +30,10 @@ const CHECKPOINT_QUEUE: usize = 256;
 /// One permit of the memory budget.
 const BUDGET_UNIT: usize = 1024;
 
-/// What the checkpointer may take after the grace period.
+/// Part of the grace period that is kept for the last checkpoint and the admin server.
+const LAST_STEPS: Duration = Duration::from_secs(1);
+
+/// What the last checkpoint may take.
 const LAST_WRITE: Duration = Duration::from_millis(500);
 
 /// How a run differs from the config.
@@ -215,7 +218,7 @@ impl App {
     /// Ends everything in order within the grace period: scrapers after a last scrape, the tail
     /// after a last read, lanes when their queues are empty, the checkpointer after its last write.
     pub async fn drain(mut self) -> Drained {
-        let deadline = Instant::now() + self.grace;
+        let deadline = Instant::now() + self.grace.saturating_sub(LAST_STEPS).max(self.grace / 2);
         self.state.set_phase(Phase::Draining);
         self.stop_scrapers.send_replace(true);
         self.stop.drain();

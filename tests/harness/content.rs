@@ -61,6 +61,10 @@ impl Source<'_> {
             problem("two records became one");
         }
         let Some(header) = header(first) else {
+            // The JVM's `WARNING: text` says its severity, which is a field of its own then.
+            let level = first.split(": ").next().unwrap_or("");
+            let is_level = level == "WARNING" && record.text("severity") == "WARN";
+            let raw = if is_level { &raw[level.len() + 2..] } else { raw };
             if !self.is_same(raw, record.text("body")) {
                 problem(&format!("the body differs: {:?}", record.text("body")));
             }
@@ -106,7 +110,12 @@ impl Source<'_> {
         if Some(record.text("severity")) != json["level"].as_str() {
             problem(&format!("severity is {:?}", record.text("severity")));
         }
-        let time = |text: &str| text.parse::<Timestamp>().ok();
+        // PySpark's own JSON writes the time of its zone, without naming it.
+        let local = |text: &str| {
+            let time: jiff::civil::DateTime = text.parse().ok()?;
+            Some(time.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp())
+        };
+        let time = |text: &str| text.parse::<Timestamp>().ok().or_else(|| local(text));
         if time(record.text("timestamp")) != time(json["ts"].as_str().unwrap_or("")) {
             problem(&format!("timestamp is {:?}", record.text("timestamp")));
         }

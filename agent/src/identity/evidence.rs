@@ -71,7 +71,8 @@ const NAME_MARKS: [(&str, Component); 7] = [
     ("-jobmanager-", Component::JobManager),
 ];
 
-/// Marks in the first bytes of a log. Daemons first: a worker's log names executors too.
+/// Marks in the first bytes of a log. The first to stand there wins: a driver's log names executors
+/// later, and an executor of Spark 4 says the version too, but after its own name.
 const HEAD_MARKS: [(&str, Component); 8] = [
     ("Starting Spark master at", Component::Master),
     ("Starting Spark worker ", Component::Worker),
@@ -90,6 +91,8 @@ pub struct Evidence {
     pub resource: Resource,
     /// Kind of process.
     pub component: Option<Component>,
+    /// True when it was found in the other output of the same process.
+    is_adopted: bool,
 }
 
 impl Evidence {
@@ -97,6 +100,19 @@ impl Evidence {
     #[must_use]
     pub fn is_daemon(&self) -> bool {
         self.component.is_some_and(Component::is_daemon)
+    }
+
+    /// True when the file itself says whose it is.
+    #[must_use]
+    pub fn names_job(&self) -> bool {
+        self.resource.job_id.is_some() && !self.is_daemon() && !self.is_adopted
+    }
+
+    /// Takes over what the other output of the same process tells, if this one tells nothing.
+    pub fn adopt(&mut self, sibling: Option<&Self>) {
+        if let (None, None, Some(sibling)) = (&self.resource.job_id, self.component, sibling) {
+            *self = Self { is_adopted: true, ..sibling.clone() };
+        }
     }
 
     /// Takes over what an earlier run knew of this file.
@@ -113,13 +129,15 @@ impl Evidence {
         let head = &head[..head.len().min(HEAD_BYTES)];
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let by_name = NAME_MARKS.iter().find(|(mark, _)| name.contains(mark));
-        let by_head =
-            || HEAD_MARKS.iter().find(|(mark, _)| memmem::find(head, mark.as_bytes()).is_some());
+        let by_head = || {
+            let place = |(mark, _): &&(&str, Component)| memmem::find(head, mark.as_bytes());
+            HEAD_MARKS.iter().filter(|mark| place(mark).is_some()).min_by_key(place)
+        };
         let mut component = by_name.or_else(by_head).map(|(_, component)| *component);
 
         let in_path = application_id(text.as_bytes());
         let standalone = in_path.and_then(|id| executor_in_path(&text, id));
-        if standalone.is_some() && component.is_none() {
+        if standalone.is_some() {
             component = Some(Component::Executor);
         }
         let executor_id = match component {
@@ -138,7 +156,7 @@ impl Evidence {
             executor_id: executor_id.map(|id| redactor.value(id)),
             ..Resource::default()
         };
-        Self { resource, component }
+        Self { resource, component, is_adopted: false }
     }
 }
 
@@ -230,4 +248,57 @@ fn application_name(head: &[u8]) -> Option<String> {
     let rest = &head[start..(start + NAME_BYTES_MAX).min(head.len())];
     let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r' | b'"'))?;
     Some(String::from_utf8_lossy(&rest[..end]).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Evidence, application_id};
+    use redaction::Redactor;
+    use std::path::Path;
+
+    #[track_caller]
+    fn check(path: &str, head: &str, want: [Option<&str>; 3]) {
+        let found = Evidence::find(&Redactor::new(), Path::new(path), head.as_bytes()).resource;
+        let found = [found.job_id, found.component, found.executor_id];
+        assert_eq!(found.each_ref().map(|value| value.as_deref()), want, "{path} {head}");
+    }
+
+    #[test]
+    fn paths_and_first_lines_tell_who_writes() {
+        let app = "app-20261122063935-0000";
+        let executor = [Some(app), Some("executor"), Some("2")];
+        check(
+            "/work/app-20261122063935-0000/2/stderr",
+            "INFO SparkContext: Running Spark version",
+            executor,
+        );
+        let launch = "Spark Executor Command: CoarseGrainedExecutorBackend \"--executor-id\" \"2\" \
+                      \"--app-id\" \"app-20261122063935-0000\"\nRunning Spark version 4.3.0";
+        check("/logs/executor.log", launch, executor);
+        let driver = "Running Spark version 3.5.9\nConnected to Spark cluster with app ID \
+                      app-20261122063935-0000\nlaunching CoarseGrainedExecutorBackend";
+        check("/logs/driver.log", driver, [Some(app), Some("driver"), Some("driver")]);
+        let container =
+            "/yarn/application_1700000000000_0001/container_1700000000000_0001_01_000002/stderr";
+        check(container, "", [Some("application_1700000000000_0001"), None, None]);
+        check(
+            "/yarn/container_e17_1700000000000_0001_01_000002/stderr",
+            "",
+            [Some("application_1700000000000_0001"), None, None],
+        );
+        let worker = "/logs/spark-etl-org.apache.spark.deploy.worker.Worker-1-host.out";
+        check(worker, launch, [Some(app), Some("worker"), None]);
+    }
+
+    #[test]
+    fn only_whole_ids_count() {
+        for text in
+            ["app-2026112206393-0000", "local-123", "xapplication_1_1", "spark-0123456789abcdef0"]
+        {
+            assert_eq!(application_id(text.as_bytes()), None, "{text}");
+        }
+        let id = "spark-0123456789abcdef0123456789abcdef";
+        assert_eq!(application_id(format!("a {id} b").as_bytes()), Some(id));
+        assert_eq!(application_id(b"local-1795329177046.inprogress"), Some("local-1795329177046"));
+    }
 }

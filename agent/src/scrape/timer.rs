@@ -58,7 +58,11 @@ pub async fn run(
     let mut reported = ScrapeStats::default();
     let began = Instant::now();
     loop {
-        round(name, scraper.as_mut(), &jobs, &queues).await;
+        tokio::select! {
+            () = round(name, scraper.as_mut(), &jobs, &queues) => {}
+            // A target that hangs must not hold the end up.
+            _ = stop.wait_for(|is_over| *is_over) => break,
+        }
         report(name, scraper.stats(), &mut reported, began.elapsed());
         let interval = scraper.interval();
         tokio::select! {

@@ -296,9 +296,13 @@ impl Tail {
     fn start_waiting(&mut self, now: Instant, is_last: bool) {
         let jobs = self.jobs.borrow().clone();
         let wait = self.config.identity_wait.0;
-        let mut ready = Vec::new();
         for (path, waiting) in &mut self.waiting {
             waiting.refresh(&self.identity, path);
+        }
+        let siblings = self.siblings();
+        let mut ready = Vec::new();
+        for (path, waiting) in &mut self.waiting {
+            waiting.evidence.adopt(siblings.get(&scan::stem(path)));
             let resource =
                 self.identity.resource(path, &waiting.evidence, &jobs, waiting.modified_unix_ms);
             let is_known = resource.job_id.is_some() || waiting.evidence.is_daemon();

@@ -2,7 +2,7 @@
 
 use super::{Tail, Tracked, Waiting};
 use crate::checkpoint::{Entry, Event};
-use crate::identity::{HEAD_BYTES, Identity};
+use crate::identity::{Evidence, HEAD_BYTES, Identity};
 use crate::model::Resource;
 use crate::tail::batch::Abandoned;
 use crate::tail::file::{LogFile, Pass};
@@ -77,16 +77,30 @@ impl Tail {
         let jobs = self.jobs.borrow().clone();
         let has_news = !Arc::ptr_eq(&jobs, &self.applied_jobs);
         self.applied_jobs = jobs;
+        let siblings = self.siblings();
         for index in 0..self.files.len() {
             if self.files[index].file.refresh_head().unwrap_or(false) {
                 self.announce(index);
             }
             let is_nameless = self.files[index].file.resource().job_id.is_none();
             if has_news || is_nameless {
+                let stem = stem(self.files[index].file.path());
+                self.files[index].evidence.adopt(siblings.get(&stem));
                 self.identify(index, pass)?;
             }
         }
         Ok(())
+    }
+
+    /// What is known of files by their name without its ending: `driver.stdout` tells nothing of
+    /// its job, but `driver.stderr` beside it does.
+    pub(super) fn siblings(&self) -> HashMap<PathBuf, Evidence> {
+        let tracked = self.files.iter().filter(|tracked| !tracked.is_detached);
+        let tracked = tracked.map(|tracked| (tracked.file.path(), &tracked.evidence));
+        let waiting =
+            self.waiting.iter().map(|(path, waiting)| (path.as_path(), &waiting.evidence));
+        let known = tracked.chain(waiting).filter(|(_, evidence)| evidence.names_job());
+        known.map(|(path, evidence)| (stem(path), evidence.clone())).collect()
     }
 
     fn identify(&mut self, index: usize, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
@@ -219,7 +233,7 @@ impl Waiting {
         Self {
             since,
             is_first_scan,
-            evidence: crate::identity::Evidence::default(),
+            evidence: Evidence::default(),
             seen_bytes: None,
             modified_unix_ms: 0,
         }
@@ -236,6 +250,14 @@ impl Waiting {
         let head =
             File::open(path).and_then(|file| read_head(&file, HEAD_BYTES)).unwrap_or_default();
         self.evidence = identity.evidence(path, &head);
+    }
+}
+
+/// A path without what tells standard output, standard error and log of one process apart.
+pub(super) fn stem(path: &Path) -> PathBuf {
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some("stdout" | "stderr") => path.with_file_name("std"),
+        _ => path.with_extension(""),
     }
 }
 
