@@ -6,7 +6,9 @@
     reason = "tests may panic and say why they skip"
 )]
 
+mod demo;
 mod exposition;
 mod harness;
 mod spark;
 mod tail;
+mod tidy;

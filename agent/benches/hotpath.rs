@@ -1,116 +1,144 @@
-//! Speed of the hot path's pure part: split, parse, encode. Megabytes of log per CPU second.
+//! Speed of the hot path: tail, redact, parse, batch, encode. Megabytes of log per CPU second.
 //!
 //! `SIDELIGHT_CAPTURES` names a folder with log files, plain or `.zst` (needs the `zstd` command);
-//! without it, deterministic lines are made. Each figure is the median of 9 passes over one file in
-//! memory, measured as the thread's CPU time, so that a busy machine does not distort it.
+//! without it, deterministic lines are made. Each figure is the median of 9 runs of the real tail
+//! thread over a file, measured as that thread's CPU time, so that a busy machine does not distort
+//! it. `cat` and `wc -l` read the same file in the same run, as the floor.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use redaction::{Redactor, Text};
+use sidelight::config;
 use sidelight::encode::JsonEncoder;
-use sidelight::model::{Engine, LogBatch, LogRecord, Resource};
-use sidelight::parse::{self, ParseContext, split::Splitter};
+use sidelight::identity::Identity;
+use sidelight::model::{LogBatch, Position};
+use sidelight::tail::batch::BatchLimits;
+use sidelight::tail::discover::Finder;
+use sidelight::tail::{self, Start, Stop, Tail};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
 
 const PASSES: usize = 9;
-/// Bytes that one read adds to the buffer, as the tail thread reads them.
+/// Bytes that the tail thread hands to the redactor at a time, about.
 const CHUNK_BYTES: usize = 256 << 10;
-
-/// How far a pass goes; each step includes the ones before it.
-#[derive(Clone, Copy, PartialEq, PartialOrd)]
-enum Step {
-    Split,
-    Parse,
-    Encode,
-}
+/// `cat` and `wc` are measured in ticks of 10 ms, so they read the file this often.
+const FLOOR_REPEATS: usize = 20;
 
 fn main() {
-    for (name, log) in logs() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for (index, (name, log)) in logs().into_iter().enumerate() {
         let megabytes = log.len() as f64 / 1e6;
+        let path = folder.path().join(format!("{index}.log"));
+        std::fs::write(&path, &log).expect("the temporary folder takes the log");
         println!("{name}: {megabytes:.1} MB");
-        for (label, step) in [
-            ("split", Step::Split),
-            ("split, parse", Step::Parse),
-            ("split, parse, encode", Step::Encode),
-        ] {
-            let mut seconds: Vec<f64> = Vec::new();
+        for program in [&["cat"][..], &["wc", "-l"]] {
+            report(&program.join(" "), megabytes, floor_seconds(program, &path), 0);
+        }
+        let redactor = Arc::new(Redactor::new());
+        let steps: [(&str, &dyn Fn() -> usize); 3] = [
+            ("redact", &|| redact(&redactor, &log)),
+            ("tail, redact, parse, batch", &|| follow(&redactor, &path, false)),
+            ("tail, redact, parse, batch, encode", &|| follow(&redactor, &path, true)),
+        ];
+        for (label, step) in steps {
             let mut count = 0;
-            for _ in 0..PASSES {
-                let before = cpu_seconds();
-                count = black_box(pass(black_box(&log), step));
-                seconds.push(cpu_seconds() - before);
-            }
+            let mut seconds: Vec<f64> = (0..PASSES)
+                .map(|_| {
+                    let before = cpu_seconds();
+                    count = black_box(step());
+                    cpu_seconds() - before
+                })
+                .collect();
             seconds.sort_by(f64::total_cmp);
-            let median = seconds[PASSES / 2];
-            let nanos = median * 1e9 / count.max(1) as f64;
-            println!(
-                "  {label:<21} {:>6.0} MB per CPU second, {nanos:.0} ns a record, {count} records",
-                megabytes / median
-            );
+            report(label, megabytes, seconds[PASSES / 2], count);
         }
     }
 }
 
-/// Runs the hot path over `log` chunk by chunk; gives the number of records.
-fn pass(log: &[u8], step: Step) -> usize {
-    let redactor = Redactor::new();
-    let mut context = ParseContext::new(&redactor, jiff::tz::TimeZone::UTC);
+fn report(label: &str, megabytes: f64, seconds: f64, n_records: usize) {
+    let speed = megabytes / seconds;
+    let per_record = match n_records {
+        0 => String::new(),
+        n => format!(", {:.0} ns a record, {n} records", seconds * 1e9 / n as f64),
+    };
+    println!("  {label:<35} {speed:>7.0} MB per CPU second{per_record}");
+}
+
+fn redact(redactor: &Redactor, log: &[u8]) -> usize {
+    let mut text = Text::default();
+    for chunk in log.chunks(CHUNK_BYTES) {
+        text.clear();
+        redactor.redact_chunk(chunk, &mut text);
+        black_box(&text);
+    }
+    0
+}
+
+/// Runs the tail thread's own loop over the file, in this thread; gives the number of records.
+fn follow(redactor: &Arc<Redactor>, path: &Path, is_encoded: bool) -> usize {
+    let config = tail::Config {
+        include: vec![path.display().to_string()],
+        read_from: tail::ReadFrom::Beginning,
+        identity_wait: config::Interval::from_millis(0),
+        ..tail::Config::default()
+    };
+    let (events, _positions) = mpsc::channel(1024);
+    let (_jobs, jobs) = watch::channel(Arc::default());
+    let limits = config::Batch::default();
+    let tail = Tail::new(Start {
+        finder: Finder::new(&config.include, &[]).expect("a path is a glob"),
+        config,
+        limits: BatchLimits {
+            bytes_max: usize::try_from(limits.bytes_max.0).expect("the default is small"),
+            records_max: limits.records_max,
+            age_max: limits.age_max.0,
+        },
+        zone: jiff::tz::TimeZone::UTC,
+        redactor: redactor.clone(),
+        identity: Identity::new(redactor.clone(), &config::Job::default(), &BTreeMap::new(), ""),
+        jobs,
+        events,
+        entries: Vec::new(),
+        exit_when_idle: Some(Duration::ZERO),
+    });
     let mut encoder = JsonEncoder::default();
-    let resource = Arc::new(resource(&redactor));
-    let (mut starts, mut out) = (Vec::new(), Vec::new());
-    let mut splitter = Splitter::default();
-    let (mut count, mut begin, mut end) = (0, 0, 0);
-    while end < log.len() {
-        end = log.len().min(end + CHUNK_BYTES);
-        splitter.advance(&log[begin..end], &mut starts);
-        let Some(open) = starts.last().copied().filter(|open| *open > 0) else { continue };
-        count += starts.len() - 1;
-        if step >= Step::Parse {
-            let mut text = Text::default();
-            redactor.redact_chunk(&log[begin..begin + open as usize], &mut text);
-            let mut records: Vec<LogRecord> = Vec::with_capacity(starts.len());
-            for pair in starts.windows(2) {
-                let offset = begin as u64 + u64::from(pair[0]);
-                let range = pair[0]..pair[1];
-                records.push(parse::record(&mut text, range, offset, offset, &mut context));
+    let (mut out, mut count) = (Vec::new(), 0);
+    tail.run(&Stop::default(), &mut |logs: LogBatch, position: Position| {
+        count += logs.records.len();
+        if is_encoded {
+            out.clear();
+            for record in &logs.records {
+                encoder.encode(&logs, record, &mut out);
             }
-            let batch = LogBatch { resource: Arc::clone(&resource), text, records };
-            if step >= Step::Encode {
-                out.clear();
-                for record in &batch.records {
-                    encoder.encode(&batch, record, &mut out);
-                }
-            }
-            black_box((&batch, &out));
         }
-        splitter.consumed(open as usize);
-        begin += open as usize;
-        starts.clear();
-        starts.push(0);
-    }
-    count + usize::from(!starts.is_empty())
+        black_box((&logs, &out, position));
+        Ok(())
+    });
+    count
 }
 
-fn resource(redactor: &Redactor) -> Resource {
-    let value = |raw: &str| Some(redactor.value(raw));
-    Resource {
-        job_id: value("app-20261122063935-0000"),
-        job_name: value("nightly-orders-etl"),
-        run_id: value("app-20261122063935-0000/1"),
-        user_id: value("etl"),
-        run_context: value("prod"),
-        source_data_path: value("s3://lake/orders"),
-        engine: Some(Engine::Spark),
-        component: value("driver"),
-        executor_id: value("driver"),
-        trace_id: value("4bf92f3577b34da6a3ce929d0e0e4736"),
-        trace_id_origin: value("derived"),
-        file: value("/var/log/spark/driver.log"),
-        host: value("node-17"),
-    }
+/// CPU seconds of `program` for one pass over the file.
+fn floor_seconds(program: &[&str], path: &Path) -> f64 {
+    let before = children_seconds();
+    let mut command = Command::new(program[0]);
+    command.args(&program[1..]).args(std::iter::repeat_n(path, FLOOR_REPEATS));
+    command.stdout(std::process::Stdio::null());
+    assert!(command.status().is_ok_and(|status| status.success()), "{program:?} runs");
+    (children_seconds() - before) / FLOOR_REPEATS as f64
+}
+
+/// CPU time of children that ended. Source: proc(5), `/proc/[pid]/stat`, `cutime` and `cstime`, the
+/// 14th and 15th field after the name, in ticks of 10 ms.
+fn children_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").expect("Linux has stat");
+    let (_, fields) = text.rsplit_once(')').expect("the name stands in parentheses");
+    let ticks = fields.split_whitespace().skip(13).take(2);
+    ticks.map(|field| field.parse::<f64>().expect("ticks are a number")).sum::<f64>() / 100.0
 }
 
 /// CPU time of this thread. Source: proc(5), `/proc/[pid]/schedstat`, first field, nanoseconds.

@@ -268,7 +268,7 @@ mod tests {
         let app = "app-20261122063935-0000";
         let executor = [Some(app), Some("executor"), Some("2")];
         check(
-            "/work/app-20261122063935-0000/2/stderr",
+            "/var/worker/app-20261122063935-0000/2/stderr",
             "INFO SparkContext: Running Spark version",
             executor,
         );
