@@ -4,6 +4,9 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
+use crate::engine::Hits;
+use crate::spans::offset;
+
 /// One replacement made by the last `redact_chunk`.
 ///
 /// `raw` is the replaced part of the chunk, `text` where its placeholder stands in the [`Text`].
@@ -21,9 +24,17 @@ pub struct Edit {
 pub struct Text {
     bytes: Vec<u8>,
     edits: Vec<Edit>,
+    /// Kept for its capacity: what the engine finds in the next chunk.
+    hits: Hits,
 }
 
 impl Text {
+    /// Forgets all bytes and edits; keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.edits.clear();
+    }
+
     /// Bytes of `range`, which came from a call on this text.
     #[must_use]
     pub fn get(&self, range: &Range<u32>) -> &[u8] {
@@ -54,25 +65,50 @@ impl Text {
         &self.edits
     }
 
-    /// Appends `raw` with each `(range, placeholder)` of `spans` (sorted, disjoint) replaced.
-    pub(crate) fn append(&mut self, raw: &[u8], spans: &[(Range<u32>, &str)]) -> Range<u32> {
-        let start = position(self.bytes.len());
-        self.edits.clear();
-        let mut copied = 0;
-        for (range, placeholder) in spans {
-            self.bytes.extend_from_slice(&raw[copied..range.start as usize]);
-            let at = position(self.bytes.len());
-            self.bytes.extend_from_slice(placeholder.as_bytes());
-            self.edits.push(Edit { raw: range.clone(), text: at..position(self.bytes.len()) });
-            copied = range.end as usize;
+    /// Maps offsets into the chunk of the last append to offsets into this text, in place.
+    ///
+    /// `appended` is what that append returned and `raw` ascends. An offset inside a replaced
+    /// range maps to the end of its placeholder, so no two records share a placeholder's bytes.
+    /// One pass over offsets and edits together.
+    pub fn map_offsets(&self, appended: &Range<u32>, raw: &mut [u32]) {
+        let mut edits = self.edits.iter().peekable();
+        // An offset of 0 is `raw_base`, which stands at `text_base`.
+        let (mut raw_base, mut text_base) = (0, appended.start);
+        for at in raw {
+            while let Some(edit) = edits.next_if(|edit| edit.raw.start < *at) {
+                (raw_base, text_base) = (edit.raw.end, edit.text.end);
+            }
+            *at = text_base + at.saturating_sub(raw_base);
         }
-        self.bytes.extend_from_slice(&raw[copied..]);
-        start..position(self.bytes.len())
     }
-}
 
-fn position(len: usize) -> u32 {
-    u32::try_from(len).expect("callers seal a batch long before 4 GiB")
+    /// Starts an append: edits tell of the last one only.
+    pub(crate) fn begin(&mut self) {
+        self.edits.clear();
+    }
+
+    /// Appends bytes that hold no finding.
+    pub(crate) fn copy(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Appends the placeholder of `raw`.
+    pub(crate) fn replace(&mut self, raw: &Range<usize>, placeholder: &[u8]) {
+        let start = offset(self.bytes.len());
+        self.bytes.extend_from_slice(placeholder);
+        self.edits.push(Edit {
+            raw: offset(raw.start)..offset(raw.end),
+            text: start..offset(self.bytes.len()),
+        });
+    }
+
+    pub(crate) fn take_hits(&mut self) -> Hits {
+        std::mem::take(&mut self.hits)
+    }
+
+    pub(crate) fn give_hits(&mut self, hits: Hits) {
+        self.hits = hits;
+    }
 }
 
 /// A short redacted string that is cheap to clone: a label value or an attribute.

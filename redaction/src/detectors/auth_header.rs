@@ -1,0 +1,119 @@
+//! AUTH_HEADER: credentials of HTTP, `Authorization: ...`, `Bearer ...`, `Basic ...`.
+
+use std::ops::Range;
+
+use super::{Anchors, Detector, Samples};
+use crate::assignment::{bare_end, key_start, opening_quote, quoted, value_start};
+use crate::lexis::{
+    backward, forward, has_at, is_line_end, placeholder_end, skip_blanks, word_before,
+};
+
+/// Schemes with one token after them (IANA registry of HTTP authentication schemes, and common
+/// private ones).
+const TOKEN_SCHEMES: &[&[u8]] =
+    &[b"bearer", b"basic", b"negotiate", b"ntlm", b"token", b"apikey", b"dpop", b"sharedkey"];
+/// Schemes with a list of parameters after them.
+const LIST_SCHEMES: &[&[u8]] = &[b"digest", b"aws4-hmac-sha256", b"hawk", b"oauth"];
+/// Fewest bytes of a token behind `Bearer` or `Basic` that stand in a sentence.
+const TOKEN_BYTES_MIN: usize = 8;
+
+/// Finds HTTP credentials.
+#[derive(Debug)]
+pub(crate) struct AuthHeader;
+
+impl Detector for AuthHeader {
+    fn entity(&self) -> &'static str {
+        "AUTH_HEADER"
+    }
+
+    fn anchors(&self) -> Anchors {
+        Anchors::Literals(&["authorization", "bearer", "basic"])
+    }
+
+    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+        if has_at(raw, anchor.start, b"authorization") {
+            let start = key_start(raw, anchor.start);
+            if let Some((at, _)) = value_start(raw, start, anchor.end) {
+                found.extend(header_value(raw, at));
+            }
+        } else if !word_before(raw, anchor.start) {
+            let start = skip_blanks(raw, anchor.end);
+            let end = forward(raw, start, raw.len(), is_token68);
+            // A full stop after the token ends the sentence.
+            let end = backward(raw, end, start, |b| b == b'.');
+            if start > anchor.end && looks_random(&raw[start..end]) {
+                found.push(anchor.start..end);
+            }
+        }
+    }
+
+    fn is_token(&self) -> bool {
+        false
+    }
+
+    fn samples(&self) -> Samples {
+        Samples {
+            positive: &[
+                "DEBUG HttpClient: >> Authorization: «Basic plgag2NlNqQQNI4B4RyS7hscAdZ5xmX==»",
+                r#"{"headers":{"Authorization":"«Digest username=\"u\", response=\"6629\"»"},"n":1}"#,
+                r#"{"msg":"{\"authorization\":\"«ApiKey abc»\"}\nProxy-Authorization: «Bearer abc»\nHost: x"}"#,
+                "headers {Accept=*/*, Authorization=«Negotiate YIIJvwYGKw==», Host=x}",
+                "curl -H 'authorization: «Bearer abc.def»' https://example.com",
+                "retry with «Bearer q0Zx8L2m-1k» and «basic dXNlcjpwYXNzd29yZA==».",
+                "Authorization: «0123456789abcdef» Host: x",
+            ],
+            negative: &[
+                "Bearer token required, basic authentication failed, Basic SparkContext started",
+                "Authorization: disabled; authorization=false; Authorization: [AUTH_HEADER]",
+                "authorization failed for user x, basic: 12345678 BasicAuthenticator12",
+            ],
+        }
+    }
+}
+
+/// RFC 9110 section 11.2: the alphabet of tokens.
+fn is_token68(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+}
+
+/// True for what is no word: long enough, with digits among the letters or padding.
+fn looks_random(token: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| token.iter().any(is);
+    let n_upper = token.iter().filter(|b| b.is_ascii_uppercase()).count();
+    let is_mixed = has(u8::is_ascii_lowercase) && n_upper * 4 >= token.len();
+    token.len() >= TOKEN_BYTES_MIN
+        && has(u8::is_ascii_alphabetic)
+        && (has(u8::is_ascii_digit) || token.ends_with(b"=") || is_mixed)
+}
+
+/// The credentials in a header's value that begins at `at`.
+fn header_value(raw: &[u8], at: usize) -> Option<Range<usize>> {
+    if opening_quote(raw, at).is_some() {
+        let range = quoted(raw, at)?;
+        return is_credential(raw, &range).then_some(range);
+    }
+    let scheme_end = forward(raw, at, at + 32, |b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_scheme = |word: &&[u8]| raw[at..scheme_end].eq_ignore_ascii_case(word);
+    let token = skip_blanks(raw, scheme_end);
+    let end = if token > scheme_end && LIST_SCHEMES.iter().any(is_scheme) {
+        // The parameters go on to the end of the line, or of the string the header is in.
+        let is_list = |b: u8| !matches!(b, b'\r' | b'\n' | b'}' | b']' | b'\\' | b'\'');
+        forward(raw, token, raw.len(), is_list)
+    } else if token > scheme_end && TOKEN_SCHEMES.iter().any(is_scheme) {
+        bare_end(raw, token)
+    } else {
+        bare_end(raw, at)
+    };
+    is_credential(raw, &(at..end)).then_some(at..end)
+}
+
+/// False for what was redacted before, and for a word such as `disabled`.
+fn is_credential(raw: &[u8], range: &Range<usize>) -> bool {
+    let value = &raw[range.clone()];
+    let is_word = !is_line_end(value, 0) && value.iter().all(u8::is_ascii_alphabetic);
+    let is_mask = value.iter().all(|b| *b == b'*');
+    !value.is_empty()
+        && !is_word
+        && !is_mask
+        && placeholder_end(raw, range.start) != Some(range.end)
+}

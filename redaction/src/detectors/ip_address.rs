@@ -1,0 +1,122 @@
+//! IP_ADDRESS: IPv4 in dotted decimal. A port, a path or a prefix length after it stays.
+
+use std::ops::Range;
+
+use super::{Anchors, Detector, Samples};
+use crate::lexis::{backward, forward, has_before, word_after, word_before};
+
+/// Length of `0.0.0.0`.
+const IPV4_BYTES_MIN: usize = 7;
+
+/// Finds IPv4 addresses.
+#[derive(Debug)]
+pub(crate) struct IpAddress;
+
+impl Detector for IpAddress {
+    fn entity(&self) -> &'static str {
+        "IP_ADDRESS"
+    }
+
+    fn anchors(&self) -> Anchors {
+        Anchors::Numbers
+    }
+
+    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+        let mut at = anchor.start;
+        while at < anchor.end {
+            let end = forward(raw, at, anchor.end, |b| !matches!(b, b' ' | b'-'));
+            let first = forward(raw, at, end, |b| b == b'.');
+            let last = backward(raw, end, first, |b| b == b'.');
+            if last - first >= IPV4_BYTES_MIN
+                && is_ipv4(&raw[first..last])
+                && stands_alone(raw, &(first..last))
+            {
+                found.push(first..last);
+            }
+            at = end + 1;
+        }
+    }
+
+    fn samples(&self) -> Samples {
+        Samples {
+            positive: &[
+                "Registered executor (spark-client://Executor) («203.0.113.42»:55087) with ID 1",
+                "Connecting to vm/«10.0.0.1»:7077, retry on «127.0.0.1»",
+                r#"{"msg":"peers:\n«10.0.0.2»\n«10.0.0.3»","host":"«10.0.0.4»"}"#,
+                "Bind «0.0.0.0». Range «10.0.0.1»-«10.0.0.9», net «192.168.0.0»/16",
+                "tm_«10.0.0.5»:41234-1a2b and Some(executor_«10.0.0.5»_driver)",
+                "pool BP-929597290-«192.168.1.1»-1418021432511:blk_1073741825_1001",
+            ],
+            negative: &[
+                "versions 1.2.3 and 1.2.3.4.5 and 2.10.1.0-amzn-0 and v1.2.3.4 and 1.2.3.4-315",
+                "jackson-databind-2.13.4.2.jar in spark-3.5.1.2",
+                "256.1.1.1 1.2.3.400 01.2.3.4 1..2.3.4 10.0.0.1.nip.io text192.168.1.1",
+                r#"openjdk version "11.0.20.1" 2023-08-24, version 17.0.8.1, 17/11.0.20.1+9-LTS"#,
+            ],
+        }
+    }
+}
+
+fn is_ipv4(text: &[u8]) -> bool {
+    let mut n_parts = 0;
+    for part in text.split(|b| *b == b'.') {
+        n_parts += 1;
+        let value =
+            part.iter().take(3).fold(0, |sum, d| sum * 10 + u32::from(d.wrapping_sub(b'0')));
+        let has_leading_zero = part.len() > 1 && part[0] == b'0';
+        let is_octet = matches!(part.len(), 1..=3)
+            && part.iter().all(u8::is_ascii_digit)
+            && value < 256
+            && !has_leading_zero;
+        if n_parts > 4 || !is_octet {
+            return false;
+        }
+    }
+    n_parts == 4
+}
+
+/// False inside names, versions and longer dotted numbers.
+fn stands_alone(raw: &[u8], range: &Range<usize>) -> bool {
+    let (start, end) = (range.start, range.end);
+    let digit_at = |i: usize| raw.get(i).is_some_and(u8::is_ascii_digit);
+    let after_hyphen = start > 0 && raw[start - 1] == b'-';
+    let number_before = after_hyphen && start > 1 && digit_at(start - 2);
+    let name_before = after_hyphen && start > 1 && raw[start - 2].is_ascii_alphabetic();
+    // Flink's `tm_10.0.0.5:41234-1a2b` and Spark's `executor_10.0.0.5_driver` hold addresses.
+    let in_word = word_before(raw, start) && raw[start - 1] != b'_';
+    let joined = match raw.get(end) {
+        Some(b'.') => word_after(raw, end + 1),
+        Some(b'_') => false,
+        Some(b'+') => true,
+        // `10.0.0.1-10.0.0.9` is a range and `10.0.0.1-1418021432511` names a block pool;
+        // `3.1.4.0-315` and `1.2.3.4-SNAPSHOT` are versions.
+        Some(b'-') => {
+            let digits = forward(raw, end + 1, end + 12, |b| b.is_ascii_digit()) - end - 1;
+            let is_range = (1..=3).contains(&digits) && raw.get(end + 1 + digits) == Some(&b'.');
+            word_after(raw, end + 1) && !number_before && !is_range && digits < 10
+        }
+        _ => word_after(raw, end),
+    };
+    !joined && !name_before && !in_word && !follows_version_word(raw, start)
+}
+
+fn follows_version_word(raw: &[u8], start: usize) -> bool {
+    let is_joint = |b: u8| matches!(b, b' ' | b'"' | b'\\' | b'=' | b':' | b'\'');
+    has_before(raw, backward(raw, start, start.saturating_sub(6), is_joint), b"version")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ipv4;
+
+    #[test]
+    fn every_octet_from_0_to_255_and_no_other_number_is_valid() {
+        for octet in 0..2000 {
+            for (place, text) in
+                [format!("{octet}.0.0.0"), format!("10.0.0.{octet}")].iter().enumerate()
+            {
+                assert_eq!(is_ipv4(text.as_bytes()), octet < 256, "{text} {place}");
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! KEY_VALUE_SECRET: the value of a key whose last word says that it is secret.
+//!
+//! Only the value is hidden, so a record still tells which setting was logged.
+
+use std::ops::Range;
+
+use super::{Anchors, Detector, Samples};
+use crate::assignment::{Joint, bare_end, key_start, opening_quote, quoted, value_start};
+use crate::lexis::{forward, has_at, has_before, is_line_end, placeholder_end, skip_blanks};
+
+/// Last words of secret keys. `key` alone names columns and partitions: it needs a word before.
+const WORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "auth.user.info",
+    "_key",
+    "-key",
+    ".key",
+    "api key",
+    "access key",
+    "secret key",
+    "private key",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "accountkey",
+    "encryptionkey",
+    "signingkey",
+    "sharedkey",
+    "authkey",
+    "masterkey",
+];
+
+/// Words before `_key` that make it a secret.
+const KEY_QUALIFIERS: &[&[u8]] = &[
+    b"api",
+    b"access",
+    b"secret",
+    b"private",
+    b"account",
+    b"encryption",
+    b"signing",
+    b"shared",
+    b"auth",
+    b"master",
+];
+
+/// Values that are no secret: nothing, a type of a schema, or hidden already.
+const PLAIN_VALUES: &[&[u8]] = &[
+    b"null",
+    b"none",
+    b"nil",
+    b"true",
+    b"false",
+    b"empty",
+    b"undefined",
+    b"disabled",
+    b"enabled",
+    b"string",
+    b"int",
+    b"integer",
+    b"long",
+    b"bigint",
+    b"double",
+    b"float",
+    b"boolean",
+    b"binary",
+    b"date",
+    b"timestamp",
+    b"stringtype",
+    b"integertype",
+    b"longtype",
+    b"binarytype",
+    b"-",
+    b"...",
+    b"[hidden]",
+    b"<hidden>",
+    b"[redacted]",
+    b"<redacted>",
+    b"[masked]",
+    b"[protected]",
+    b"()",
+    b"none)",
+    b"{}",
+    b"<none>",
+    b"<null>",
+    b"<empty>",
+    b"optional.empty",
+    b"not",
+    b"required",
+];
+
+/// Finds values of secret keys.
+#[derive(Debug)]
+pub(crate) struct KeyValueSecret;
+
+impl Detector for KeyValueSecret {
+    fn entity(&self) -> &'static str {
+        "KEY_VALUE_SECRET"
+    }
+
+    fn anchors(&self) -> Anchors {
+        Anchors::Literals(WORDS)
+    }
+
+    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+        let is_joined = raw[anchor.start].is_ascii_alphabetic();
+        if !is_joined && !KEY_QUALIFIERS.iter().any(|q| has_before(raw, anchor.start, q)) {
+            return;
+        }
+        let key_end = key_end(raw, &anchor);
+        let key_start = key_start(raw, anchor.start + usize::from(!is_joined));
+        let Some((at, joint)) = value_start(raw, key_start, key_end) else { return };
+        let word = &raw[anchor];
+        let is_password = has_at(word, 0, b"pass") || has_at(word, 0, b"pwd");
+        match joint {
+            Joint::Quote if !is_password => return,
+            // `/run/secrets/token: no such file`: a path, not a key.
+            Joint::Colon if key_start > 0 && raw[key_start - 1] == b'/' => return,
+            _ => {}
+        }
+        if raw.get(at) == Some(&b'[') && opening_quote(raw, skip_blanks(raw, at + 1)).is_some() {
+            return find_in_array(raw, at + 1, found);
+        }
+        let range = quoted(raw, at).unwrap_or_else(|| at..bare_end(raw, at));
+        let is_bare = range.start == at;
+        let is_prose = is_bare && joint == Joint::Colon && !is_password && is_prose(raw, &range);
+        // `PWD=/home/x` is the working directory.
+        let is_directory = word == b"PWD" && raw[range.clone()].starts_with(b"/");
+        let is_structure = is_bare && matches!(raw.get(at), Some(b'{' | b'('));
+        if !is_prose && !is_directory && !is_structure && is_secret(raw, &range, is_password) {
+            found.push(range);
+        }
+    }
+
+    fn is_token(&self) -> bool {
+        false
+    }
+
+    fn samples(&self) -> Samples {
+        Samples {
+            positive: &[
+                "PlainLoginModule required username=\"svc\" password=\"«6DBvdjZ\\\"nn»\";",
+                "jdbc:mysql://db:3306/hive?user=hive&password=«HFzeC7t,RJ»&useSSL=false",
+                "fs.s3a.secret.key=«uqCh2hI5JwB/mZqEwz83K+»  fs.s3a.endpoint=s3.amazonaws.com",
+                r#"{"user":"x","api_key":"«k y»","n":1,"a":{"clientSecret" : "«q\"\\»"}}"#,
+                r#"{"msg":"body {\"password\":\"«hunter2»\",\"n\":1}","x":"token=«t1»\nnext"}"#,
+                "{database.username=pg, database.password=«postgres», access-key: «a», x=y}",
+                "--conf spark.ssl.keyPassword=«changeit» --password «hunter2» --class X",
+                "conf: (spark.hadoop.fs.s3a.secret.key,«abc/def») [('my.token', '«t»'), ('a', 'b')]",
+                "Map(password -> «swordfish», user -> bob) AWS_SECRET_ACCESS_KEY=«x»",
+                "fs.azure.account.key.store.dfs.core.windows.net=«abc==» pwd: «letmein»",
+                "CREATE USER bob PASSWORD '«x y»'; <name>a.password</name><value>«x»</value>",
+            ],
+            negative: &[
+                "token parameter is required; Project [password_hash#12, token_id#5L]",
+                "numTokens=5 maxTokens: 7 tokens: 5 token_type=x secretName=y passwordless=true",
+                "ssl.key.password = null, sasl.jaas.config = [hidden] secret: none",
+                "spark.authenticate.secret=*********(redacted) password=[KEY_VALUE_SECRET]",
+                "key=1 partition key: 7 primary_key=id keyBy=user sortKey: a monkey=1",
+                " |-- password: string (nullable = true) struct<token:string,pwd:int>",
+                "PWD=/opt/spark OLDPWD=/ /run/secrets/token: no such file; Token::new()",
+                "could not obtain token: connection refused; password=${DB_PASSWORD}",
+                "Unrecognized token 'abc': was expecting JSON ('true', 'false' or 'null')",
+            ],
+        }
+    }
+}
+
+/// End of the key whose secret word is `anchor`.
+fn key_end(raw: &[u8], anchor: &Range<usize>) -> usize {
+    let mut end = anchor.end;
+    if has_before(raw, anchor.end, b"account.key") && raw.get(end) == Some(&b'.') {
+        // Azure appends the name of the storage account.
+        let is_host = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+        end = forward(raw, end, end + 128, is_host);
+    } else if has_at(raw, anchor.start, b"credential") {
+        end += usize::from(matches!(raw.get(end), Some(b's' | b'S')));
+    }
+    end = forward(raw, end, end + 2, |b| b.is_ascii_digit());
+    let value = end + usize::from(matches!(raw.get(end), Some(b'-' | b'_' | b'.')));
+    if has_at(raw, value, b"value") { value + 5 } else { end }
+}
+
+/// Hides every string of `"a","b"]`.
+fn find_in_array(raw: &[u8], mut at: usize, found: &mut Vec<Range<usize>>) {
+    loop {
+        at = skip_blanks(raw, at);
+        let Some(range) = quoted(raw, at) else { return };
+        at = forward(raw, range.end, range.end + 7, |b| b == b'\\') + 1;
+        if is_secret(raw, &range, true) {
+            found.push(range);
+        }
+        at = skip_blanks(raw, at);
+        if raw.get(at) != Some(&b',') {
+            return;
+        }
+        at += 1;
+    }
+}
+
+/// True for the first word of a sentence: `token: connection refused`.
+fn is_prose(raw: &[u8], range: &Range<usize>) -> bool {
+    let next = skip_blanks(raw, range.end);
+    raw[range.clone()].iter().all(u8::is_ascii_alphabetic)
+        && next > range.end
+        && !is_line_end(raw, next)
+        && raw[next].is_ascii_alphabetic()
+        && range.len() <= 15
+}
+
+fn is_secret(raw: &[u8], range: &Range<usize>, is_password: bool) -> bool {
+    let value = &raw[range.clone()];
+    let is_plain = |word: &&[u8]| value.eq_ignore_ascii_case(word);
+    let is_schema = [&b"array<"[..], b"struct<", b"map<", b"varchar(", b"decimal("]
+        .iter()
+        .any(|prefix| has_at(value, 0, prefix));
+    let is_masked = value.starts_with(b"***")
+        || value.len() >= 3 && value.iter().all(|b| matches!(b, b'*' | b'x' | b'X'));
+    let is_variable = value
+        .strip_prefix(b"${")
+        .is_some_and(|name| name.iter().all(|b| b.is_ascii_alphanumeric() || b"_.:-}".contains(b)));
+    let is_count = !is_password && value.len() <= 3 && value.iter().all(u8::is_ascii_digit);
+    let is_key = value.len() <= 64 && value.ends_with(b":");
+    let is_only_marks = value.len() <= 3 && !value.iter().any(|b| b.is_ascii_alphanumeric());
+    !value.is_empty()
+        && !PLAIN_VALUES.iter().any(is_plain)
+        && !(is_schema || is_masked || is_variable || is_count || is_key || is_only_marks)
+        && placeholder_end(raw, range.start) != Some(range.end)
+}

@@ -1,0 +1,83 @@
+//! Findings as spans, and how overlapping ones become one.
+
+use std::ops::Range;
+
+/// One piece of PII or secret, as bytes of the chunk that was searched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Type name of the detector, such as `EMAIL`.
+    pub entity: &'static str,
+    /// Offsets into the chunk.
+    pub range: Range<u32>,
+}
+
+/// A span while it is worked on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// Index into [`DETECTORS`](crate::DETECTORS).
+    pub(crate) detector: u8,
+    pub(crate) range: Range<u32>,
+}
+
+impl Finding {
+    pub(crate) fn new(detector: u8, range: Range<usize>) -> Self {
+        Self { detector, range: offset(range.start)..offset(range.end) }
+    }
+
+    /// The range as indices.
+    pub(crate) fn bytes(&self) -> Range<usize> {
+        self.range.start as usize..self.range.end as usize
+    }
+}
+
+/// Converts an index into a chunk or a text.
+pub(crate) fn offset(index: usize) -> u32 {
+    u32::try_from(index).expect("callers seal a batch long before 4 GiB")
+}
+
+/// Sorts the findings and unites those that overlap.
+///
+/// A union is named after its earliest finding, of several that begin there the longest. Uniting
+/// instead of choosing keeps a detector that sees a part (`ss@host` as an email) from exposing
+/// the rest of what another one sees (`user:p@ss` in a URL).
+pub(crate) fn unite(findings: &mut Vec<Finding>) {
+    // Stable, because that sort merges the ordered stretches of the engine's passes.
+    findings.sort_by_key(|f| (f.range.start, std::cmp::Reverse(f.range.end), f.detector));
+    findings.dedup_by(|next, kept| {
+        let overlaps = next.range.start < kept.range.end;
+        if overlaps {
+            kept.range.end = kept.range.end.max(next.range.end);
+        }
+        overlaps
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Finding, unite};
+
+    #[track_caller]
+    fn check(findings: &[(u8, usize, usize)], want: &[(u8, usize, usize)]) {
+        let build = |list: &[(u8, usize, usize)]| -> Vec<_> {
+            list.iter()
+                .map(|(detector, start, end)| Finding::new(*detector, *start..*end))
+                .collect()
+        };
+        let mut findings = build(findings);
+        unite(&mut findings);
+        assert_eq!(findings, build(want));
+    }
+
+    #[test]
+    fn overlapping_spans_become_one_named_after_the_earliest_and_longest() {
+        check(&[(4, 4, 9), (3, 0, 6)], &[(3, 0, 9)]);
+        check(&[(1, 0, 5), (2, 0, 8)], &[(2, 0, 8)]);
+        check(&[(7, 0, 3), (8, 2, 6), (9, 5, 9)], &[(7, 0, 9)]);
+        check(&[(7, 0, 9), (8, 2, 4), (9, 5, 10)], &[(7, 0, 10)]);
+    }
+
+    #[test]
+    fn touching_spans_stay_apart() {
+        check(&[(8, 3, 5), (7, 0, 3)], &[(7, 0, 3), (8, 3, 5)]);
+    }
+}
