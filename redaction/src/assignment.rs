@@ -24,7 +24,7 @@ pub(crate) enum Joint {
 
 /// Start of the key whose last word begins at `word`.
 pub(crate) fn key_start(raw: &[u8], word: usize) -> usize {
-    let is_key = |b: u8| b.is_ascii_alphanumeric() || b"_.-$".contains(&b);
+    let is_key = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'$');
     backward(raw, word, word.saturating_sub(KEY_BYTES_MAX), is_key)
 }
 
@@ -94,11 +94,10 @@ pub(crate) fn quoted(raw: &[u8], at: usize) -> Option<Range<usize>> {
         match raw[hit] {
             b'\n' => break,
             // The JSON string around a quoted value ends here, so the value does.
-            byte if byte != raw[quote] => {
-                if slashes == 0 && (is_line_end(raw, hit + 1) || is_json_joint(raw[hit + 1])) {
-                    return Some(start..hit);
-                }
+            byte if byte != raw[quote] && slashes == 0 && ends_json_string(raw, hit + 1) => {
+                return Some(start..hit);
             }
+            byte if byte != raw[quote] => {}
             _ if depth == 0 && slashes % 2 == 0 => return Some(start..hit),
             _ if depth > 0 && slashes <= depth => return Some(start..hit - slashes),
             _ => {}
@@ -106,12 +105,11 @@ pub(crate) fn quoted(raw: &[u8], at: usize) -> Option<Range<usize>> {
         from = hit + 1;
     }
     let end = line_end(raw, from);
-    work::add(end - from);
     Some(start..if end > start && raw[end - 1] == b'\r' { end - 1 } else { end })
 }
 
-fn is_json_joint(byte: u8) -> bool {
-    matches!(byte, b',' | b'}' | b']' | b':')
+fn ends_json_string(raw: &[u8], at: usize) -> bool {
+    is_line_end(raw, at) || matches!(raw[at], b',' | b'}' | b']' | b':')
 }
 
 /// End of the unquoted value that begins at `at`.
@@ -154,7 +152,7 @@ fn continues(raw: &[u8], at: usize) -> bool {
 
 /// False when a value ends at the `,`, `;` or `&` before `at`: nothing or another key follows.
 fn continues_after_joint(raw: &[u8], at: usize) -> bool {
-    let is_key = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    let is_key = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     let key_end = forward(raw, at, at + KEY_BYTES_MAX, is_key);
     let is_pair = key_end > at && matches!(raw.get(key_end), Some(b'=' | b':' | b'%'));
     continues(raw, at) && !is_pair

@@ -63,6 +63,13 @@ pub trait Detector: Sync {
     /// nothing, and crosses a line break only if the secret itself does.
     fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>);
 
+    /// True when a finding ends by itself: nothing beside it, placeholder or not, makes it longer.
+    ///
+    /// Lines with findings of such detectors alone need no second search.
+    fn is_token(&self) -> bool {
+        true
+    }
+
     /// Lines that state the rule.
     fn samples(&self) -> Samples;
 }

@@ -4,29 +4,53 @@
 
 use std::ops::Range;
 
-use aho_corasick::automaton::Automaton;
-use aho_corasick::{Anchored, MatchKind, StartKind, dfa};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 
 use crate::detectors::{Anchors, DETECTORS};
 use crate::lexis::{backward, forward, is_placeholder};
-use crate::spans::Span;
+use crate::spans::{Finding, offset};
 
 /// Shortest text a number detector can match: `1.1.1.1`.
 const NUMBER_BYTES_MIN: usize = 7;
 
 /// The anchors of all detectors, ready to be searched.
+#[derive(Debug)]
 pub(crate) struct Engine {
-    literals: dfa::DFA,
-    /// Index into [`DETECTORS`] of each literal.
-    owners: Vec<u8>,
-    /// Indices of the detectors that look at numbers.
+    /// Literals of one byte and their owners, indices into [`DETECTORS`].
+    bytes: Vec<(u8, u8)>,
+    /// Longer literals, in lower case. The library searches so few with vector instructions, but
+    /// only case by case and only without literals of one byte: hence the copy and the split.
+    words: AhoCorasick,
+    word_owners: Vec<u8>,
+    /// The detectors that look at numbers.
     numeric: Vec<u8>,
+}
+
+/// What a scan found, and where a second one could find more. Reused for its memory.
+#[derive(Debug, Default)]
+pub(crate) struct Hits {
+    /// Unsorted, may overlap.
+    pub(crate) findings: Vec<Finding>,
+    /// Ascending places of literals that led to nothing, or to a finding that is no token.
+    pub(crate) open_literals: Vec<u32>,
+    /// Ascending runs of digits that are not part of a finding as a whole.
+    pub(crate) open_numbers: Vec<Range<u32>>,
+    /// The searched bytes in lower case.
+    lower: Vec<u8>,
+}
+
+impl Hits {
+    pub(crate) fn clear(&mut self) {
+        self.findings.clear();
+        self.open_literals.clear();
+        self.open_numbers.clear();
+    }
 }
 
 /// What one scan remembers.
 struct Scan<'a> {
     raw: &'a [u8],
-    spans: &'a mut Vec<Span>,
+    hits: &'a mut Hits,
     found: Vec<Range<usize>>,
     /// End of the last finding of each detector. An anchor before it lies inside that finding, and
     /// skipping it keeps the work linear when a finding may be long.
@@ -34,51 +58,53 @@ struct Scan<'a> {
 }
 
 impl Engine {
-    /// Builds the automaton; costs a few hundred microseconds.
+    /// Builds the search for literals; costs some hundred microseconds.
     pub(crate) fn new() -> Self {
-        let (mut literals, mut owners, mut numeric) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut bytes, mut words, mut word_owners, mut numeric) = (vec![], vec![], vec![], vec![]);
         for (index, detector) in (0u8..).zip(DETECTORS) {
             match detector.anchors() {
-                Anchors::Literals(own) => {
-                    literals.extend_from_slice(own);
-                    owners.resize(literals.len(), index);
-                }
                 Anchors::Numbers => numeric.push(index),
+                Anchors::Literals(literals) => {
+                    for literal in literals {
+                        if let [byte] = literal.as_bytes() {
+                            bytes.push((*byte, index));
+                        } else {
+                            words.push(literal.to_ascii_lowercase());
+                            word_owners.push(index);
+                        }
+                    }
+                }
             }
         }
-        let literals = dfa::DFA::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .start_kind(StartKind::Unanchored)
-            .prefilter(false)
-            .build(&literals)
+        let words = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&words)
             .expect("a few dozen constant literals fit in the automaton");
-        Self { literals, owners, numeric }
+        Self { bytes, words, word_owners, numeric }
     }
 
-    /// Appends what the detectors find in `raw`; unsorted, may overlap.
-    pub(crate) fn scan(&self, raw: &[u8], spans: &mut Vec<Span>) {
-        let mut scan = Scan { raw, spans, found: Vec::new(), found_until: [0; DETECTORS.len()] };
-        self.scan_literals(&mut scan);
-        self.scan_numbers(&mut scan);
-    }
-
-    /// Walks the automaton by hand: unlike the library's iterators this sees overlapping literals
-    /// of different detectors at no cost.
-    fn scan_literals(&self, scan: &mut Scan<'_>) {
-        let raw = scan.raw;
-        let Ok(mut state) = self.literals.start_state(Anchored::No) else { return };
-        for (index, byte) in raw.iter().enumerate() {
-            state = self.literals.next_state(Anchored::No, state, *byte);
-            if !self.literals.is_special(state) {
-                continue;
+    /// Appends to `hits` what the detectors find in `raw`.
+    pub(crate) fn scan(&self, raw: &[u8], hits: &mut Hits) {
+        let mut lower = std::mem::take(&mut hits.lower);
+        lower.clear();
+        lower.extend(raw.iter().map(u8::to_ascii_lowercase));
+        let mut scan = Scan { raw, hits, found: Vec::new(), found_until: [0; DETECTORS.len()] };
+        for (byte, owner) in &self.bytes {
+            for at in memchr::memchr_iter(*byte, raw) {
+                scan.ask_literal(*owner, at..at + 1);
             }
-            for nth in 0..self.literals.match_len(state) {
-                let pattern = self.literals.match_pattern(state, nth);
-                let anchor = index + 1 - self.literals.pattern_len(pattern)..index + 1;
-                scan.ask(self.owners[pattern.as_usize()], anchor);
-            }
+            // Literals of one detector are searched in two passes, so the second starts over.
+            scan.found_until = [0; DETECTORS.len()];
         }
+        let mut input = Input::new(&lower);
+        while let Some(found) = self.words.find(input.clone()) {
+            scan.ask_literal(self.word_owners[found.pattern().as_usize()], found.range());
+            // Another literal may begin inside this one.
+            input.set_start(found.start() + 1);
+        }
+        self.scan_numbers(&mut scan);
+        hits.open_literals.sort();
+        hits.lower = lower;
     }
 
     /// Probes every seventh byte: a shorter stretch of digits and separators cannot match.
@@ -97,8 +123,9 @@ impl Engine {
             let first = forward(raw, start, run_end, |b| !b.is_ascii_digit());
             let last = backward(raw, run_end, first, |b| !b.is_ascii_digit());
             if last - first >= NUMBER_BYTES_MIN {
-                for detector in &self.numeric {
-                    scan.ask(*detector, first..last);
+                let ask = |detector: &u8| scan.ask(*detector, first..last);
+                if self.numeric.iter().map(ask).sum::<usize>() < last - first {
+                    scan.hits.open_numbers.push(offset(first)..offset(last));
                 }
             }
         }
@@ -110,24 +137,53 @@ fn is_number_byte(byte: u8) -> bool {
 }
 
 impl Scan<'_> {
-    fn ask(&mut self, index: u8, anchor: Range<usize>) {
+    fn ask_literal(&mut self, owner: u8, anchor: Range<usize>) {
+        let start = offset(anchor.start);
+        if self.ask(owner, anchor) == 0 || !DETECTORS[usize::from(owner)].is_token() {
+            self.hits.open_literals.push(start);
+        }
+    }
+
+    /// Asks one detector about one anchor; returns how many bytes it found.
+    fn ask(&mut self, index: u8, anchor: Range<usize>) -> usize {
         let slot = usize::from(index);
         if anchor.start < self.found_until[slot] {
-            return;
+            return anchor.len();
         }
         DETECTORS[slot].find(self.raw, anchor, &mut self.found);
+        let mut n_bytes = 0;
         for range in self.found.drain(..) {
             self.found_until[slot] = self.found_until[slot].max(range.end);
             // What was redacted before is no finding, whatever stands around it.
             if !range.is_empty() && !is_placeholder(self.raw, &range) {
-                self.spans.push(Span::new(DETECTORS[slot].entity(), range));
+                n_bytes += range.len();
+                self.hits.findings.push(Finding::new(index, range));
             }
         }
+        n_bytes
     }
 }
 
-impl std::fmt::Debug for Engine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("literals", &self.owners.len()).finish_non_exhaustive()
+#[cfg(test)]
+mod tests {
+    use crate::detectors::{Anchors, DETECTORS};
+
+    #[test]
+    fn no_literal_of_a_detector_hides_one_of_another_that_begins_with_it() {
+        // Of literals that begin at one byte only the longest is reported.
+        let mut literals = Vec::new();
+        for detector in DETECTORS {
+            if let Anchors::Literals(own) = detector.anchors() {
+                literals.extend(own.iter().map(|l| (detector.entity(), l.to_ascii_lowercase())));
+            }
+        }
+        for (entity, literal) in &literals {
+            for (other, longer) in literals.iter().filter(|(other, _)| other != entity) {
+                assert!(
+                    !longer.starts_with(literal.as_str()),
+                    "{entity} {literal}, {other} {longer}"
+                );
+            }
+        }
     }
 }

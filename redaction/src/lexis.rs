@@ -9,17 +9,18 @@ use crate::detectors::DETECTORS;
 
 /// First index at or after `at` (below `end`) whose byte does not satisfy `accept`; else `end`.
 pub(crate) fn forward(raw: &[u8], at: usize, end: usize, accept: impl Fn(u8) -> bool) -> usize {
-    let end = end.min(raw.len());
-    let stop = (at..end).find(|i| !accept(raw[*i])).unwrap_or(end.max(at));
-    work::add(stop - at);
-    stop
+    let bytes = raw.get(at..end.min(raw.len())).unwrap_or_default();
+    let n_accepted = bytes.iter().position(|b| !accept(*b)).unwrap_or(bytes.len());
+    work::add(n_accepted);
+    at + n_accepted
 }
 
 /// Start of the run of accepted bytes that ends at `at`; never before `begin`.
 pub(crate) fn backward(raw: &[u8], at: usize, begin: usize, accept: impl Fn(u8) -> bool) -> usize {
-    let start = (begin..at).rev().find(|i| !accept(raw[*i])).map_or(begin.min(at), |i| i + 1);
-    work::add(at - start);
-    start
+    let bytes = raw.get(begin..at).unwrap_or_default();
+    let n_accepted = bytes.iter().rev().position(|b| !accept(*b)).unwrap_or(bytes.len());
+    work::add(n_accepted);
+    at - n_accepted
 }
 
 /// Spaces and tabs from `at` on, 16 at most: nobody aligns a value further away.
@@ -56,12 +57,16 @@ pub(crate) fn is_line_end(raw: &[u8], at: usize) -> bool {
 
 /// Start of the line that holds `at`.
 pub(crate) fn line_start(raw: &[u8], at: usize) -> usize {
-    memchr::memrchr(b'\n', &raw[..at]).map_or(0, |i| i + 1)
+    let start = memchr::memrchr(b'\n', &raw[..at]).map_or(0, |i| i + 1);
+    work::add(at - start);
+    start
 }
 
 /// End of the line that holds `at`, without its line break.
 pub(crate) fn line_end(raw: &[u8], at: usize) -> usize {
-    memchr::memchr(b'\n', &raw[at..]).map_or(raw.len(), |i| at + i)
+    let end = memchr::memchr(b'\n', &raw[at..]).map_or(raw.len(), |i| at + i);
+    work::add(end - at);
+    end
 }
 
 /// True when `raw` has `word` (lower case ASCII) at `at`, in any case.
@@ -123,6 +128,7 @@ mod tests {
         assert_eq!(backward(b"aaab", 3, 1, |b| b == b'a'), 1);
         assert_eq!(backward(b"baaa", 4, 0, |b| b == b'a'), 1);
         assert_eq!(backward(b"a", 0, 5, |b| b == b'a'), 0);
+        assert_eq!(forward(b"a", 3, 5, |b| b == b'a'), 3);
     }
 
     #[test]

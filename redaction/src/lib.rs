@@ -23,8 +23,9 @@ pub use text::{Edit, Text, Value};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::Engine;
+use engine::{Engine, Hits};
 use placeholders::Placeholders;
+use spans::Finding;
 
 /// Finds and replaces PII and secrets. Shared by reference between threads.
 #[derive(Debug)]
@@ -52,23 +53,33 @@ impl Redactor {
     /// detectors that know cut lines. Returns where the appended bytes stand; `text.edits()` then
     /// tells where offsets moved.
     pub fn redact_chunk(&self, raw: &[u8], text: &mut Text) -> Range<u32> {
-        let mut spans = text.take_spans();
-        self.detect(raw, &mut spans);
+        let mut hits = text.take_hits();
+        self.search(raw, &mut hits);
         let start = spans::offset(text.len());
-        self.placeholders.append(raw, 0, &spans, text);
-        self.count(&spans);
-        text.give_spans(spans);
+        self.placeholders.append(raw, 0, &hits.findings, text);
+        self.count(&hits.findings);
+        text.give_hits(hits);
         start..spans::offset(text.len())
     }
 
     /// Replaces the contents of `spans` by what [`redact_chunk`](Self::redact_chunk) would hide in
-    /// `raw`: sorted, disjoint.
+    /// `raw`: sorted, disjoint. Counts nothing.
     pub fn detect(&self, raw: &[u8], spans: &mut Vec<Span>) {
+        let mut hits = Hits::default();
+        self.search(raw, &mut hits);
         spans.clear();
-        self.engine.scan(raw, spans);
-        if !spans.is_empty() {
-            spans::unite(spans);
-            settle::settle(&self.engine, &self.placeholders, raw, spans);
+        spans.extend(hits.findings.into_iter().map(|finding| Span {
+            entity: DETECTORS[usize::from(finding.detector)].entity(),
+            range: finding.range,
+        }));
+    }
+
+    fn search(&self, raw: &[u8], hits: &mut Hits) {
+        hits.clear();
+        self.engine.scan(raw, hits);
+        if !hits.findings.is_empty() {
+            spans::unite(&mut hits.findings);
+            settle::settle(&self.engine, &self.placeholders, raw, hits);
         }
     }
 
@@ -87,14 +98,14 @@ impl Redactor {
         names.zip(self.counts.iter().map(|c| c.load(Ordering::Relaxed))).collect()
     }
 
-    fn count(&self, spans: &[Span]) {
-        if spans.is_empty() {
-            return;
+    fn count(&self, findings: &[Finding]) {
+        let mut n_found = [0_u64; DETECTORS.len()];
+        for finding in findings {
+            n_found[usize::from(finding.detector)] += 1;
         }
-        for (detector, total) in DETECTORS.iter().zip(&self.counts) {
-            let n = spans.iter().filter(|s| s.entity == detector.entity()).count();
+        for (n, total) in n_found.iter().zip(&self.counts).filter(|(n, _)| **n > 0) {
             // Only sums are read, so no order between counters is needed.
-            total.fetch_add(n as u64, Ordering::Relaxed);
+            total.fetch_add(*n, Ordering::Relaxed);
         }
     }
 }

@@ -1,33 +1,29 @@
 //! What stands in the text instead of a finding.
 
 use crate::detectors::DETECTORS;
-use crate::spans::Span;
+use crate::spans::Finding;
 use crate::text::Text;
 
 /// The placeholders of all detectors.
 #[derive(Debug)]
 pub(crate) struct Placeholders {
-    /// Type name, `[NAME]` and `"[NAME]"`.
-    forms: Vec<(&'static str, String, String)>,
+    /// `[NAME]` and `"[NAME]"` of each detector.
+    forms: Vec<[String; 2]>,
 }
 
 impl Placeholders {
     pub(crate) fn new() -> Self {
-        let form = |name| (name, format!("[{name}]"), format!("\"[{name}]\""));
+        let form = |name| [format!("[{name}]"), format!("\"[{name}]\"")];
         Self { forms: DETECTORS.iter().map(|d| form(d.entity())).collect() }
     }
 
-    /// Appends `raw`, which is `base` bytes into the searched chunk, with `spans` replaced.
-    pub(crate) fn append(&self, raw: &[u8], base: usize, spans: &[Span], text: &mut Text) {
+    /// Appends `raw`, which is `base` bytes into the searched chunk, with `findings` replaced.
+    pub(crate) fn append(&self, raw: &[u8], base: usize, findings: &[Finding], text: &mut Text) {
         text.begin();
         let mut copied = 0;
-        for span in spans {
-            let range = span.bytes().start - base..span.bytes().end - base;
-            let (_, plain, quoted) = self
-                .forms
-                .iter()
-                .find(|(name, ..)| *name == span.entity)
-                .expect("every span is named after a detector");
+        for finding in findings {
+            let range = finding.bytes().start - base..finding.bytes().end - base;
+            let [plain, quoted] = &self.forms[usize::from(finding.detector)];
             let form = if is_json_number(raw, &range) { quoted } else { plain };
             text.copy(&raw[copied..range.start]);
             text.replace(&range, form.as_bytes());
@@ -44,8 +40,8 @@ fn is_json_number(raw: &[u8], range: &std::ops::Range<usize>) -> bool {
     let is_blank = |b: &&u8| matches!(b, b' ' | b'\t');
     let mut before = raw[..range.start].iter().rev().skip_while(is_blank);
     let after = raw[range.end..].iter().find(|b| !is_blank(b));
-    raw[range.clone()].iter().all(is_number)
-        && before.next() == Some(&b':')
+    before.next() == Some(&b':')
+        && raw[range.clone()].iter().all(is_number)
         && before.find(|b| !is_blank(b)) == Some(&b'"')
         && before.next() != Some(&b'\\')
         && matches!(after, None | Some(b',' | b'}' | b'\n' | b'\r'))

@@ -6,87 +6,140 @@
 
 use std::ops::Range;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Hits};
 use crate::lexis::{line_end, line_start};
 use crate::placeholders::Placeholders;
-use crate::spans::{Span, unite};
+use crate::spans::{Finding, unite};
 use crate::text::Text;
 
 /// Rounds before a line that still changes is hidden as a whole. Real lines need one.
 const ROUNDS_MAX: usize = 8;
+/// Farthest that a number detector looks for words before a number.
+const NUMBER_CONTEXT_BYTES: u32 = 48;
+/// Farthest that it looks at what is joined to the number's end.
+const NUMBER_JOINT_BYTES: u32 = 2;
 
-/// Adds to `spans` (sorted, disjoint) what can be found in the redacted lines.
-pub(crate) fn settle(
-    engine: &Engine,
-    placeholders: &Placeholders,
-    raw: &[u8],
-    spans: &mut Vec<Span>,
-) {
+/// Adds to the findings of `hits` (sorted, disjoint) what can be found in the redacted lines.
+pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], hits: &mut Hits) {
     let mut line = Text::default();
-    let (mut found, mut added) = (Vec::new(), Vec::new());
-    for round in 0.. {
-        let mut rest = spans.as_slice();
+    let (mut again, mut added) = (Hits::default(), Vec::new());
+    for round in 0..=ROUNDS_MAX {
+        let mut rest = hits.findings.as_slice();
+        let (mut literals, mut numbers) = (&hits.open_literals[..], &hits.open_numbers[..]);
         while let Some(first) = rest.first() {
             let start = line_start(raw, first.bytes().start);
-            let (n_spans, end) = group(raw, rest);
-            let (group, after) = rest.split_at(n_spans);
+            let (n_findings, end) = group(raw, rest);
+            let (group, after) = rest.split_at(n_findings);
             rest = after;
+            literals = &literals[literals.partition_point(|at| (*at as usize) < start)..];
+            numbers = &numbers[numbers.partition_point(|run| (run.end as usize) < start)..];
+            let own = &numbers[..numbers.partition_point(|run| (run.start as usize) < end)];
+            let has_literal = literals.first().is_some_and(|at| (*at as usize) < end);
+            if !has_literal && !has_number_beside(raw, own, group) {
+                continue;
+            }
             line.clear();
             placeholders.append(&raw[start..end], start, group, &mut line);
-            found.clear();
-            engine.scan(line.as_bytes(), &mut found);
-            for span in &found {
-                let Some(range) = to_raw(&line, &span.bytes()) else { continue };
-                let whole = start..end;
+            again.clear();
+            engine.scan(line.as_bytes(), &mut again);
+            for finding in &again.findings {
+                let Some(range) = to_raw(&line, &finding.bytes()) else { continue };
                 let range = start + range.start..start + range.end;
-                added.push(Span::new(span.entity, if round < ROUNDS_MAX { range } else { whole }));
+                let hidden = if round < ROUNDS_MAX { range } else { start..end };
+                added.push(Finding::new(finding.detector, hidden));
             }
         }
         if added.is_empty() {
             return;
         }
-        spans.append(&mut added);
-        unite(spans);
-        if round > ROUNDS_MAX {
-            return;
-        }
+        hits.findings.append(&mut added);
+        unite(&mut hits.findings);
     }
 }
 
-/// Number of leading spans on the lines of the first one, and the end of the last of these lines.
-fn group(raw: &[u8], spans: &[Span]) -> (usize, usize) {
+/// True when one of the open numbers is near enough to a finding to be decided by it.
+fn has_number_beside(raw: &[u8], numbers: &[Range<u32>], findings: &[Finding]) -> bool {
+    let mut numbers = numbers.iter().peekable();
+    findings.iter().any(|finding| {
+        let is_past = |run: &&Range<u32>| {
+            let is_joined = raw.get(run.end as usize) != Some(&b' ');
+            let reach = if is_joined { NUMBER_JOINT_BYTES } else { 0 };
+            run.end + reach < finding.range.start
+        };
+        while numbers.next_if(is_past).is_some() {}
+        numbers.peek().is_some_and(|run| run.start <= finding.range.end + NUMBER_CONTEXT_BYTES)
+    })
+}
+
+/// Number of leading findings on the lines of the first one, and the end of the last of these lines.
+fn group(raw: &[u8], findings: &[Finding]) -> (usize, usize) {
     let mut end = 0;
-    for (index, span) in spans.iter().enumerate() {
-        if index > 0 && span.bytes().start > end {
+    for (index, finding) in findings.iter().enumerate() {
+        if index > 0 && finding.bytes().start > end {
             return (index, end);
         }
-        end = end.max(line_end(raw, span.bytes().end));
+        if finding.bytes().end > end || index == 0 {
+            end = line_end(raw, finding.bytes().end);
+        }
     }
-    (spans.len(), end)
+    (findings.len(), end)
 }
 
 /// Maps a range of `line` to the bytes it was made from; nothing when it is inside a placeholder.
+///
+/// A range that begins or ends inside a placeholder maps to all that the placeholder hides.
 fn to_raw(line: &Text, range: &Range<usize>) -> Option<Range<usize>> {
-    let (mut start, mut end) = (range.start, range.end);
-    // Bytes by which the raw line is ahead of the text after the edits seen so far.
-    let mut shift = 0_isize;
-    let (mut start_shift, mut end_shift) = (0, 0);
-    for edit in line.edits() {
-        let (at, after) = (edit.text.start as usize, edit.text.end as usize);
-        if at <= range.start && range.end <= after {
-            return None;
+    let edits = line.edits();
+    let n_before = edits.partition_point(|edit| edit.text.end as usize <= range.start);
+    let after = |n: usize, at: usize| match n.checked_sub(1) {
+        Some(last) => edits[last].raw.end as usize + (at - edits[last].text.end as usize),
+        None => at,
+    };
+    let start = match edits.get(n_before) {
+        Some(edit) if edit.text.start as usize <= range.start => {
+            if range.end <= edit.text.end as usize {
+                return None;
+            }
+            edit.raw.start as usize
         }
-        if after <= range.start {
-            start_shift = shift + edit.growth();
-        } else if at < range.start {
-            (start, start_shift) = (at, shift);
+        _ => after(n_before, range.start),
+    };
+    let n_until = edits.partition_point(|edit| edit.text.end as usize <= range.end);
+    let end = match edits.get(n_until) {
+        Some(edit) if (edit.text.start as usize) < range.end => edit.raw.end as usize,
+        _ => after(n_until, range.end),
+    };
+    Some(start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_raw;
+    use crate::placeholders::Placeholders;
+    use crate::spans::Finding;
+    use crate::text::Text;
+
+    #[test]
+    fn ranges_of_a_redacted_line_map_to_the_bytes_they_came_from() {
+        // Detector 0 stands in as `[AUTH_HEADER]`, 13 bytes, for 4..6 and 10..30.
+        let raw = b"abc 45 78 0123456789012345678 x";
+        let mut line = Text::default();
+        let findings = [Finding::new(0, 4..6), Finding::new(0, 10..29)];
+        Placeholders::new().append(raw, 0, &findings, &mut line);
+        assert_eq!(line.as_bytes(), b"abc [AUTH_HEADER] 78 [AUTH_HEADER] x");
+        for (text, want) in [
+            (0..3, Some(0..3)),
+            (0..4, Some(0..4)),
+            (4..17, None),
+            (5..9, None),
+            (4..18, Some(4..7)),
+            (6..20, Some(4..9)),
+            (18..20, Some(7..9)),
+            (18..25, Some(7..29)),
+            (0..36, Some(0..31)),
+            (35..36, Some(30..31)),
+        ] {
+            assert_eq!(to_raw(&line, &text), want, "{text:?}");
         }
-        if after <= range.end {
-            end_shift = shift + edit.growth();
-        } else if at < range.end {
-            (end, end_shift) = (after, shift + edit.growth());
-        }
-        shift += edit.growth();
     }
-    Some(start.checked_add_signed(start_shift)?..end.checked_add_signed(end_shift)?)
 }

@@ -11,9 +11,17 @@ pub struct Span {
     pub range: Range<u32>,
 }
 
-impl Span {
-    pub(crate) fn new(entity: &'static str, range: Range<usize>) -> Self {
-        Self { entity, range: offset(range.start)..offset(range.end) }
+/// A span while it is worked on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// Index into [`DETECTORS`](crate::DETECTORS).
+    pub(crate) detector: u8,
+    pub(crate) range: Range<u32>,
+}
+
+impl Finding {
+    pub(crate) fn new(detector: u8, range: Range<usize>) -> Self {
+        Self { detector, range: offset(range.start)..offset(range.end) }
     }
 
     /// The range as indices.
@@ -27,14 +35,15 @@ pub(crate) fn offset(index: usize) -> u32 {
     u32::try_from(index).expect("callers seal a batch long before 4 GiB")
 }
 
-/// Sorts the spans and unites those that overlap.
+/// Sorts the findings and unites those that overlap.
 ///
-/// A union is named after its earliest span, of several that begin there the longest. Uniting
+/// A union is named after its earliest finding, of several that begin there the longest. Uniting
 /// instead of choosing keeps a detector that sees a part (`ss@host` as an email) from exposing
 /// the rest of what another one sees (`user:p@ss` in a URL).
-pub(crate) fn unite(spans: &mut Vec<Span>) {
-    spans.sort_unstable_by_key(|s| (s.range.start, std::cmp::Reverse(s.range.end), s.entity));
-    spans.dedup_by(|next, kept| {
+pub(crate) fn unite(findings: &mut Vec<Finding>) {
+    // Stable, because that sort merges the ordered stretches of the engine's passes.
+    findings.sort_by_key(|f| (f.range.start, std::cmp::Reverse(f.range.end), f.detector));
+    findings.dedup_by(|next, kept| {
         let overlaps = next.range.start < kept.range.end;
         if overlaps {
             kept.range.end = kept.range.end.max(next.range.end);
@@ -45,28 +54,30 @@ pub(crate) fn unite(spans: &mut Vec<Span>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Span, unite};
+    use super::{Finding, unite};
 
     #[track_caller]
-    fn check(spans: &[(&'static str, usize, usize)], want: &[(&'static str, usize, usize)]) {
-        let build = |list: &[(&'static str, usize, usize)]| -> Vec<_> {
-            list.iter().map(|(entity, start, end)| Span::new(entity, *start..*end)).collect()
+    fn check(findings: &[(u8, usize, usize)], want: &[(u8, usize, usize)]) {
+        let build = |list: &[(u8, usize, usize)]| -> Vec<_> {
+            list.iter()
+                .map(|(detector, start, end)| Finding::new(*detector, *start..*end))
+                .collect()
         };
-        let mut spans = build(spans);
-        unite(&mut spans);
-        assert_eq!(spans, build(want));
+        let mut findings = build(findings);
+        unite(&mut findings);
+        assert_eq!(findings, build(want));
     }
 
     #[test]
     fn overlapping_spans_become_one_named_after_the_earliest_and_longest() {
-        check(&[("EMAIL", 4, 9), ("URL_USERINFO", 0, 6)], &[("URL_USERINFO", 0, 9)]);
-        check(&[("JWT", 0, 5), ("AUTH_HEADER", 0, 8)], &[("AUTH_HEADER", 0, 8)]);
-        check(&[("A", 0, 3), ("B", 2, 6), ("C", 5, 9)], &[("A", 0, 9)]);
-        check(&[("A", 0, 9), ("B", 2, 4), ("C", 5, 10)], &[("A", 0, 10)]);
+        check(&[(4, 4, 9), (3, 0, 6)], &[(3, 0, 9)]);
+        check(&[(1, 0, 5), (2, 0, 8)], &[(2, 0, 8)]);
+        check(&[(7, 0, 3), (8, 2, 6), (9, 5, 9)], &[(7, 0, 9)]);
+        check(&[(7, 0, 9), (8, 2, 4), (9, 5, 10)], &[(7, 0, 10)]);
     }
 
     #[test]
     fn touching_spans_stay_apart() {
-        check(&[("B", 3, 5), ("A", 0, 3)], &[("A", 0, 3), ("B", 3, 5)]);
+        check(&[(8, 3, 5), (7, 0, 3)], &[(7, 0, 3), (8, 3, 5)]);
     }
 }

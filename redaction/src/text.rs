@@ -4,7 +4,8 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use crate::spans::{Span, offset};
+use crate::engine::Hits;
+use crate::spans::offset;
 
 /// One replacement made by the last `redact_chunk`.
 ///
@@ -18,20 +19,13 @@ pub struct Edit {
     pub text: Range<u32>,
 }
 
-impl Edit {
-    /// Bytes by which the raw part is longer than its placeholder; negative when shorter.
-    pub(crate) fn growth(&self) -> isize {
-        self.raw.len() as isize - self.text.len() as isize
-    }
-}
-
 /// Append-only bytes, all of which went through a [`Redactor`](crate::Redactor).
 #[derive(Debug, Default)]
 pub struct Text {
     bytes: Vec<u8>,
     edits: Vec<Edit>,
-    /// Kept for its capacity: findings of the next chunk.
-    spans: Vec<Span>,
+    /// Kept for its capacity: what the engine finds in the next chunk.
+    hits: Hits,
 }
 
 impl Text {
@@ -108,12 +102,12 @@ impl Text {
         });
     }
 
-    pub(crate) fn take_spans(&mut self) -> Vec<Span> {
-        std::mem::take(&mut self.spans)
+    pub(crate) fn take_hits(&mut self) -> Hits {
+        std::mem::take(&mut self.hits)
     }
 
-    pub(crate) fn give_spans(&mut self, spans: Vec<Span>) {
-        self.spans = spans;
+    pub(crate) fn give_hits(&mut self, hits: Hits) {
+        self.hits = hits;
     }
 }
 

@@ -47,6 +47,10 @@ impl Detector for AuthHeader {
         }
     }
 
+    fn is_token(&self) -> bool {
+        false
+    }
+
     fn samples(&self) -> Samples {
         Samples {
             positive: &[
@@ -69,7 +73,7 @@ impl Detector for AuthHeader {
 
 /// RFC 9110 section 11.2: the alphabet of tokens.
 fn is_token68(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
 }
 
 /// True for what is no word: long enough, with digits among the letters or padding.
@@ -91,11 +95,11 @@ fn header_value(raw: &[u8], at: usize) -> Option<Range<usize>> {
     let scheme_end = forward(raw, at, at + 32, |b| b.is_ascii_alphanumeric() || b == b'-');
     let is_scheme = |word: &&[u8]| raw[at..scheme_end].eq_ignore_ascii_case(word);
     let token = skip_blanks(raw, scheme_end);
-    let end = if token > scheme_end && LIST_SCHEMES.iter().any(|word| is_scheme(word)) {
+    let end = if token > scheme_end && LIST_SCHEMES.iter().any(is_scheme) {
         // The parameters go on to the end of the line, or of the string the header is in.
         let is_list = |b: u8| !matches!(b, b'\r' | b'\n' | b'}' | b']' | b'\\' | b'\'');
         forward(raw, token, raw.len(), is_list)
-    } else if token > scheme_end && TOKEN_SCHEMES.iter().any(|word| is_scheme(word)) {
+    } else if token > scheme_end && TOKEN_SCHEMES.iter().any(is_scheme) {
         bare_end(raw, token)
     } else {
         bare_end(raw, at)

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Anchors, Detector, Samples};
-use crate::lexis::{forward, is_line_end, word_before};
+use crate::lexis::{forward, is_line_end, word_after, word_before};
 
 /// Bytes of an access key id, prefix included.
 const KEY_BYTES: usize = 20;
@@ -33,10 +33,11 @@ impl Detector for AwsKeyId {
         let end = forward(raw, anchor.end, start + TOKEN_BYTES_MAX, is_base);
         let tail = &raw[anchor.end..end];
         let is_cut = is_line_end(raw, end) && tail.len() >= 4;
-        // Only an access key of a user is certain enough without a digit: the other prefixes begin
-        // words such as ASIAPACIFIC.
+        // Without a digit only the usual length is certain: the prefixes begin words as well, such
+        // as ASIAPACIFIC.
+        let is_usual = end - start == KEY_BYTES && !word_after(raw, end);
         let is_certain = &raw[anchor] == b"AKIA" || tail.iter().any(u8::is_ascii_digit);
-        if is_certain && (end - start >= KEY_BYTES || is_cut) {
+        if is_usual || is_certain && (end - start >= KEY_BYTES || is_cut) {
             // Whatever is glued to the key goes with it: a fixed length would expose a tail.
             let is_glued = |b: u8| b.is_ascii_alphanumeric();
             found.push(start..forward(raw, end, start + TOKEN_BYTES_MAX, is_glued));
@@ -49,6 +50,7 @@ impl Detector for AwsKeyId {
                 "using credentials «AKIAIOSFODNN7EXAMPLE» for bucket acme",
                 "s3://lake/«ASIAY4OIS26F6467C2V4»/x and (\"«AKIAIOSFODNN7EXAMPLEQQ»\")",
                 "line was cut at «AKIAIOSF»",
+                "no digit in «ASIARZZHIUELZWMQLBPV» at all",
                 r#"{"msg":"keys\n«AKIAIOSFODNN7EXAMPLE»\n"}"#,
             ],
             negative: &[

@@ -29,6 +29,8 @@ impl Detector for Email {
             && !is_principal(raw, start, local, domain)
             && !is_identity_hash(local, domain)
             && !is_in_authority(raw, start)
+            // `Actor[#12@pekko.tcp://...`: a scheme.
+            && !raw[end..].starts_with(b"://")
         {
             found.push(start..end);
         }
@@ -50,6 +52,7 @@ impl Detector for Email {
                 "pekko.tcp://flink@node1.example.com:6123/user/rpc/dispatcher_1",
                 "spark://CoarseGrainedScheduler@ip-10-0-0-1.ec2.internal:34567",
                 "principal hive/_HOST@EXAMPLE.COM and spark/node1@EXAMPLE.COM",
+                "Endpoint name flink-metrics-1@pekko.tcp://flink@localhost:6123/user",
                 "npm install left-pad@1.3.0 @ 12:00, info@presidio. @transient.lazy",
             ],
         }
@@ -57,7 +60,11 @@ impl Detector for Email {
 }
 
 fn local_start(raw: &[u8], at: usize) -> usize {
-    let is_local = |b: u8| b.is_ascii_alphanumeric() || b"._%+-'".contains(&b) || b >= 0x80;
+    let is_local = |b: u8| {
+        b.is_ascii_alphanumeric()
+            || matches!(b, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'')
+            || b >= 0x80
+    };
     let mut start = backward(raw, at, at.saturating_sub(PART_BYTES_MAX), is_local);
     if start < at && escape_letter_before(raw, start + 1) {
         start += 1;
@@ -68,7 +75,8 @@ fn local_start(raw: &[u8], at: usize) -> usize {
 
 /// End of the longest domain at `at` that has a dot and a last label a registry could hold.
 fn domain_end(raw: &[u8], at: usize) -> Option<usize> {
-    let is_domain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b) || b >= 0x80;
+    let is_domain =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-') || b >= 0x80;
     let mut end = forward(raw, at, at + PART_BYTES_MAX, is_domain);
     while let Some(dot) = raw[at..end].iter().rposition(|b| *b == b'.').map(|i| at + i) {
         if let Some(len) = top_level_len(&raw[dot + 1..end]).filter(|_| dot > at) {
@@ -89,8 +97,8 @@ fn top_level_len(label: &[u8]) -> Option<usize> {
     let name = &label[..len];
     let one_case =
         !(name.iter().any(u8::is_ascii_lowercase) && name[1..].iter().any(u8::is_ascii_uppercase));
-    // `a@b.com-x` and `a@b.com_x` are an address and a suffix; `a@b.c0m` is no address.
-    let is_whole = label.get(len).is_none_or(|b| matches!(b, b'-' | b'_'));
+    // `a@b.com-x` and `a@b.com42` are an address and what was glued to it; `a@b.c0m` is none.
+    let is_whole = label.get(len).is_none_or(|b| matches!(b, b'-' | b'_' | b'0'..=b'9'));
     (len >= 2 && one_case && is_whole).then_some(len)
 }
 
@@ -115,7 +123,9 @@ fn is_identity_hash(local: &[u8], domain: &[u8]) -> bool {
 /// There it is `user@host` or the tail of a password, and `URL_USERINFO` knows where it begins;
 /// hiding the host as well would make the record useless.
 fn is_in_authority(raw: &[u8], start: usize) -> bool {
-    let is_authority = |b: u8| !b.is_ascii_whitespace() && !b"\"'<>/?#".contains(&b);
+    let is_authority = |b: u8| {
+        !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'<' | b'>' | b'/' | b'?' | b'#')
+    };
     let authority = backward(raw, start, start.saturating_sub(PART_BYTES_MAX), is_authority);
     raw[..authority].ends_with(b"://")
 }

@@ -5,6 +5,9 @@ use std::ops::Range;
 use super::{Anchors, Detector, Samples};
 use crate::lexis::{backward, forward, has_before, word_after, word_before};
 
+/// Length of `0.0.0.0`.
+const IPV4_BYTES_MIN: usize = 7;
+
 /// Finds IPv4 addresses.
 #[derive(Debug)]
 pub(crate) struct IpAddress;
@@ -24,7 +27,10 @@ impl Detector for IpAddress {
             let end = forward(raw, at, anchor.end, |b| !matches!(b, b' ' | b'-'));
             let first = forward(raw, at, end, |b| b == b'.');
             let last = backward(raw, end, first, |b| b == b'.');
-            if is_ipv4(&raw[first..last]) && stands_alone(raw, &(first..last)) {
+            if last - first >= IPV4_BYTES_MIN
+                && is_ipv4(&raw[first..last])
+                && stands_alone(raw, &(first..last))
+            {
                 found.push(first..last);
             }
             at = end + 1;
@@ -38,6 +44,7 @@ impl Detector for IpAddress {
                 "Connecting to vm/«10.0.0.1»:7077, retry on «127.0.0.1»",
                 r#"{"msg":"peers:\n«10.0.0.2»\n«10.0.0.3»","host":"«10.0.0.4»"}"#,
                 "Bind «0.0.0.0». Range «10.0.0.1»-«10.0.0.9», net «192.168.0.0»/16",
+                "tm_«10.0.0.5»:41234-1a2b and Some(executor_«10.0.0.5»_driver)",
                 "pool BP-929597290-«192.168.1.1»-1418021432511:blk_1073741825_1001",
             ],
             negative: &[
@@ -54,11 +61,13 @@ fn is_ipv4(text: &[u8]) -> bool {
     let mut n_parts = 0;
     for part in text.split(|b| *b == b'.') {
         n_parts += 1;
-        let is_octet = match part {
-            [b'0'..=b'9'] | [b'1'..=b'9', b'0'..=b'9'] | [b'1', b'0'..=b'9', b'0'..=b'9'] => true,
-            [b'2', b'0'..=b'4', b'0'..=b'9'] | [b'2', b'5', b'0'..=b'5'] => true,
-            _ => false,
-        };
+        let value =
+            part.iter().take(3).fold(0, |sum, d| sum * 10 + u32::from(d.wrapping_sub(b'0')));
+        let has_leading_zero = part.len() > 1 && part[0] == b'0';
+        let is_octet = matches!(part.len(), 1..=3)
+            && part.iter().all(u8::is_ascii_digit)
+            && value < 256
+            && !has_leading_zero;
         if n_parts > 4 || !is_octet {
             return false;
         }
@@ -73,8 +82,11 @@ fn stands_alone(raw: &[u8], range: &Range<usize>) -> bool {
     let after_hyphen = start > 0 && raw[start - 1] == b'-';
     let number_before = after_hyphen && start > 1 && digit_at(start - 2);
     let name_before = after_hyphen && start > 1 && raw[start - 2].is_ascii_alphabetic();
+    // Flink's `tm_10.0.0.5:41234-1a2b` and Spark's `executor_10.0.0.5_driver` hold addresses.
+    let in_word = word_before(raw, start) && raw[start - 1] != b'_';
     let joined = match raw.get(end) {
         Some(b'.') => word_after(raw, end + 1),
+        Some(b'_') => false,
         Some(b'+') => true,
         // `10.0.0.1-10.0.0.9` is a range and `10.0.0.1-1418021432511` names a block pool;
         // `3.1.4.0-315` and `1.2.3.4-SNAPSHOT` are versions.
@@ -85,7 +97,7 @@ fn stands_alone(raw: &[u8], range: &Range<usize>) -> bool {
         }
         _ => word_after(raw, end),
     };
-    !joined && !name_before && !word_before(raw, start) && !follows_version_word(raw, start)
+    !joined && !name_before && !in_word && !follows_version_word(raw, start)
 }
 
 fn follows_version_word(raw: &[u8], start: usize) -> bool {

@@ -30,16 +30,19 @@ impl Detector for Jwt {
         if &raw[anchor] != b"eyJ" || (is_inside && !escape_letter_before(raw, start)) {
             return;
         }
-        // Not limited in length: the next token cannot begin inside this one, so bytes are looked
-        // at once, and a limit would expose the tail.
         let header = forward(raw, start, raw.len(), is_base64url);
+        if header - start < HEADER_BYTES_MIN {
+            return;
+        }
+        // Not limited in length, as a limit would expose the tail. A token is looked at once: no
+        // other begins inside its parts, and one with a payload is found.
         let mut end = header;
         while raw.get(end) == Some(&b'.') && raw.get(end + 1).is_some_and(|b| is_base64url(*b)) {
             end = forward(raw, end + 1, raw.len(), is_base64url);
         }
         let has_payload = end > header + PAYLOAD_BYTES_MIN;
         let is_cut = is_line_end(raw, end + usize::from(raw.get(end) == Some(&b'.')));
-        if header - start >= HEADER_BYTES_MIN && (has_payload || is_cut) {
+        if has_payload || is_cut {
             found.push(start..end);
         }
     }

@@ -8,7 +8,36 @@ use super::{Anchors, Detector, Samples};
 use crate::assignment::{Joint, bare_end, key_start, opening_quote, quoted, value_start};
 use crate::lexis::{forward, has_at, has_before, is_line_end, placeholder_end, skip_blanks};
 
-/// Words before `key` that make it a secret: `secret.key`, `apiKey`, `account_key`.
+/// Last words of secret keys. `key` alone names columns and partitions: it needs a word before.
+const WORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "auth.user.info",
+    "_key",
+    "-key",
+    ".key",
+    "api key",
+    "access key",
+    "secret key",
+    "private key",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "accountkey",
+    "encryptionkey",
+    "signingkey",
+    "sharedkey",
+    "authkey",
+    "masterkey",
+];
+
+/// Words before `_key` that make it a secret.
 const KEY_QUALIFIERS: &[&[u8]] = &[
     b"api",
     b"access",
@@ -20,12 +49,6 @@ const KEY_QUALIFIERS: &[&[u8]] = &[
     b"shared",
     b"auth",
     b"master",
-    b"subscription",
-    b"service",
-    b"license",
-    b"ssh",
-    b"aes",
-    b"hmac",
 ];
 
 /// Values that are no secret: nothing, a type of a schema, or hidden already.
@@ -83,25 +106,19 @@ impl Detector for KeyValueSecret {
     }
 
     fn anchors(&self) -> Anchors {
-        Anchors::Literals(&[
-            "password",
-            "passwd",
-            "passphrase",
-            "pwd",
-            "secret",
-            "token",
-            "credential",
-            "key",
-            "auth.user.info",
-        ])
+        Anchors::Literals(WORDS)
     }
 
     fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
-        let Some(key_end) = key_end(raw, &anchor) else { return };
-        let key_start = key_start(raw, anchor.start);
+        let is_joined = raw[anchor.start].is_ascii_alphabetic();
+        if !is_joined && !KEY_QUALIFIERS.iter().any(|q| has_before(raw, anchor.start, q)) {
+            return;
+        }
+        let key_end = key_end(raw, &anchor);
+        let key_start = key_start(raw, anchor.start + usize::from(!is_joined));
         let Some((at, joint)) = value_start(raw, key_start, key_end) else { return };
         let word = &raw[anchor];
-        let is_password = matches!(word.first(), Some(b'p' | b'P'));
+        let is_password = has_at(word, 0, b"pass") || has_at(word, 0, b"pwd");
         match joint {
             Joint::Quote if !is_password => return,
             // `/run/secrets/token: no such file`: a path, not a key.
@@ -120,6 +137,10 @@ impl Detector for KeyValueSecret {
         if !is_prose && !is_directory && !is_structure && is_secret(raw, &range, is_password) {
             found.push(range);
         }
+    }
+
+    fn is_token(&self) -> bool {
+        false
     }
 
     fn samples(&self) -> Samples {
@@ -146,33 +167,25 @@ impl Detector for KeyValueSecret {
                 " |-- password: string (nullable = true) struct<token:string,pwd:int>",
                 "PWD=/opt/spark OLDPWD=/ /run/secrets/token: no such file; Token::new()",
                 "could not obtain token: connection refused; password=${DB_PASSWORD}",
-                "Unrecognized token 'abc': was expecting JSON; unexpected token: 'x'",
+                "Unrecognized token 'abc': was expecting JSON ('true', 'false' or 'null')",
             ],
         }
     }
 }
 
-/// End of the key whose secret word is `anchor`; nothing when the word is not its last part.
-fn key_end(raw: &[u8], anchor: &Range<usize>) -> Option<usize> {
+/// End of the key whose secret word is `anchor`.
+fn key_end(raw: &[u8], anchor: &Range<usize>) -> usize {
     let mut end = anchor.end;
-    if anchor.len() == 3 && has_at(raw, anchor.start, b"key") {
-        let joint = anchor.start - usize::from(has_joint_before(raw, anchor.start));
-        let qualifier = KEY_QUALIFIERS.iter().find(|word| has_before(raw, joint, word))?;
+    if has_before(raw, anchor.end, b"account.key") && raw.get(end) == Some(&b'.') {
         // Azure appends the name of the storage account.
-        if *qualifier == b"account" && raw.get(end) == Some(&b'.') {
-            let is_host = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
-            end = forward(raw, end, end + 128, is_host);
-        }
+        let is_host = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+        end = forward(raw, end, end + 128, is_host);
     } else if has_at(raw, anchor.start, b"credential") {
         end += usize::from(matches!(raw.get(end), Some(b's' | b'S')));
     }
     end = forward(raw, end, end + 2, |b| b.is_ascii_digit());
     let value = end + usize::from(matches!(raw.get(end), Some(b'-' | b'_' | b'.')));
-    Some(if has_at(raw, value, b"value") { value + 5 } else { end })
-}
-
-fn has_joint_before(raw: &[u8], at: usize) -> bool {
-    at > 0 && matches!(raw[at - 1], b'-' | b'_' | b'.' | b' ')
+    if has_at(raw, value, b"value") { value + 5 } else { end }
 }
 
 /// Hides every string of `"a","b"]`.
@@ -208,7 +221,8 @@ fn is_secret(raw: &[u8], range: &Range<usize>, is_password: bool) -> bool {
     let is_schema = [&b"array<"[..], b"struct<", b"map<", b"varchar(", b"decimal("]
         .iter()
         .any(|prefix| has_at(value, 0, prefix));
-    let is_masked = value.starts_with(b"***") || value.iter().all(|b| matches!(b, b'*' | b'x'));
+    let is_masked = value.starts_with(b"***")
+        || value.len() >= 3 && value.iter().all(|b| matches!(b, b'*' | b'x' | b'X'));
     let is_variable = value
         .strip_prefix(b"${")
         .is_some_and(|name| name.iter().all(|b| b.is_ascii_alphanumeric() || b"_.:-}".contains(b)));
@@ -216,7 +230,7 @@ fn is_secret(raw: &[u8], range: &Range<usize>, is_password: bool) -> bool {
     let is_key = value.len() <= 64 && value.ends_with(b":");
     let is_only_marks = value.len() <= 3 && !value.iter().any(|b| b.is_ascii_alphanumeric());
     !value.is_empty()
-        && !PLAIN_VALUES.iter().any(|word| is_plain(word))
+        && !PLAIN_VALUES.iter().any(is_plain)
         && !(is_schema || is_masked || is_variable || is_count || is_key || is_only_marks)
         && placeholder_end(raw, range.start) != Some(range.end)
 }

@@ -32,6 +32,10 @@ impl Detector for PrivateKey {
         }
     }
 
+    fn is_token(&self) -> bool {
+        false
+    }
+
     fn samples(&self) -> Samples {
         Samples {
             positive: &[

@@ -32,8 +32,9 @@ impl Detector for UrlUserinfo {
         let start = anchor.end;
         let is_oracle = raw[anchor.start..start].ends_with(b":");
         // The next URL of a list has slashes, so no two anchors look at the same authority.
-        let authority_end =
-            forward(raw, start, start + USERINFO_BYTES_MAX, |b| is_url(b) && !b"/?#".contains(&b));
+        let authority_end = forward(raw, start, start + USERINFO_BYTES_MAX, |b| {
+            is_url(b) && !matches!(b, b'/' | b'?' | b'#')
+        });
         let authority = &raw[start..authority_end];
         let colon = memchr::memchr(b':', authority);
         let long_password = || {
@@ -58,6 +59,10 @@ impl Detector for UrlUserinfo {
         }
     }
 
+    fn is_token(&self) -> bool {
+        false
+    }
+
     fn samples(&self) -> Samples {
         Samples {
             positive: &[
@@ -78,7 +83,7 @@ impl Detector for UrlUserinfo {
 }
 
 fn is_url(byte: u8) -> bool {
-    byte > b' ' && byte != 0x7f && !b"\"<>\\`".contains(&byte)
+    byte > b' ' && byte != 0x7f && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'`')
 }
 
 fn is_actor_scheme(raw: &[u8], scheme_end: usize) -> bool {

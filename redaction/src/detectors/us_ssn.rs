@@ -26,7 +26,7 @@ impl Detector for UsSsn {
         while at + SSN_BYTES <= anchor.end {
             work::add(SSN_BYTES);
             let range = at..at + SSN_BYTES;
-            if is_ssn(&raw[range.clone()]) && stands_alone(raw, &range) {
+            if raw[at + 3] == b'-' && is_ssn(&raw[range.clone()]) && stands_alone(raw, &range) {
                 at = range.end;
                 found.push(range);
             } else {
