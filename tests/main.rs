@@ -9,6 +9,7 @@
 mod demo;
 mod exposition;
 mod harness;
+mod sick_ui;
 mod spark;
 mod tail;
 mod tidy;

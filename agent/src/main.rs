@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use sidelight::app::{App, Drained, Options, StartError};
 use sidelight::config::{self, Config};
 use sidelight::{autodetect, demo, telemetry};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Run(run) => start(&run),
-        Command::Check { file } => check(file),
+        Command::Check { file } => check(file.as_deref()),
         Command::Demo { keep } => run_demo(keep),
     }
 }
@@ -170,8 +170,8 @@ async fn run_until_signal(config: Config, options: &Options) -> Result<Drained, 
     Ok(drained)
 }
 
-fn check(file: Option<PathBuf>) -> ExitCode {
-    let check = config::check::check(file.as_deref(), &config::environment());
+fn check(file: Option<&Path>) -> ExitCode {
+    let check = config::check::check(file, &config::environment());
     print(&check);
     if check.config.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(exit::CONFIG) }
 }

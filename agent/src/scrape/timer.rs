@@ -1,6 +1,6 @@
 //! Runs one scraper on its interval and hands on what it brings.
 
-use super::{Scraped, Scraper};
+use super::{ScrapeError, Scraped, Scraper};
 use crate::model::Batch;
 use crate::scrape::Job;
 use crate::scrape::meter::{Cut, Outcome, ScrapeStats};
@@ -56,31 +56,46 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut reported = ScrapeStats::default();
+    let mut failing = None;
     let began = Instant::now();
     loop {
-        tokio::select! {
-            () = round(name, scraper.as_mut(), &jobs, &queues) => {}
-            // A target that hangs must not hold the end up.
-            _ = stop.wait_for(|is_over| *is_over) => break,
-        }
+        let is_last = round(name, scraper.as_mut(), &jobs, &queues, &mut failing, &mut stop).await;
         report(name, scraper.stats(), &mut reported, began.elapsed());
-        let interval = scraper.interval();
-        tokio::select! {
-            () = tokio::time::sleep(interval) => {}
-            _ = stop.wait_for(|is_over| *is_over) => break,
+        if is_last {
+            return;
         }
-    }
-    let last = round(name, scraper.as_mut(), &jobs, &queues);
-    if tokio::time::timeout(LAST_SCRAPE, last).await.is_err() {
-        tracing::info!(scraper = name, "the last scrape took too long and was given up");
+        let interval = scraper.interval();
+        // A stop during the pause brings the last round at once.
+        let _ = tokio::time::timeout(interval, told(&mut stop)).await;
     }
 }
 
-async fn round(name: &'static str, scraper: &mut dyn Scraper, jobs: &JobTable, queues: &Queues) {
+/// One round. True when it was the last one: it began, or went on, after the stop. That one may
+/// take only so long, as a target that hangs must not hold the end up.
+async fn round(
+    name: &'static str,
+    scraper: &mut dyn Scraper,
+    jobs: &JobTable,
+    queues: &Queues,
+    failing: &mut Option<String>,
+    stop: &mut watch::Receiver<bool>,
+) -> bool {
     let mut scraped = Scraped::default();
-    if let Err(error) = scraper.scrape(&mut scraped).await {
-        tracing::debug!(scraper = name, %error, "scrape failed");
-    }
+    let result = {
+        let mut scrape = scraper.scrape(&mut scraped);
+        tokio::select! {
+            biased;
+            () = told(stop) => {
+                tokio::time::timeout(LAST_SCRAPE, &mut scrape).await.ok()
+            }
+            result = &mut scrape => Some(result),
+        }
+    };
+    let Some(result) = result else {
+        tracing::info!(scraper = name, "the last scrape took too long and was given up");
+        return true;
+    };
+    complain(name, result, failing);
     jobs.replace(name, scraped.jobs);
     for metrics in scraped.metrics {
         let batch = Batch::metrics(metrics);
@@ -88,6 +103,32 @@ async fn round(name: &'static str, scraper: &mut dyn Scraper, jobs: &JobTable, q
             // Old gauges are worth nothing: a full queue drops them, and says so.
             if queue.try_send(batch.clone()).is_err() {
                 telemetry::METRIC_BATCHES_DROPPED.add(exporter, 1);
+            }
+        }
+    }
+    *stop.borrow()
+}
+
+/// Waits for the stop.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // The app keeps the sender until it has joined this task.
+    drop(stop.wait_for(|is_over| *is_over).await);
+}
+
+/// Says once what is wrong, and once that it is over; counters say how often.
+fn complain(name: &'static str, result: Result<(), ScrapeError>, failing: &mut Option<String>) {
+    match result {
+        Ok(()) => {
+            if failing.take().is_some() {
+                tracing::info!(scraper = name, "answers again");
+            }
+        }
+        // No application runs, which is no fault.
+        Err(ScrapeError::Gone) => *failing = None,
+        Err(ScrapeError::Failed(error)) => {
+            if failing.as_ref() != Some(&error) {
+                tracing::warn!(scraper = name, error, "scrape failed; logs are read all the same");
+                *failing = Some(error);
             }
         }
     }
@@ -108,4 +149,73 @@ fn report(name: &'static str, stats: &ScrapeStats, reported: &mut ScrapeStats, w
         telemetry::SCRAPE_BUSY_RATIO.set(name, stats.busy.as_secs_f64() / wall.as_secs_f64());
     }
     reported.clone_from(stats);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JobTable, run};
+    use crate::export::BoxFuture;
+    use crate::model::MetricBatch;
+    use crate::scrape::meter::ScrapeStats;
+    use crate::scrape::{ScrapeError, Scraped, Scraper};
+    use std::time::Duration;
+    use tokio::sync::{mpsc, watch};
+    use tokio::time::Instant;
+
+    /// Brings one batch a round; a round takes `takes`.
+    struct Slow {
+        takes: Duration,
+        stats: ScrapeStats,
+    }
+
+    impl Scraper for Slow {
+        fn scrape<'a>(
+            &'a mut self,
+            out: &'a mut Scraped,
+        ) -> BoxFuture<'a, Result<(), ScrapeError>> {
+            Box::pin(async move {
+                tokio::time::sleep(self.takes).await;
+                let samples = Vec::new();
+                out.metrics.push(MetricBatch {
+                    labels: vec![],
+                    created_unix_ms: 0,
+                    time_unix_ms: 0,
+                    samples,
+                });
+                Ok(())
+            })
+        }
+        fn interval(&self) -> Duration {
+            Duration::from_secs(10)
+        }
+        fn stats(&self) -> &ScrapeStats {
+            &self.stats
+        }
+    }
+
+    /// Rounds that were brought, and how long the end took, when stopped after 25 seconds.
+    async fn check(takes: Duration) -> (usize, Duration) {
+        let (queue, mut batches) = mpsc::channel(100);
+        let (stop, stopped) = watch::channel(false);
+        let scraper = Slow { takes, stats: ScrapeStats::default() };
+        let (jobs, _seen) = JobTable::new();
+        let task = tokio::spawn(run("spark", Box::new(scraper), jobs, vec![("x", queue)], stopped));
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        let told = Instant::now();
+        stop.send_replace(true);
+        task.await.unwrap();
+        let mut n_batches = 0;
+        while batches.try_recv().is_ok() {
+            n_batches += 1;
+        }
+        (n_batches, told.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_brings_one_last_round_and_a_hanging_target_does_not_hold_it_up() {
+        // Rounds at 0, 11 and 22 seconds, and the last one.
+        assert_eq!(check(Duration::from_secs(1)).await, (4, Duration::from_secs(1)));
+        // The round that runs at the stop is the last; it is given up after two seconds.
+        assert_eq!(check(Duration::from_secs(60)).await, (0, Duration::from_secs(2)));
+    }
 }

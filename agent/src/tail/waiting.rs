@@ -173,7 +173,7 @@ mod tests {
         let mut renamed = known(&path, "one\n");
         fs::rename(&path, &moved).unwrap();
         fs::write(&path, "new\n").unwrap();
-        assert_eq!(renamed.renamed(), [moved.clone()]);
+        assert_eq!(renamed.renamed(), std::slice::from_ref(&moved));
         assert_eq!(offset(&mut renamed, &moved), (Some(FileId(7)), 4));
         assert_eq!(offset(&mut renamed, &path), (None, 0));
     }
