@@ -350,3 +350,16 @@ fn a_reader_that_goes_away_costs_neither_the_agent_nor_the_truth() {
     assert_eq!(output.status.code(), Some(69), "{log}");
     assert!(log.contains("ended before everything was delivered"), "{log}");
 }
+
+#[test]
+fn the_agent_does_not_read_its_own_output() {
+    let node = Node::new();
+    append(&node.log("app.log"), &lines(0..10));
+    let output = node.log("output.log");
+    append(&output, "what an earlier run wrote\n");
+    let mut command = node.command(&["--once"], "[scrapers]");
+    command.env("SIDELIGHT_EXPORTERS__FILE__PATH", "-");
+    command.stdout(File::options().append(true).open(&output).unwrap());
+    assert_eq!(command.output().unwrap().status.code(), Some(0));
+    assert_eq!(fs::read_to_string(&output).unwrap().lines().count(), 1 + 10);
+}

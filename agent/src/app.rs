@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use redaction::Redactor;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -129,7 +130,7 @@ impl App {
     /// When the state folder, the admin address or a component cannot be used; nothing runs then.
     pub fn start(mut config: Config, options: &Options) -> Result<Self, StartError> {
         let redactor = Arc::new(Redactor::new());
-        let finder = Finder::new(&config.tail.include, &config.tail.exclude)?;
+        let finder = finder(&config)?;
         let (store, loaded) = Store::open(&config.state_dir, checkpoint::unix_seconds())?;
         let admin = Admin::bind(config.admin.listen)?;
         let admin_address = admin.local_addr();
@@ -294,6 +295,12 @@ fn spawn_tail(
         let _ = ended.send(());
     })?;
     Ok((tail, tail_ended))
+}
+
+fn finder(config: &Config) -> Result<Finder, GlobError> {
+    let outputs = config.exporters.iter().filter_map(|(_, section)| section.output());
+    let own = outputs.map(Path::to_owned).chain([config.state_dir.clone()]).collect();
+    Finder::new(&config.tail.include, &config.tail.exclude, own)
 }
 
 fn batch_limits(config: &Config) -> BatchLimits {
