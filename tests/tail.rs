@@ -18,13 +18,15 @@ struct Node {
     port: u16,
     lives: usize,
     process: Option<Process>,
+    /// A variable that overrides the config.
+    variable: (&'static str, &'static str),
 }
 
 impl Node {
     fn new() -> Self {
         let scratch = Scratch::new();
         fs::create_dir(scratch.join("logs")).unwrap();
-        Self { scratch, port: http::free_port(), lives: 0, process: None }
+        Self { scratch, port: http::free_port(), lives: 0, process: None, variable: ("TERM", "") }
     }
 
     fn log(&self, name: &str) -> PathBuf {
@@ -49,6 +51,7 @@ impl Node {
     fn command(&self, arguments: &[&str], more: &str) -> Command {
         let mut command = Command::new(agent::binary());
         command.arg("run").arg("-c").arg(self.config(more)).args(arguments);
+        command.env(self.variable.0, self.variable.1);
         command
     }
 
@@ -293,4 +296,70 @@ fn a_wrong_config_ends_with_78_and_names_every_mistake() {
             assert!(said.contains(wanted), "{wanted} is not in {said}");
         }
     }
+}
+
+#[test]
+fn what_was_written_while_no_agent_ran_is_read_also_when_reading_began_at_the_end() {
+    let mut node = Node::new();
+    let log = node.log("app.log");
+    append(&log, &lines(0..3));
+    node.variable = ("SIDELIGHT_TAIL__READ_FROM", "end");
+    node.once("");
+    append(&log, &lines(3..5));
+    node.once("");
+    assert_eq!(node.bodies(), numbers(3..5));
+}
+
+#[test]
+fn two_names_of_one_file_are_read_once_also_while_they_wait_for_their_job() {
+    let mut node = Node::new();
+    let log = node.log("b.log");
+    append(&log, &line(0));
+    node.variable = ("SIDELIGHT_TAIL__IDENTITY_WAIT", "2s");
+    node.start();
+    for link in ["a.log", "c.log"] {
+        std::os::unix::fs::symlink("b.log", node.log(link)).unwrap();
+    }
+    node.wait_for(1);
+    append(&log, &line(1));
+    node.wait_for(2);
+    node.stop();
+    assert_eq!(node.bodies(), numbers(0..2));
+}
+
+/// A pipe whose reader is gone.
+fn broken_pipe() -> std::process::Stdio {
+    let (_, writer) = std::io::pipe().unwrap();
+    writer.into()
+}
+
+#[test]
+fn a_reader_that_goes_away_costs_neither_the_agent_nor_the_truth() {
+    let node = Node::new();
+    append(&node.log("app.log"), &lines(0..100));
+    let mut command = node.command(&["--once"], "[scrapers]");
+    let status = command.stderr(broken_pipe()).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(node.bodies(), numbers(0..100), "its own log has no reader");
+
+    append(&node.log("app.log"), &lines(100..200));
+    let mut command = node.command(&["--once", "--strict-exit"], "[scrapers]");
+    command.env("SIDELIGHT_EXPORTERS__FILE__PATH", "-");
+    let output = command.stdout(broken_pipe()).output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(69), "{log}");
+    assert!(log.contains("ended before everything was delivered"), "{log}");
+}
+
+#[test]
+fn the_agent_does_not_read_its_own_output() {
+    let node = Node::new();
+    append(&node.log("app.log"), &lines(0..10));
+    let output = node.log("output.log");
+    append(&output, "what an earlier run wrote\n");
+    let mut command = node.command(&["--once"], "[scrapers]");
+    command.env("SIDELIGHT_EXPORTERS__FILE__PATH", "-");
+    command.stdout(File::options().append(true).open(&output).unwrap());
+    assert_eq!(command.output().unwrap().status.code(), Some(0));
+    assert_eq!(fs::read_to_string(&output).unwrap().lines().count(), 1 + 10);
 }

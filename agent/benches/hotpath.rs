@@ -91,7 +91,7 @@ fn follow(redactor: &Arc<Redactor>, path: &Path, is_encoded: bool) -> usize {
     let (_jobs, jobs) = watch::channel(Arc::default());
     let limits = config::Batch::default();
     let tail = Tail::new(Start {
-        finder: Finder::new(&config.include, &[]).expect("a path is a glob"),
+        finder: Finder::new(&config.include, &[], Vec::new()).expect("a path is a glob"),
         config,
         limits: BatchLimits {
             bytes_max: usize::try_from(limits.bytes_max.0).expect("the default is small"),

@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use redaction::Redactor;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -82,8 +83,8 @@ pub struct App {
     scrapers: Vec<JoinHandle<()>>,
     tail: std::thread::JoinHandle<()>,
     tail_ended: oneshot::Receiver<()>,
-    log_lanes: Vec<JoinHandle<()>>,
-    metric_lanes: Vec<JoinHandle<()>>,
+    log_lanes: Vec<JoinHandle<bool>>,
+    metric_lanes: Vec<JoinHandle<bool>>,
     checkpointer: JoinHandle<bool>,
     admin: AdminHandle,
     admin_address: SocketAddr,
@@ -96,7 +97,7 @@ pub struct App {
 #[derive(Default)]
 struct Lanes {
     queues: Queues,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<bool>>,
 }
 
 impl Lanes {
@@ -129,7 +130,7 @@ impl App {
     /// When the state folder, the admin address or a component cannot be used; nothing runs then.
     pub fn start(mut config: Config, options: &Options) -> Result<Self, StartError> {
         let redactor = Arc::new(Redactor::new());
-        let finder = Finder::new(&config.tail.include, &config.tail.exclude)?;
+        let finder = finder(&config)?;
         let (store, loaded) = Store::open(&config.state_dir, checkpoint::unix_seconds())?;
         let admin = Admin::bind(config.admin.listen)?;
         let admin_address = admin.local_addr();
@@ -223,12 +224,16 @@ impl App {
         self.stop_scrapers.send_replace(true);
         self.stop.drain();
         self.tail.thread().unpark();
-        let scraped = join_until(deadline, &mut self.scrapers).await;
+        let scraped = join_until(deadline, &mut self.scrapers).await.is_some();
         let delivered = join_until(deadline, &mut self.log_lanes).await;
+        let is_delivered = delivered.is_some_and(|lanes| !lanes.contains(&false));
         let _ = join_until(deadline, &mut self.metric_lanes).await;
         self.stop.abandon();
-        for lane in self.log_lanes.iter().chain(&self.metric_lanes).chain(&self.scrapers) {
+        for lane in self.log_lanes.iter().chain(&self.metric_lanes) {
             lane.abort();
+        }
+        for scraper in &self.scrapers {
+            scraper.abort();
         }
         // Once the lanes are gone, the tail thread cannot wait for anything any more; the
         // checkpointer ends after it, unless a write to a stuck pipe still holds a batch.
@@ -239,19 +244,19 @@ impl App {
         };
         self.heartbeat.abort();
         self.admin.shutdown();
-        Drained { is_complete: scraped && delivered && is_written }
+        Drained { is_complete: scraped && is_delivered && is_written }
     }
 }
 
-/// True when all tasks ended before the deadline. Tasks that ended are taken out.
-async fn join_until(deadline: Instant, tasks: &mut Vec<JoinHandle<()>>) -> bool {
+/// What the tasks returned, when all ended before the deadline. Tasks that ended are taken out.
+async fn join_until<T>(deadline: Instant, tasks: &mut Vec<JoinHandle<T>>) -> Option<Vec<T>> {
+    let mut returned = Vec::new();
     while let Some(task) = tasks.last_mut() {
-        if tokio::time::timeout_at(deadline, task).await.is_err() {
-            return false;
-        }
+        // A task that panicked has not done its work either.
+        returned.push(tokio::time::timeout_at(deadline, task).await.ok()?.ok()?);
         tasks.pop();
     }
-    true
+    Some(returned)
 }
 
 /// Hands sealed batches from the tail thread to every log lane.
@@ -290,6 +295,12 @@ fn spawn_tail(
         let _ = ended.send(());
     })?;
     Ok((tail, tail_ended))
+}
+
+fn finder(config: &Config) -> Result<Finder, GlobError> {
+    let outputs = config.exporters.iter().filter_map(|(_, section)| section.output());
+    let own = outputs.map(Path::to_owned).chain([config.state_dir.clone()]).collect();
+    Finder::new(&config.tail.include, &config.tail.exclude, own)
 }
 
 fn batch_limits(config: &Config) -> BatchLimits {

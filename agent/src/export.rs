@@ -10,6 +10,7 @@ use prometheus::SeriesTable;
 use redaction::Redactor;
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -62,6 +63,11 @@ pub trait ExporterConfig: fmt::Debug + Send {
     /// # Errors
     /// When something that the section names cannot be used.
     fn build(&self, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError>;
+
+    /// The file that the exporter writes, if it writes one: it is never read as a log.
+    fn output(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// What exporters are made with.

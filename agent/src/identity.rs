@@ -121,7 +121,7 @@ impl Identity {
 fn only_job(jobs: &[Job], modified_unix_ms: u64) -> Option<&Job> {
     let mut candidates = jobs.iter().filter(|job| {
         modified_unix_ms >= job.start_unix_ms
-            && job.end_unix_ms.is_none_or(|end| modified_unix_ms <= end + 60_000)
+            && job.end_unix_ms.is_none_or(|end| modified_unix_ms <= end.saturating_add(60_000))
     });
     let first = candidates.next()?;
     candidates.next().is_none().then_some(first)

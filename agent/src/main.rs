@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use sidelight::app::{App, Drained, Options, StartError};
 use sidelight::config::{self, Config};
 use sidelight::{autodetect, demo, telemetry};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -186,12 +187,12 @@ fn failed(code: u8, error: &dyn std::error::Error) -> ExitCode {
     ExitCode::from(code)
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a command")]
+/// Says the answer of a command. A reader that went away is no reason to panic.
 fn print(text: &dyn std::fmt::Display) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "the agent's log may not run yet")]
+/// Says what went wrong where the agent's log may not run yet.
 fn eprint(text: &dyn std::fmt::Display) {
-    eprintln!("sidelight: {text}");
+    let _ = writeln!(std::io::stderr(), "sidelight: {text}");
 }

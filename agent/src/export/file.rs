@@ -48,6 +48,11 @@ impl ExporterConfig for Config {
             written: 0,
         }))
     }
+
+    fn output(&self) -> Option<&Path> {
+        let is_stdout = self.path == Path::new("-");
+        Some(if is_stdout { Path::new("/dev/stdout") } else { &self.path })
+    }
 }
 
 /// How far back a torn last line is looked for: longer than any record.

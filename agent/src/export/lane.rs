@@ -18,18 +18,21 @@ const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// Delivers everything that comes through `queue` until its senders are gone.
+///
+/// Returns false when the destination was gone before that.
 pub async fn run(
     name: &'static str,
     mut exporter: Box<dyn Exporter>,
     mut queue: mpsc::Receiver<Arc<Batch>>,
-) {
+) -> bool {
     while let Some(batch) = queue.recv().await {
         telemetry::QUEUE_BATCHES.set(name, queue.len() as f64);
         if !deliver(name, exporter.as_mut(), &batch).await {
-            return;
+            return false;
         }
         batch.settle().await;
     }
+    true
 }
 
 /// Tries until the destination has the batch; false when there is no destination any more. When
@@ -129,7 +132,7 @@ mod tests {
             queue.send(Batch::logs(logs, position, 1, settled.clone(), permit)).await.unwrap();
         }
         drop((queue, settled));
-        lane.await.unwrap();
+        assert!(lane.await.unwrap());
         assert_eq!(*delivered.lock().unwrap(), [0, 1, 2, 3, 4]);
         let mut offsets = Vec::new();
         while let Some(Event::Settled(position)) = events.recv().await {

@@ -1,15 +1,19 @@
 //! Turns globs into the log files that exist now.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use super::fingerprint::Inode;
+use crate::telemetry::{self, RateLimit};
+use globset::{GlobSet, GlobSetBuilder};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// Folders below the fixed part of a glob are followed this deep.
+/// Folders below the fixed part of a glob with `**` are followed this deep.
 const DEPTH_MAX: usize = 16;
 
-/// Directory entries looked at in one scan; the rest waits for the next and is logged once.
+/// Directory entries looked at in one scan; what lies behind them is not found, and that is told.
 const ENTRIES_MAX: usize = 500_000;
+
+static TOO_MANY: RateLimit = RateLimit::new();
 
 /// A glob is not one.
 #[derive(Debug, thiserror::Error)]
@@ -24,60 +28,117 @@ pub struct GlobError {
 /// Finds the files that match any include glob and no exclude glob.
 #[derive(Debug)]
 pub struct Finder {
-    /// Fixed folders that the globs begin with, and files named outright.
-    roots: Vec<PathBuf>,
+    roots: Vec<Root>,
     include: GlobSet,
     exclude: GlobSet,
+    /// Files and folders that the agent itself writes.
+    own: Vec<PathBuf>,
+}
+
+/// A fixed folder that globs begin with, or a file named outright.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Root {
+    path: PathBuf,
+    /// How deep the globs look below it.
+    depth: usize,
+}
+
+/// One scan.
+struct Walk {
+    own: Vec<Inode>,
+    /// Folders from the root to the one that is being read, to see a loop of symbolic links.
+    above: Vec<Inode>,
+    entries: usize,
+    found: BTreeSet<PathBuf>,
 }
 
 impl Finder {
-    /// Compiles the globs. `**` crosses folders, `*` does not.
+    /// Compiles the globs. `**` crosses folders, `*` does not. Nothing in `own` is ever found: the
+    /// agent's output would be read, written, and read again until the disk is full.
     ///
     /// # Errors
     /// The first glob that is not one.
-    pub fn new(include: &[String], exclude: &[String]) -> Result<Self, GlobError> {
-        let absolute: Vec<String> = include.iter().map(|glob| to_absolute(glob)).collect();
-        let mut roots: Vec<PathBuf> = absolute.iter().map(|glob| fixed_part(glob)).collect();
+    pub fn new(
+        include: &[String],
+        exclude: &[String],
+        own: Vec<PathBuf>,
+    ) -> Result<Self, GlobError> {
+        let include: Vec<String> = include.iter().map(|glob| to_absolute(glob)).collect();
+        let exclude: Vec<String> = exclude.iter().map(|glob| to_absolute(glob)).collect();
+        let mut roots: Vec<Root> = include.iter().map(|glob| Root::of(glob)).collect();
         roots.sort();
         roots.dedup();
-        let outer = roots.clone();
-        // A root below another one is walked with it.
-        roots.retain(|root| !outer.iter().any(|other| other != root && root.starts_with(other)));
-        let exclude: Vec<String> = exclude.iter().map(|glob| to_absolute(glob)).collect();
-        Ok(Self { roots, include: compile(&absolute)?, exclude: compile(&exclude)? })
+        let all = roots.clone();
+        roots.retain(|root| !all.iter().any(|other| other != root && other.covers(root)));
+        Ok(Self { roots, include: compile(&include)?, exclude: compile(&exclude)?, own })
     }
 
     /// Paths of regular files (symbolic links followed) that match now, in order of their names.
     #[must_use]
     pub fn find(&self) -> Vec<PathBuf> {
-        let mut found = BTreeSet::new();
-        let mut left = ENTRIES_MAX;
+        let inode = |path: &PathBuf| fs::metadata(path).ok().map(|now| Inode::of(&now));
+        let own = self.own.iter().filter_map(inode).collect();
+        let mut walk = Walk { own, above: Vec::new(), entries: 0, found: BTreeSet::new() };
         for root in &self.roots {
-            self.walk(root, 0, &mut left, &mut found);
+            self.walk(&root.path, root.depth, &mut walk);
         }
-        found.into_iter().collect()
+        if walk.entries >= ENTRIES_MAX {
+            telemetry::FILE_ERRORS.add("too_many", 1);
+            if TOO_MANY.admit().is_some() {
+                tracing::warn!(
+                    "too many files below the folders of tail.include; name them closer"
+                );
+            }
+        }
+        walk.found.into_iter().collect()
     }
 
-    fn walk(&self, path: &Path, depth: usize, left: &mut usize, found: &mut BTreeSet<PathBuf>) {
+    fn walk(&self, path: &Path, depth: usize, walk: &mut Walk) {
         let Ok(metadata) = fs::metadata(path) else { return };
+        let inode = Inode::of(&metadata);
+        // A state folder among the logs is left out, one that holds the logs is not.
+        let is_root_folder = metadata.is_dir() && walk.above.is_empty();
+        if walk.own.contains(&inode) && !is_root_folder {
+            return;
+        }
         if !metadata.is_dir() {
             let is_wanted = self.include.is_match(path) && !self.exclude.is_match(path);
             if is_wanted && metadata.is_file() && !is_compressed(path) {
-                found.insert(path.to_owned());
+                walk.found.insert(path.to_owned());
             }
             return;
         }
-        if depth > DEPTH_MAX {
+        if depth == 0 || walk.above.contains(&inode) {
             return;
         }
         let Ok(entries) = fs::read_dir(path) else { return };
+        walk.above.push(inode);
         for entry in entries.flatten() {
-            if *left == 0 {
-                return;
+            if walk.entries >= ENTRIES_MAX {
+                break;
             }
-            *left -= 1;
-            self.walk(&entry.path(), depth + 1, left, found);
+            walk.entries += 1;
+            self.walk(&entry.path(), depth - 1, walk);
         }
+        walk.above.pop();
+    }
+}
+
+impl Root {
+    /// The folders before the first wildcard, and how many parts follow.
+    fn of(glob: &str) -> Self {
+        let is_fixed = |part: &Component<'_>| {
+            !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])
+        };
+        let path: PathBuf = Path::new(glob).components().take_while(is_fixed).collect();
+        let below = Path::new(glob).components().count() - path.components().count();
+        Self { path, depth: if glob.contains("**") { DEPTH_MAX } else { below } }
+    }
+
+    /// True when walking this root finds all that walking `other` does.
+    fn covers(&self, other: &Self) -> bool {
+        let Ok(between) = other.path.strip_prefix(&self.path) else { return false };
+        self.depth == DEPTH_MAX || self.depth >= between.components().count() + other.depth
     }
 }
 
@@ -94,28 +155,19 @@ fn compile(globs: &[String]) -> Result<GlobSet, GlobError> {
             glob: glob.clone(),
             reason: error.kind().to_string(),
         };
-        set.add(GlobBuilder::new(glob).literal_separator(true).build().map_err(failed)?);
+        set.add(super::glob(glob).map_err(failed)?);
     }
     set.build().map_err(|error| GlobError { glob: globs.join(", "), reason: error.to_string() })
 }
 
+/// The glob below `/`, without the double slashes and single dots that no found path has.
 fn to_absolute(glob: &str) -> String {
-    let path = Path::new(glob);
-    if path.is_absolute() {
-        return glob.to_owned();
-    }
-    let relative = glob.strip_prefix("./").unwrap_or(glob);
-    std::env::current_dir().map_or_else(
-        |_| glob.to_owned(),
-        |folder| folder.join(relative).to_string_lossy().into_owned(),
-    )
-}
-
-/// The folders before the first wildcard.
-fn fixed_part(glob: &str) -> PathBuf {
-    let is_fixed =
-        |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
-    Path::new(glob).components().take_while(is_fixed).collect()
+    let folder = match std::env::current_dir() {
+        Ok(folder) if Path::new(glob).is_relative() => globset::escape(&folder.to_string_lossy()),
+        _ => String::new(),
+    };
+    let whole: PathBuf = Path::new(&folder).join(glob).components().collect();
+    whole.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -136,7 +188,7 @@ mod tests {
         let place = |globs: &[&str]| -> Vec<String> {
             globs.iter().map(|glob| format!("{}/{glob}", folder.path().display())).collect()
         };
-        let found = Finder::new(&place(include), &place(exclude)).unwrap().find();
+        let found = Finder::new(&place(include), &place(exclude), Vec::new()).unwrap().find();
         let want: Vec<_> = want.iter().map(|file| folder.path().join(file)).collect();
         assert_eq!(found, want);
     }
@@ -148,5 +200,35 @@ mod tests {
         check(&["app-*/*/std*"], &["**/stdout"], &["app-1/0/stderr"]);
         check(&["a.log", "missing.log"], &[], &["a.log"]);
         check(&["**/*"], &["**/x/**", "app-1/**"], &["a.log", "b.txt"]);
+    }
+
+    #[test]
+    fn double_slashes_and_dots_are_nothing() {
+        check(&["//./*.log"], &[".//a.log"], &[]);
+        check(&["./deep//x/*.log"], &[], &["deep/x/y.log"]);
+    }
+
+    #[test]
+    fn only_as_deep_as_the_globs_look() {
+        let below = |glob| super::Root::of(glob).depth;
+        assert_eq!([below("/a/b.log"), below("/a/*.log"), below("/a/*/b/*")], [0, 1, 3]);
+        assert!(super::Root::of("/a/**").covers(&super::Root::of("/a/b/**/c")));
+        assert!(!super::Root::of("/a/*").covers(&super::Root::of("/a/b/*")));
+        check(&["*.log", "deep/x/*.log"], &[], &["a.log", "deep/x/y.log"]);
+    }
+
+    #[test]
+    fn a_loop_of_links_is_walked_once_and_own_files_are_not_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("logs/state")).unwrap();
+        for file in ["logs/a.log", "logs/out.log", "logs/state/b.log"] {
+            fs::write(path(file), "x").unwrap();
+        }
+        std::os::unix::fs::symlink("..", path("logs/up")).unwrap();
+        let globs = [format!("{}/**/*.log", path("logs").display())];
+        let own = vec![path("logs/out.log"), path("logs/state")];
+        let found = Finder::new(&globs, &[], own).unwrap().find();
+        assert_eq!(found, [path("logs/a.log")]);
     }
 }

@@ -177,6 +177,7 @@ impl Tail {
             }
             self.start_waiting(now, false);
             let bytes = self.look_at_all(pass, now)?;
+            self.close_ended(pass, now)?;
             if bytes > 0 {
                 self.last_read = now;
             } else if self.is_idle_for_good(now) {
@@ -249,7 +250,6 @@ impl Tail {
         for index in truncated {
             self.restart(index, pass)?;
         }
-        self.close_ended(pass, now)?;
         Ok(bytes)
     }
 
@@ -294,6 +294,9 @@ impl Tail {
 
     /// Begins to read files whose job is known, or that have waited long enough for it.
     fn start_waiting(&mut self, now: Instant, is_last: bool) {
+        if self.waiting.is_empty() {
+            return;
+        }
         let jobs = self.jobs.borrow().clone();
         let wait = self.config.identity_wait.0;
         for (path, waiting) in &mut self.waiting {

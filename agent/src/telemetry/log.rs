@@ -35,6 +35,8 @@ pub fn start_log(level: LevelFilter) {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
+        // It would be told on standard error too, and a reader that went away must not end us.
+        .log_internal_errors(false)
         .with_ansi(is_colored)
         .finish()
         .with(Targets::new().with_target("sidelight", level).with_target("redaction", level));

@@ -29,10 +29,11 @@ impl Tail {
         self.follow_renames(&found);
         let mut inodes: HashSet<Inode> =
             self.files.iter().map(|tracked| tracked.file.inode()).collect();
+        inodes.extend(self.waiting.keys().filter_map(|path| inode_at(path)));
         for path in found {
-            let Ok(metadata) = fs::metadata(&path) else { continue };
+            let Some(inode) = inode_at(&path) else { continue };
             // Two names of one file are read once.
-            if self.waiting.contains_key(&path) || !inodes.insert(Inode::of(&metadata)) {
+            if self.waiting.contains_key(&path) || !inodes.insert(inode) {
                 continue;
             }
             if self.files.len() + self.waiting.len() >= self.config.files_max {
@@ -50,7 +51,6 @@ impl Tail {
 
     /// A tracked file whose path is another file's now was renamed or deleted.
     fn follow_renames(&mut self, found: &[PathBuf]) {
-        let inode_at = |path: &Path| fs::metadata(path).ok().map(|now| Inode::of(&now));
         let mut by_inode: Option<HashMap<Inode, &PathBuf>> = None;
         for index in 0..self.files.len() {
             let inode = self.files[index].file.inode();
@@ -107,7 +107,9 @@ impl Tail {
         let tracked = &mut self.files[index];
         let Ok(metadata) = tracked.file.metadata() else { return Ok(()) };
         let path = tracked.file.path().to_owned();
-        if tracked.evidence.resource.job_id.is_none() && tracked.seen_bytes < HEAD_BYTES as u64 {
+        let has_grown = tracked.seen_bytes != metadata.len();
+        let is_head_whole = tracked.seen_bytes >= HEAD_BYTES as u64;
+        if tracked.evidence.resource.job_id.is_none() && has_grown && !is_head_whole {
             tracked.seen_bytes = metadata.len();
             if let Ok(head) = tracked.file.head_bytes(HEAD_BYTES) {
                 tracked.evidence = self.identity.evidence(&path, &head);
@@ -158,6 +160,7 @@ impl Tail {
             }
         };
         match LogFile::open(id, path.to_owned(), file, offset, Arc::new(resource)) {
+            Ok(file) if self.files.iter().any(|known| known.file.inode() == file.inode()) => {}
             Ok(file) => {
                 self.files.push(Tracked {
                     file,
@@ -181,7 +184,7 @@ impl Tail {
             inode: file.inode(),
             head: file.head(),
             offset: file.end(),
-            frontier: Digest::default(),
+            frontier: Digest::of(&[]),
             job_id: None,
             job_name: None,
             seen_unix_s: 0,
@@ -259,6 +262,10 @@ pub(super) fn stem(path: &Path) -> PathBuf {
         Some("stdout" | "stderr") => path.with_file_name("std"),
         _ => path.with_extension(""),
     }
+}
+
+fn inode_at(path: &Path) -> Option<Inode> {
+    fs::metadata(path).ok().map(|metadata| Inode::of(&metadata))
 }
 
 fn modified_unix_ms(metadata: &Metadata) -> u64 {
