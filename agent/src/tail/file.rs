@@ -35,6 +35,8 @@ pub struct Pass<'p, 'r> {
     pub record_bytes_max: usize,
     /// Where sealed batches go.
     pub emit: &'p mut Emit<'p>,
+    /// What was read last; one buffer for all files, as thousands of them may be open.
+    pub read: Vec<u8>,
 }
 
 /// A file that is being read.
@@ -45,7 +47,8 @@ pub struct LogFile {
     file: File,
     inode: Inode,
     head: Digest,
-    /// Raw bytes from the start of the open record on.
+    /// Raw bytes from the start of the open record on. While the file is looked at it holds what
+    /// was read too.
     buffer: Vec<u8>,
     /// Offset of `buffer[0]` in the file.
     offset: u64,
@@ -234,6 +237,23 @@ impl LogFile {
         pass: &mut Pass<'_, '_>,
         now: Instant,
     ) -> Result<io::Result<Look>, Abandoned> {
+        // The open record moves into the common buffer, and what is left of it back.
+        let mut own = std::mem::replace(&mut self.buffer, std::mem::take(&mut pass.read));
+        self.buffer.append(&mut own);
+        let looked = self.look_with_room(pass, now);
+        own.extend_from_slice(&self.buffer);
+        own.shrink_to(4 * own.len());
+        pass.read = std::mem::replace(&mut self.buffer, own);
+        pass.read.clear();
+        looked
+    }
+
+    /// [`look`](Self::look) while `buffer` is the common one.
+    fn look_with_room(
+        &mut self,
+        pass: &mut Pass<'_, '_>,
+        now: Instant,
+    ) -> Result<io::Result<Look>, Abandoned> {
         let bytes = match self.fill() {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(error)),
@@ -270,10 +290,6 @@ impl LogFile {
     }
 
     fn at_end(&mut self) -> io::Result<Look> {
-        if self.buffer.is_empty() {
-            // Idle files cost no buffer.
-            self.buffer = Vec::new();
-        }
         let read = self.offset + self.buffer.len() as u64;
         let length = self.file.metadata()?.len();
         Ok(if length < read { Look::Truncated } else { Look::Quiet })

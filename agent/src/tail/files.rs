@@ -162,6 +162,7 @@ impl Tail {
             limits: self.limits,
             record_bytes_max: usize::try_from(self.config.record_bytes_max.0).unwrap_or(usize::MAX),
             emit,
+            read: Vec::new(),
         };
         // Abandoned means that the process is past its deadline: nothing is left to do here.
         let _ = self.work(stop, &mut pass);
