@@ -213,3 +213,6 @@ fn uuid_bytes(uuid: &str) -> Option<[u8; 16]> {
     let number = u128::from_str_radix(&digits, 16).ok().filter(|number| is_hex && *number != 0)?;
     Some(number.to_be_bytes())
 }
+
+#[cfg(test)]
+mod tests;
