@@ -1,10 +1,12 @@
 //! Arguments, config, runtime, run, exit code.
 
 use clap::{Args, Parser, Subcommand};
+use redaction::Redactor;
 use sidelight::app::{App, Drained, Options, StartError};
 use sidelight::config::{self, Config};
+use sidelight::redact::{self, FilterError};
 use sidelight::{autodetect, demo, telemetry};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Exit codes of sysexits(3), as decision 9 wants them.
 mod exit {
     pub(super) const USAGE: u8 = 64;
+    pub(super) const NO_INPUT: u8 = 66;
     pub(super) const UNAVAILABLE: u8 = 69;
     pub(super) const INTERNAL: u8 = 70;
     pub(super) const CONFIG: u8 = 78;
@@ -20,7 +23,7 @@ mod exit {
 
 /// Observability sidecar and agent for Apache Spark and Apache Flink jobs.
 ///
-/// Exit codes: 0 every orderly end, 64 wrong arguments, 69 undelivered data with --strict-exit,
+/// Exit codes: 0 every orderly end, 64 wrong arguments, 66 unreadable input of `redact`, 69 undelivered data with --strict-exit,
 /// 70 internal error, 78 wrong config.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
@@ -38,6 +41,19 @@ enum Command {
         /// The file; `-` is standard input. Without it the defaults and the environment are checked.
         file: Option<PathBuf>,
     },
+    /// Redact text: standard input or files to standard output.
+    Redact {
+        /// Write one JSON object per input line instead, with types and byte offsets and no text.
+        #[arg(long)]
+        report: bool,
+        /// Say at the end, on standard error, how often each type was found.
+        #[arg(long)]
+        stats: bool,
+        /// Files; none or `-` is standard input.
+        files: Vec<PathBuf>,
+    },
+    /// List what redaction finds, with a sample of each type.
+    Detectors,
     /// Replay a recorded Spark job through the real agent; needs nothing but this binary.
     Demo {
         /// Stay up after the replay, so that /metrics can be looked at.
@@ -92,6 +108,11 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Run(run) => start(&run),
         Command::Check { file } => check(file.as_deref()),
+        Command::Redact { report, stats, files } => filter(report, stats, &files),
+        Command::Detectors => {
+            print(&redact::detectors().trim_end());
+            ExitCode::SUCCESS
+        }
         Command::Demo { keep } => run_demo(keep),
     }
 }
@@ -175,6 +196,23 @@ fn check(file: Option<&Path>) -> ExitCode {
     let check = config::check::check(file, &config::environment());
     print(&check);
     if check.config.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(exit::CONFIG) }
+}
+
+fn filter(is_report: bool, has_stats: bool, files: &[PathBuf]) -> ExitCode {
+    let redactor = Redactor::new();
+    let output = if is_report { redact::Output::Report } else { redact::Output::Text };
+    let result = redact::filter(&redactor, files, output, &mut std::io::stdout().lock());
+    if has_stats {
+        eprint(&format_args!("redacted\n{}", redact::stats(&redactor).trim_end()));
+    }
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(FilterError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
+            // `| head` has what it wanted.
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(exit::NO_INPUT, &error),
+    }
 }
 
 fn wrong_config(problems: &config::Problems) -> ExitCode {
