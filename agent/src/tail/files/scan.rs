@@ -119,10 +119,7 @@ impl Tail {
         let mut resource =
             self.identity.resource(&path, &tracked.evidence, &self.applied_jobs, modified);
         let known = tracked.file.resource();
-        if resource.job_id.is_none() && known.job_id.is_some() {
-            // The application has ended and nobody answers for it any more.
-            resource = (**known).clone();
-        }
+        resource.keep(known, &self.applied_jobs);
         if resource != **known {
             tracked.file.set_resource(Arc::new(resource), pass.emit)?;
             self.announce_job(index);
