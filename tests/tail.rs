@@ -363,3 +363,22 @@ fn the_agent_does_not_read_its_own_output() {
     assert_eq!(command.output().unwrap().status.code(), Some(0));
     assert_eq!(fs::read_to_string(&output).unwrap().lines().count(), 1 + 10);
 }
+
+#[test]
+fn a_rotated_file_is_finished_however_often_the_agent_starts_before_it_can() {
+    let mut node = Node::new();
+    let log = node.log("app.log");
+    append(&log, &lines(0..50));
+    node.once("");
+    append(&log, &lines(50..60));
+    fs::rename(&log, node.log("app.log.1")).unwrap();
+    append(&log, &lines(60..70));
+    // Nothing can be delivered in this life.
+    node.variable = ("SIDELIGHT_EXPORTERS__FILE__PATH", "/dev/null/none");
+    node.once("[shutdown]\ngrace = \"200ms\"");
+    node.variable = ("TERM", "");
+    node.once("");
+    let mut bodies = node.bodies();
+    bodies.sort_by_key(|body| body["number ".len()..].parse::<usize>().unwrap());
+    assert_eq!(bodies, numbers(0..70));
+}

@@ -134,7 +134,7 @@ impl App {
         let (store, loaded) = Store::open(&config.state_dir, checkpoint::unix_seconds())?;
         let admin = Admin::bind(config.admin.listen)?;
         let admin_address = admin.local_addr();
-        banner::print(&config, admin_address, loaded.entries.len(), &finder);
+        banner::print(&config, admin_address, loaded.entries.len(), &finder, &redactor);
 
         let shared = export::Shared::new(redactor.clone());
         let (log_lanes, metric_lanes) = start_lanes(&config, &shared)?;
@@ -270,7 +270,8 @@ struct Emitter {
 
 impl Emitter {
     fn emit(&self, logs: LogBatch, position: Position) -> Result<(), Abandoned> {
-        let units = u32::try_from(logs.text.len() / BUDGET_UNIT).unwrap_or(u32::MAX);
+        let bytes = logs.text.len() + size_of_val(logs.records.as_slice());
+        let units = u32::try_from(bytes / BUDGET_UNIT).unwrap_or(u32::MAX);
         let units = units.clamp(1, self.budget_units);
         let permit = self.runtime.block_on(self.budget.clone().acquire_many_owned(units));
         let permit = permit.map_err(|_| Abandoned)?;

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Environment};
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Variables that name a folder of logs, and what to read in it.
@@ -54,11 +55,11 @@ pub fn state_folder(default: &Path, environment: &BTreeMap<String, String>) -> P
         .map(PathBuf::from)
         .or_else(|| of("HOME").map(|home| Path::new(home).join(".local/state")));
     let candidates = [Some(default.to_owned()), own.map(|folder| folder.join("sidelight"))];
-    candidates
-        .into_iter()
-        .flatten()
-        .find(|folder| is_writable(folder))
-        .unwrap_or_else(|| std::env::temp_dir().join("sidelight"))
+    candidates.into_iter().flatten().find(|folder| is_writable(folder)).unwrap_or_else(|| {
+        // One per user, as no other may write it.
+        let user = std::fs::metadata("/proc/self").map_or(0, |process| process.uid());
+        std::env::temp_dir().join(format!("sidelight-{user}"))
+    })
 }
 
 /// Whether a file can be made in the folder, which is made too if need be.

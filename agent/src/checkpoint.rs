@@ -158,35 +158,34 @@ pub async fn run(
                 None => break,
             },
             _ = due.tick(), if is_dirty => {
-                let written;
-                (store, written) = write(store, &checkpoint).await;
-                is_dirty = !written;
+                is_dirty = !write(&mut store, &checkpoint);
             }
         }
     }
-    !is_dirty || write(store, &checkpoint).await.1
+    !is_dirty || write(&mut store, &checkpoint)
 }
 
-async fn write(store: Store, checkpoint: &Checkpoint) -> (Store, bool) {
-    let bytes = store::encode(checkpoint);
-    let (store, result) = tokio::task::spawn_blocking(move || {
-        let mut store = store;
-        let result = store.write(&bytes);
-        (store, result)
-    })
-    .await
-    .expect("writing the checkpoint does not panic");
-    match &result {
+/// Writes a generation; false when the disk did not take it.
+fn write(store: &mut Store, checkpoint: &Checkpoint) -> bool {
+    static FAILED: telemetry::RateLimit = telemetry::RateLimit::new();
+    // It waits for the disk; the runtime's other tasks move to another thread.
+    let written = tokio::task::block_in_place(|| store.write(&store::encode(checkpoint)));
+    match &written {
         Ok(()) => {
             telemetry::CHECKPOINTS.add(1);
             telemetry::CHECKPOINT_TIME.set(unix_seconds() as f64);
         }
         Err(error) => {
             telemetry::CHECKPOINT_ERRORS.add(1);
-            tracing::warn!(%error, "checkpoint not written; records may be sent again after a crash");
+            if FAILED.admit().is_some() {
+                tracing::warn!(
+                    %error,
+                    "checkpoint not written; records may be sent again after a crash"
+                );
+            }
         }
     }
-    (store, result.is_ok())
+    written.is_ok()
 }
 
 /// Seconds since the epoch, now.

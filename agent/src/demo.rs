@@ -14,6 +14,7 @@ use server::Recording;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -114,7 +115,8 @@ struct Folder(PathBuf);
 impl Folder {
     fn create() -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("sidelight-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
+        // Nobody else may have laid it out, and nobody else needs to read it.
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }
 }

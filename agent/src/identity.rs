@@ -117,6 +117,19 @@ impl Identity {
     }
 }
 
+impl Resource {
+    /// Keeps what is `known` of the same file when its application has ended and nobody answers for
+    /// it any more: its last lines belong to the same run and trace as those before.
+    pub fn keep(&mut self, known: &Self, jobs: &[Job]) {
+        let Some(job_id) = &known.job_id else { return };
+        let is_other = self.job_id.as_ref().is_some_and(|id| id != job_id);
+        if !is_other && !jobs.iter().any(|job| job.job_id == *job_id) {
+            let file = self.file.take();
+            *self = Self { file, ..known.clone() };
+        }
+    }
+}
+
 /// The one job that a file without any id can belong to.
 fn only_job(jobs: &[Job], modified_unix_ms: u64) -> Option<&Job> {
     let mut candidates = jobs.iter().filter(|job| {

@@ -3,11 +3,20 @@
 
 use crate::config::Config;
 use crate::tail::discover::Finder;
+use redaction::Redactor;
 use std::net::SocketAddr;
 use std::path::Path;
 
 /// Prints the lines to standard error, as standard output may carry records.
-pub(super) fn print(config: &Config, admin: SocketAddr, n_known: usize, finder: &Finder) {
+pub(super) fn print(
+    config: &Config,
+    admin: SocketAddr,
+    n_known: usize,
+    finder: &Finder,
+    redactor: &Redactor,
+) {
+    // Paths and globs are free text of the operator.
+    let say = |what: &str, text: &str| tracing::info!("{what} {}", redactor.value(text));
     let n_files = finder.find().len();
     let watch = match config.tail.include.as_slice() {
         [] => "no log files: give --logs GLOB or set tail.include".to_owned(),
@@ -22,15 +31,12 @@ pub(super) fn print(config: &Config, admin: SocketAddr, n_known: usize, finder: 
     say("metrics ", &format!("http://{admin}/metrics"));
     for glob in &config.tail.include {
         if Path::new(glob).is_dir() {
-            tracing::warn!(glob, "this is a folder; write {glob}/** to read the files in it");
+            let glob = redactor.value(glob);
+            tracing::warn!(%glob, "this is a folder; write {glob}/** to read the files in it");
         }
     }
 }
 
 fn or_nothing(names: &[&str]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
-}
-
-fn say(what: &str, text: &str) {
-    tracing::info!("{what} {text}");
 }

@@ -2,9 +2,10 @@
 
 use super::{Checkpoint, Entry};
 use crate::model::FileId;
+use crate::tail::fingerprint::Inode;
 use crate::telemetry;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ const PREVIOUS: &str = "checkpoint.previous.json";
 const TEMPORARY: &str = "checkpoint.tmp";
 const LOCK: &str = "lock";
 
-/// Entries of files that were not seen for this long are dropped when a checkpoint is loaded.
+/// Entries of files that are gone and were not heard of for this long are dropped when a checkpoint
+/// is loaded.
 const EXPIRY_SECONDS: u64 = 14 * 24 * 3600;
 
 /// Why the state folder cannot be used.
@@ -76,7 +78,7 @@ impl Store {
     pub fn open(folder: &Path, now_unix_s: u64) -> Result<(Self, Loaded), LoadError> {
         let unusable = |source| LoadError::Unusable { path: folder.to_owned(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
-        let lock = private_file(&folder.join(LOCK)).map_err(unusable)?;
+        let lock = private_file().create(true).open(folder.join(LOCK)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -85,7 +87,13 @@ impl Store {
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         let mut loaded = load(folder);
-        loaded.entries.retain(|(_, entry)| entry.seen_unix_s + EXPIRY_SECONDS > now_unix_s);
+        // A quiet file is not heard of, but it still stands where it stood.
+        let is_there = |entry: &Entry| {
+            fs::metadata(&entry.path).is_ok_and(|now| Inode::of(&now) == entry.inode)
+        };
+        let is_recent =
+            |entry: &Entry| entry.seen_unix_s.saturating_add(EXPIRY_SECONDS) > now_unix_s;
+        loaded.entries.retain(|(_, entry)| is_recent(entry) || is_there(entry));
         Ok((Self { folder: folder.to_owned(), _lock: lock }, loaded))
     }
 
@@ -95,8 +103,12 @@ impl Store {
     /// When the disk does not take it.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let temporary = self.folder.join(TEMPORARY);
-        let mut file = private_file(&temporary)?;
-        file.set_len(0)?;
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // Made anew, for whatever stands there may be a link that somebody else laid.
+        let mut file = private_file().create_new(true).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         let current = self.folder.join(CURRENT);
@@ -157,14 +169,16 @@ fn load(folder: &Path) -> Loaded {
     Loaded { entries: Vec::new(), is_recovered }
 }
 
-/// Opens for writing with mode 0600: paths of logs are nobody else's business.
-fn private_file(path: &Path) -> io::Result<File> {
-    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
+/// For writing, with mode 0600: paths of logs are nobody else's business.
+fn private_file() -> OpenOptions {
+    let mut options = File::options();
+    options.write(true).truncate(false).mode(0o600);
+    options
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CURRENT, LoadError, Store, decode, encode};
+    use super::{CURRENT, LoadError, Store, TEMPORARY, decode, encode};
     use crate::checkpoint::{Checkpoint, Entry, Event};
     use crate::model::FileId;
     use crate::tail::fingerprint::{Digest, Inode};
@@ -198,6 +212,35 @@ mod tests {
         drop(store);
         let (_, loaded) = Store::open(folder.path(), 1_000 + 15 * 24 * 3600).unwrap();
         assert!(loaded.entries.is_empty());
+    }
+
+    #[test]
+    fn a_quiet_file_that_is_still_there_does_not_expire() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("a.log");
+        std::fs::write(&log, "head").unwrap();
+        let (mut store, _) = Store::open(folder.path(), 1_000).unwrap();
+        let mut known = checkpoint(log.to_str().unwrap());
+        let inode = Inode::of(&std::fs::metadata(&log).unwrap());
+        known.entries.get_mut(&FileId(3)).unwrap().inode = inode;
+        store.write(&encode(&known)).unwrap();
+        drop(store);
+        for (is_there, n_entries) in [(true, 1), (false, 0)] {
+            let (_, loaded) = Store::open(folder.path(), 1_000 + 15 * 24 * 3600).unwrap();
+            assert_eq!(loaded.entries.len(), n_entries, "{is_there}");
+            let _ = std::fs::remove_file(&log);
+        }
+    }
+
+    #[test]
+    fn a_link_in_the_state_folder_is_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let (victim, link) = (folder.path().join("victim"), folder.path().join(TEMPORARY));
+        std::fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        let (mut store, _) = Store::open(folder.path(), 1_000).unwrap();
+        store.write(&encode(&checkpoint("a.log"))).unwrap();
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
     }
 
     #[test]

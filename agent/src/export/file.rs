@@ -37,12 +37,17 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    fn is_stdout(&self) -> bool {
+        ["-", "/dev/stdout"].iter().any(|name| self.path == Path::new(name))
+    }
+}
+
 impl ExporterConfig for Config {
     fn build(&self, _: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
-        let is_stdout = self.path == Path::new("-");
         Ok(Box::new(FileExporter {
             path: self.path.clone(),
-            output: if is_stdout { Output::Stdout } else { Output::Closed },
+            output: if self.is_stdout() { Output::Stdout } else { Output::Closed },
             encoder: JsonEncoder::default(),
             buffer: Vec::new(),
             written: 0,
@@ -50,8 +55,7 @@ impl ExporterConfig for Config {
     }
 
     fn output(&self) -> Option<&Path> {
-        let is_stdout = self.path == Path::new("-");
-        Some(if is_stdout { Path::new("/dev/stdout") } else { &self.path })
+        Some(if self.is_stdout() { Path::new("/dev/stdout") } else { &self.path })
     }
 }
 
@@ -126,6 +130,10 @@ fn open_whole(path: &Path) -> io::Result<File> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        // A pipe or a device: no line of ours lies in it.
+        return File::options().append(true).open(path);
+    }
     let mut file = File::options().create(true).read(true).append(true).open(path)?;
     let length = file.seek(SeekFrom::End(0))?;
     let from = length.saturating_sub(TORN_LINE_BYTES_MAX);
@@ -197,5 +205,16 @@ mod tests {
         check("{\"timestamp\":\"1\"}\n{\"timesta", "{\"timestamp\":\"1\"}\n");
         check("{\"observed_timestamp\":\"1\",\"bo", "");
         check("somebody's notes", "somebody's notes\n");
+    }
+
+    #[test]
+    fn a_pipe_is_written_without_a_look_back() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+        open_whole(std::path::Path::new(&path)).unwrap().write_all(b"next\n").unwrap();
+        drop(writer);
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
+        assert_eq!(text, "next\n");
     }
 }

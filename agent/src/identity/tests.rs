@@ -159,3 +159,18 @@ fn everything_that_is_given_is_redacted() {
     }
     assert!(found.contains(APP) && found.contains("[EMAIL]"), "{found}");
 }
+
+#[test]
+fn the_last_lines_of_a_job_keep_its_run_when_nobody_answers_for_it_any_more() {
+    let jobs = [job(APP, 0)];
+    let head = "Connected to Spark cluster with app ID app-20261122063935-0000";
+    let known = Sources { head, jobs: &jobs, ..Sources::default() }.resource();
+    let rotated = Sources { head, path: "/logs/driver.log.1", ..Sources::default() }.resource();
+    assert_ne!(rotated.run_id, known.run_id, "REST knew better");
+    let mut kept = rotated.clone();
+    kept.keep(&known, &[]);
+    assert_eq!(kept, Resource { file: rotated.file.clone(), ..known.clone() });
+    let mut other = Resource { job_id: Some(Value::literal("app-2")), ..rotated };
+    other.keep(&known, &[]);
+    assert_eq!(other.job_id.as_deref(), Some("app-2"));
+}

@@ -7,20 +7,27 @@ use redaction::{Redactor, Text};
 use std::fmt::Write;
 
 /// Splits `log` as if it were a whole file; `[start, start, ..., length]`.
-pub(super) fn starts(log: &[u8]) -> Vec<u32> {
+fn starts(log: &[u8]) -> Vec<u32> {
     let mut starts = Vec::new();
     Splitter::default().finish(log, &mut starts);
     starts.push(log.len() as u32);
     starts
 }
 
+/// The redacted bytes of `log`, and where its records start in them.
+pub(super) fn redact(redactor: &Redactor, log: &[u8]) -> (Text, Vec<u32>) {
+    let mut text = Text::default();
+    let redacted = redactor.redact_chunk(log, &mut text);
+    let mut starts = starts(log);
+    text.map_offsets(&redacted, &mut starts);
+    (text, starts)
+}
+
 /// Parses every record of `log` in UTC.
 pub(super) fn parse(log: &[u8]) -> (Text, Vec<LogRecord>) {
     let redactor = Redactor::new();
     let mut context = ParseContext::new(&redactor, jiff::tz::TimeZone::UTC);
-    let mut text = Text::default();
-    redactor.redact_chunk(log, &mut text);
-    let starts = starts(log);
+    let (mut text, starts) = redact(&redactor, log);
     let parse =
         |pair: &[u32]| record(&mut text, pair[0]..pair[1], u64::from(pair[0]), 0, &mut context);
     let records = starts.windows(2).map(parse).collect();
@@ -81,7 +88,7 @@ fn spark_default_pattern_keeps_python_and_java_traces_whole() {
 06:33:27.000 ERROR | Executor | - | org.apache.spark.api.python.PythonException | 10.0/33 | 47 | Exception in task 1.0 in stage
 06:33:27.000 INFO | TaskSetManager | - | - | 10.0/35 | 1 | Starting task 3.0 in stage 10.
 06:33:27.000 WARN | TaskSetManager | - | org.apache.spark.api.python.PythonException | 10.0/33 | 2 | Lost task 1.0 in stage 10.0 (T
-06:33:56.000 ERROR | OrderEnricher | - | - | - | 1 | query failed for user bob@exam
+06:33:56.000 ERROR | OrderEnricher | - | - | - | 1 | query failed for user [EMAIL]:
 06:33:56.000 INFO | SparkContext | - | - | - | 1 | Starting job: count at /srv/an
 06:33:56.000 INFO | DAGScheduler | - | - | - | 1 | Got job 17 (count at /srv/anal
 06:33:56.000 INFO | DAGScheduler | - | - | - | 1 | Final stage: ResultStage 32 (c

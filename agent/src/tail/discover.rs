@@ -73,6 +73,12 @@ impl Finder {
         Ok(Self { roots, include: compile(&include)?, exclude: compile(&exclude)?, own })
     }
 
+    /// True when an include glob matches `path` and no exclude glob does.
+    #[must_use]
+    pub fn wants(&self, path: &Path) -> bool {
+        self.include.is_match(path) && !self.exclude.is_match(path)
+    }
+
     /// Paths of regular files (symbolic links followed) that match now, in order of their names.
     #[must_use]
     pub fn find(&self) -> Vec<PathBuf> {
@@ -102,8 +108,7 @@ impl Finder {
             return;
         }
         if !metadata.is_dir() {
-            let is_wanted = self.include.is_match(path) && !self.exclude.is_match(path);
-            if is_wanted && metadata.is_file() && !is_compressed(path) {
+            if self.wants(path) && metadata.is_file() && !is_compressed(path) {
                 walk.found.insert(path.to_owned());
             }
             return;

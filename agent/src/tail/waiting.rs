@@ -1,11 +1,12 @@
 //! Decides where reading of a newly found file begins, and whether it is a known file.
 
 use super::ReadFrom;
+use super::discover::Finder;
 use super::fingerprint::Inode;
 use crate::checkpoint::Entry;
 use crate::model::FileId;
 use crate::telemetry;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -63,20 +64,26 @@ impl Known {
         Ok(Some((id, entry)))
     }
 
-    /// Files that were renamed while no agent ran: their entries name a path that is another file
-    /// now, or none. They stand in the same folder under another name.
-    pub(super) fn renamed(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
+    /// Files that were renamed while no agent ran: their entries name a wanted path that is another
+    /// file now, or none. They stand in the same folder under another name.
+    pub(super) fn renamed(&self, finder: &Finder) -> Vec<PathBuf> {
+        let mut moved: HashMap<&Path, HashSet<Inode>> = HashMap::new();
         for (_, entry) in self.by_inode.values() {
-            let Some(folder) = entry.path.parent() else { continue };
             let is_in_place = entry.path.metadata().is_ok_and(|now| Inode::of(&now) == entry.inode);
-            if is_in_place {
-                continue;
+            if let Some(folder) = entry.path.parent()
+                && !is_in_place
+                && finder.wants(&entry.path)
+            {
+                moved.entry(folder).or_default().insert(entry.inode);
             }
+        }
+        let mut found = Vec::new();
+        for (folder, inodes) in moved {
             let Ok(files) = folder.read_dir() else { continue };
-            let same =
-                |path: &PathBuf| path.metadata().is_ok_and(|now| Inode::of(&now) == entry.inode);
-            found.extend(files.flatten().map(|file| file.path()).find(same));
+            let is_one = |path: &PathBuf| {
+                path.metadata().is_ok_and(|it| it.is_file() && inodes.contains(&Inode::of(&it)))
+            };
+            found.extend(files.flatten().map(|file| file.path()).filter(is_one));
         }
         found
     }
@@ -131,7 +138,7 @@ fn last_line_start(file: &File, length: u64) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Begin, Known};
+    use super::{Begin, Finder, Known};
     use crate::checkpoint::Entry;
     use crate::model::FileId;
     use crate::tail::ReadFrom;
@@ -173,7 +180,10 @@ mod tests {
         let mut renamed = known(&path, "one\n");
         fs::rename(&path, &moved).unwrap();
         fs::write(&path, "new\n").unwrap();
-        assert_eq!(renamed.renamed(), std::slice::from_ref(&moved));
+        let finder = |glob: &str| Finder::new(&[glob.to_owned()], &[], Vec::new()).unwrap();
+        let wanted = finder(path.to_str().unwrap());
+        assert_eq!(renamed.renamed(&wanted), std::slice::from_ref(&moved));
+        assert!(renamed.renamed(&finder("/other/*")).is_empty(), "nobody wants it any more");
         assert_eq!(offset(&mut renamed, &moved), (Some(FileId(7)), 4));
         assert_eq!(offset(&mut renamed, &path), (None, 0));
     }

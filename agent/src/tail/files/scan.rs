@@ -24,7 +24,7 @@ impl Tail {
     pub(super) fn scan(&mut self, now: Instant, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
         let mut found = self.finder.find();
         if self.is_first_scan {
-            found.extend(self.known.renamed());
+            found.extend(self.known.renamed(&self.finder));
         }
         self.follow_renames(&found);
         let mut inodes: HashSet<Inode> =
@@ -119,10 +119,7 @@ impl Tail {
         let mut resource =
             self.identity.resource(&path, &tracked.evidence, &self.applied_jobs, modified);
         let known = tracked.file.resource();
-        if resource.job_id.is_none() && known.job_id.is_some() {
-            // The application has ended and nobody answers for it any more.
-            resource = (**known).clone();
-        }
+        resource.keep(known, &self.applied_jobs);
         if resource != **known {
             tracked.file.set_resource(Arc::new(resource), pass.emit)?;
             self.announce_job(index);
@@ -179,6 +176,11 @@ impl Tail {
     /// Tells the checkpointer where a file is and how to know it again.
     pub(super) fn announce(&self, index: usize) {
         let file = &self.files[index].file;
+        if !self.finder.wants(file.path()) {
+            // Taken up after a rotation to a name that no glob matches: the next start finds it as
+            // this one did, by its former name.
+            return;
+        }
         let entry = Entry {
             path: file.path().to_owned(),
             inode: file.inode(),

@@ -1,0 +1,55 @@
+//! Where records are cut, and when a quiet file gives its last one up.
+
+use super::{LogFile, Pass, cut_point};
+use crate::model::FileId;
+use crate::parse::ParseContext;
+use crate::tail::batch::BatchLimits;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_secret_whose_writer_pauses_within_it_is_redacted_whole() {
+    let mut log = tempfile::NamedTempFile::new().unwrap();
+    let path = log.path().to_owned();
+    let file = std::fs::File::open(&path).unwrap();
+    let mut file = LogFile::open(FileId(0), path, file, 0, Default::default()).unwrap();
+    let redactor = redaction::Redactor::new();
+    let mut text = String::new();
+    let mut pass = Pass {
+        context: &mut ParseContext::new(&redactor, jiff::tz::TimeZone::UTC),
+        limits: BatchLimits { bytes_max: 4096, records_max: 9, age_max: Duration::ZERO },
+        record_bytes_max: 4096,
+        emit: &mut |logs, _| {
+            text.push_str(&String::from_utf8_lossy(logs.text.as_bytes()));
+            Ok(())
+        },
+        read: Vec::new(),
+    };
+    let mut now = Instant::now();
+    for piece in ["mail to alice@exam", "ple.com\n"] {
+        log.write_all(piece.as_bytes()).unwrap();
+        file.look(&mut pass, now).unwrap().unwrap();
+        now += Duration::from_secs(30);
+        file.flush_when_idle(&mut pass, now).unwrap();
+        file.seal(&mut pass, None).unwrap();
+    }
+    assert_eq!(text, "mail to [EMAIL]\n");
+}
+
+#[test]
+fn cuts_fall_after_lines_then_words_then_characters() {
+    let mut text = b"a line\nsome words ".to_vec();
+    text.resize(64, b'x');
+    assert_eq!(cut_point(&text, 40), 7);
+    let words = [b"some words ".to_vec(), vec![b'x'; 64]].concat();
+    assert_eq!(cut_point(&words, 40), 11);
+    let euros = "€".repeat(20).into_bytes();
+    assert_eq!(cut_point(&euros, 40), 39);
+    assert_eq!(cut_point(&[0x80; 64], 40), 37, "no text at all is cut all the same");
+}
+
+#[test]
+fn a_private_key_is_not_halved() {
+    let key = [b"word\n-----BEGIN RSA PRIVATE KEY-----\n".to_vec(), vec![b'A'; 64]].concat();
+    assert_eq!(cut_point(&key, 60), 5);
+}
