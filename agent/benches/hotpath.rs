@@ -1,6 +1,6 @@
 //! Speed of the hot path: tail, redact, parse, batch, encode. Megabytes of log per CPU second.
 //!
-//! `SIDELIGHT_CAPTURES` names a folder with log files, plain or `.zst` (needs the `zstd` command);
+//! `SIDELIGHT_TEST_CAPTURES` names a folder with log files, plain or `.zst` (needs the `zstd` command);
 //! without it, deterministic lines are made. Each figure is the median of 9 runs of the real tail
 //! thread over a file, measured as that thread's CPU time, so that a busy machine does not distort
 //! it. `cat` and `wc -l` read the same file in the same run, as the floor.
@@ -149,12 +149,12 @@ fn cpu_seconds() -> f64 {
 }
 
 fn logs() -> Vec<(String, Vec<u8>)> {
-    let Ok(folder) = std::env::var("SIDELIGHT_CAPTURES") else {
-        println!("SIDELIGHT_CAPTURES is not set: made-up lines instead of captures");
+    let Ok(folder) = std::env::var("SIDELIGHT_TEST_CAPTURES") else {
+        println!("SIDELIGHT_TEST_CAPTURES is not set: made-up lines instead of captures");
         return vec![("synthetic log4j".to_owned(), synthetic())];
     };
     let mut paths: Vec<_> = std::fs::read_dir(&folder)
-        .expect("SIDELIGHT_CAPTURES is a readable folder")
+        .expect("SIDELIGHT_TEST_CAPTURES is a readable folder")
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let name = path.to_string_lossy();

@@ -37,7 +37,7 @@ pub(crate) fn prometheus_tool(name: &str) -> PathBuf {
 }
 
 fn folder() -> PathBuf {
-    let cache = std::env::var_os("SIDELIGHT_CACHE").map_or_else(
+    let cache = std::env::var_os("SIDELIGHT_TEST_CACHE").map_or_else(
         || Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/sidelight"),
         PathBuf::from,
     );

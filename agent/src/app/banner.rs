@@ -15,20 +15,21 @@ pub(super) fn print(
     finder: &Finder,
     redactor: &Redactor,
 ) {
-    // Paths and globs are free text of the operator.
-    let say = |what: &str, text: &str| tracing::info!("{what} {}", redactor.value(text));
     let n_files = finder.find().len();
-    let watch = match config.tail.include.as_slice() {
-        [] => "no log files: give --logs GLOB or set tail.include".to_owned(),
-        globs => format!("{} ({n_files} files now, {n_known} known)", globs.join(", ")),
-    };
+    // Paths and globs are free text of the operator.
+    let globs = redactor.value(&config.tail.include.join(", "));
+    let state_dir = redactor.value(&config.state_dir.to_string_lossy());
     let scrapers: Vec<&str> = config.scrapers.iter().map(|(it, _)| it.name).collect();
     let exporters: Vec<&str> = config.exporters.iter().map(|(it, _)| it.name).collect();
-    say("logs    ", &watch);
-    say("scrapes ", &or_nothing(&scrapers));
-    say("sends to", &or_nothing(&exporters));
-    say("state in", &config.state_dir.display().to_string());
-    say("metrics ", &format!("http://{admin}/metrics"));
+    if globs.is_empty() {
+        tracing::warn!("logs     none: give --logs GLOB or set tail.include");
+    } else {
+        tracing::info!("logs     {globs} ({n_files} files now, {n_known} known)");
+    }
+    tracing::info!("scrapes  {}", or_nothing(&scrapers));
+    tracing::info!("sends to {}", or_nothing(&exporters));
+    tracing::info!("state in {state_dir}");
+    tracing::info!("metrics  http://{admin}/metrics");
     for glob in &config.tail.include {
         if Path::new(glob).is_dir() {
             let glob = redactor.value(glob);

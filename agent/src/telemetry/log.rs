@@ -34,6 +34,7 @@ pub fn start_log(level: LevelFilter) {
     let is_colored = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
+        .with_target(false)
         .with_writer(std::io::stderr)
         // It would be told on standard error too, and a reader that went away must not end us.
         .log_internal_errors(false)
