@@ -15,8 +15,6 @@ pub(super) fn print(
     finder: &Finder,
     redactor: &Redactor,
 ) {
-    // Paths and globs are free text of the operator.
-    let say = |what: &str, text: &str| tracing::info!("{what} {}", redactor.value(text));
     let n_files = finder.find().len();
     let watch = match config.tail.include.as_slice() {
         [] => "no log files: give --logs GLOB or set tail.include".to_owned(),
@@ -24,10 +22,11 @@ pub(super) fn print(
     };
     let scrapers: Vec<&str> = config.scrapers.iter().map(|(it, _)| it.name).collect();
     let exporters: Vec<&str> = config.exporters.iter().map(|(it, _)| it.name).collect();
-    say("logs    ", &watch);
+    // Paths and globs are free text of the operator.
+    say("logs    ", &redactor.value(&watch));
     say("scrapes ", &or_nothing(&scrapers));
     say("sends to", &or_nothing(&exporters));
-    say("state in", &config.state_dir.display().to_string());
+    say("state in", &redactor.value(&config.state_dir.to_string_lossy()));
     say("metrics ", &format!("http://{admin}/metrics"));
     for glob in &config.tail.include {
         if Path::new(glob).is_dir() {
@@ -39,4 +38,8 @@ pub(super) fn print(
 
 fn or_nothing(names: &[&str]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+fn say(what: &str, text: &str) {
+    tracing::info!("{what} {text}");
 }
