@@ -382,3 +382,18 @@ fn a_rotated_file_is_finished_however_often_the_agent_starts_before_it_can() {
     bodies.sort_by_key(|body| body["number ".len()..].parse::<usize>().unwrap());
     assert_eq!(bodies, numbers(0..70));
 }
+
+#[test]
+fn many_open_batches_do_not_outgrow_the_memory_of_the_agent() {
+    let mut node = Node::new();
+    node.variable = ("SIDELIGHT_BATCH__AGE_MAX", "1h");
+    let long = format!("{} {}\n", line(0).trim_end(), "x".repeat(1000));
+    for n in 0..32 {
+        append(&node.log(&format!("{n}.log")), &long.repeat(300));
+    }
+    node.start();
+    // No batch is full or old, but together they are more than half of `limits.memory_bytes_max`.
+    node.wait_for(1);
+    node.stop();
+    assert_eq!(node.records().len(), 32 * 300);
+}

@@ -97,6 +97,7 @@ fn follow(redactor: &Arc<Redactor>, path: &Path, is_encoded: bool) -> usize {
             bytes_max: usize::try_from(limits.bytes_max.0).expect("the default is small"),
             records_max: limits.records_max,
             age_max: limits.age_max.0,
+            open_bytes_max: usize::MAX,
         },
         zone: jiff::tz::TimeZone::UTC,
         redactor: redactor.clone(),

@@ -173,8 +173,9 @@ impl App {
             redactor: redactor.clone(),
             config: config.tail,
         };
-        let budget_units = u32::try_from(config.limits.memory_bytes_max.0 / BUDGET_UNIT as u64)
-            .unwrap_or(u32::MAX);
+        // The other half is for the open batches of the files.
+        let sealed_bytes_max = config.limits.memory_bytes_max.0 / 2;
+        let budget_units = u32::try_from(sealed_bytes_max / BUDGET_UNIT as u64).unwrap_or(u32::MAX);
         let emitter = Emitter {
             runtime: Handle::current(),
             budget: Arc::new(Semaphore::new(budget_units as usize)),
@@ -309,6 +310,7 @@ fn batch_limits(config: &Config) -> BatchLimits {
         bytes_max: usize::try_from(config.batch.bytes_max.0).unwrap_or(usize::MAX),
         records_max: config.batch.records_max,
         age_max: config.batch.age_max.0,
+        open_bytes_max: usize::try_from(config.limits.memory_bytes_max.0 / 2).unwrap_or(usize::MAX),
     }
 }
 

@@ -17,6 +17,8 @@ pub struct BatchLimits {
     pub records_max: usize,
     /// Age of the oldest record in it.
     pub age_max: std::time::Duration,
+    /// Bytes of the open batches of all files together: over it, the batch that grew is sealed.
+    pub open_bytes_max: usize,
 }
 
 /// Takes sealed batches over.
@@ -90,6 +92,12 @@ impl OpenBatch {
     #[must_use]
     pub fn end(&self) -> u64 {
         self.end
+    }
+
+    /// Memory of the records that wait.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len() + size_of_val(self.records.as_slice())
     }
 
     /// Adds `chunk`, sealing as often as the limits ask for.

@@ -143,6 +143,12 @@ impl LogFile {
         self.batch.end()
     }
 
+    /// Memory of its open batch.
+    #[must_use]
+    pub fn open_bytes(&self) -> usize {
+        self.batch.bytes()
+    }
+
     /// Time since bytes last came.
     #[must_use]
     pub fn idle(&self, now: Instant) -> Duration {
@@ -268,7 +274,7 @@ impl LogFile {
         self.grew = now;
         telemetry::READ_BYTES.add(bytes as u64);
         self.splitter.advance(&self.buffer, &mut self.starts);
-        if self.open_bytes() > pass.record_bytes_max {
+        if self.open_record_bytes() > pass.record_bytes_max {
             self.splitter.open_half_line(&self.buffer, &mut self.starts);
         }
         self.take(self.open_start(), pass)?;
@@ -284,7 +290,7 @@ impl LogFile {
         self.starts.last().map_or(0, |start| *start as usize)
     }
 
-    fn open_bytes(&self) -> usize {
+    fn open_record_bytes(&self) -> usize {
         self.buffer.len() - self.open_start()
     }
 

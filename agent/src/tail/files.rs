@@ -234,7 +234,9 @@ impl Tail {
     fn look_at_all(&mut self, pass: &mut Pass<'_, '_>, now: Instant) -> Result<usize, Abandoned> {
         let mut bytes = 0;
         let mut truncated = Vec::new();
+        let mut open_bytes: usize = self.files.iter().map(|it| it.file.open_bytes()).sum();
         for (index, tracked) in self.files.iter_mut().enumerate() {
+            open_bytes -= tracked.file.open_bytes();
             match tracked.file.look(pass, now)? {
                 Ok(Look::Read(read)) => bytes += read,
                 Ok(Look::Quiet) => tracked.file.flush_when_idle(pass, now)?,
@@ -246,7 +248,9 @@ impl Tail {
                     }
                 }
             }
-            tracked.file.seal(pass, Some(now))?;
+            let is_too_much = open_bytes + tracked.file.open_bytes() > pass.limits.open_bytes_max;
+            tracked.file.seal(pass, (!is_too_much).then_some(now))?;
+            open_bytes += tracked.file.open_bytes();
         }
         for index in truncated {
             self.restart(index, pass)?;

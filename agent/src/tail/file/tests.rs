@@ -17,7 +17,12 @@ fn a_secret_whose_writer_pauses_within_it_is_redacted_whole() {
     let mut text = String::new();
     let mut pass = Pass {
         context: &mut ParseContext::new(&redactor, jiff::tz::TimeZone::UTC),
-        limits: BatchLimits { bytes_max: 4096, records_max: 9, age_max: Duration::ZERO },
+        limits: BatchLimits {
+            bytes_max: 4096,
+            records_max: 9,
+            age_max: Duration::ZERO,
+            open_bytes_max: 4096,
+        },
         record_bytes_max: 4096,
         emit: &mut |logs, _| {
             text.push_str(&String::from_utf8_lossy(logs.text.as_bytes()));
