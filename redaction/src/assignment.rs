@@ -6,7 +6,9 @@
 use std::ops::Range;
 
 use crate::lexis::placeholder_end;
-use crate::lexis::{backward, forward, has_at, is_line_end, line_end, skip_blanks, work};
+use crate::lexis::{
+    backward, forward, has_at, has_before, is_line_end, line_end, skip_blanks, work,
+};
 
 /// Longest key looked at before its last word.
 const KEY_BYTES_MAX: usize = 64;
@@ -44,6 +46,8 @@ pub(crate) fn value_start(raw: &[u8], key_start: usize, key_end: usize) -> Optio
         (b'-', Some(b'>')) => (at + 2, Joint::Syntax),
         (b'%', _) if has_at(raw, at, b"%3d") || has_at(raw, at, b"%3a") => (at + 3, Joint::Syntax),
         (b'\\', _) if has_at(raw, at, br"\u003d") => (at + 6, Joint::Syntax),
+        // What Flink logs of its config: `Loading configuration property: k, v`.
+        (b',', _) if has_before(raw, key_start, b" property: ") => (at + 1, Joint::Syntax),
         // Scala's `(k,v)` and Python's `('k', 'v')`.
         (b',', _) if before == Some(b'(') && !is_quoted => (at + 1, Joint::Syntax),
         (b',', _) if is_quoted => {
@@ -58,10 +62,24 @@ pub(crate) fn value_start(raw: &[u8], key_start: usize, key_end: usize) -> Optio
         _ if at > closed && raw[key_start..].starts_with(b"--") && raw[at] != b'-' => {
             (at, Joint::Syntax)
         }
-        _ if at > key_end && !is_quoted && opening_quote(raw, at).is_some() => (at, Joint::Quote),
+        _ if at > closed && opening_quote(raw, at).is_some() => {
+            // `'k' 'v'` is an option of SQL, `k 'v'` may be prose.
+            (at, if is_quoted { Joint::Syntax } else { Joint::Quote })
+        }
+        _ if at > closed && is_property_line(raw, key_start, key_end, at) => (at, Joint::Syntax),
         _ => return None,
     };
     Some((skip_blanks(raw, after), joint))
+}
+
+/// True for a line `a.b.key   value`, as `spark-defaults.conf` has it: a dotted key that begins the
+/// line and one word that ends it.
+fn is_property_line(raw: &[u8], key_start: usize, key_end: usize, at: usize) -> bool {
+    let begins_line = key_start == 0 || raw[key_start - 1] == b'\n';
+    begins_line && raw[key_start..key_end].contains(&b'.') && {
+        let end = bare_end(raw, at);
+        is_line_end(raw, end)
+    }
 }
 
 /// Skips what closes a quoted or indexed key: `"`, `\"`, `'`, `"]`.

@@ -301,6 +301,14 @@ fn a_look_alike_is_decided_beside_the_placeholder_that_will_stand_there() {
 }
 
 #[test]
+fn a_text_holds_no_raw_byte_even_in_its_debug_output() {
+    let mut text = Text::default();
+    REDACTOR.with(|r| r.redact_chunk(b"password=hunter2 x", &mut text));
+    let raw = format!("{:?}", b"hunter2");
+    assert!(!format!("{text:?}").contains(raw.trim_matches(['[', ']'])), "{text:?}");
+}
+
+#[test]
 fn counts_tell_replacements_by_type() {
     let redactor = Redactor::new();
     let mut text = Text::default();

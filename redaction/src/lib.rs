@@ -20,12 +20,19 @@ pub use detectors::{Anchors, DETECTORS, Detector, Samples};
 pub use spans::Span;
 pub use text::{Edit, Text, Value};
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::{Engine, Hits};
 use placeholders::Placeholders;
 use spans::Finding;
+
+thread_local! {
+    /// Kept for its memory: what the engine finds in the next chunk. It holds raw bytes, so it stays
+    /// on its thread and does not travel with a [`Text`].
+    static HITS: Cell<Hits> = Cell::default();
+}
 
 /// Finds and replaces PII and secrets. Shared by reference between threads.
 #[derive(Debug)]
@@ -53,12 +60,12 @@ impl Redactor {
     /// detectors that know cut lines. Returns where the appended bytes stand; `text.edits()` then
     /// tells where offsets moved.
     pub fn redact_chunk(&self, raw: &[u8], text: &mut Text) -> Range<u32> {
-        let mut hits = text.take_hits();
+        let mut hits = HITS.take();
         self.search(raw, &mut hits);
         let start = spans::offset(text.len());
         self.placeholders.append(raw, 0, &hits.findings, text);
         self.count(&hits.findings);
-        text.give_hits(hits);
+        HITS.set(hits);
         start..spans::offset(text.len())
     }
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use crate::engine::Hits;
 use crate::spans::offset;
 
 /// One replacement made by the last `redact_chunk`.
@@ -24,8 +23,6 @@ pub struct Edit {
 pub struct Text {
     bytes: Vec<u8>,
     edits: Vec<Edit>,
-    /// Kept for its capacity: what the engine finds in the next chunk.
-    hits: Hits,
 }
 
 impl Text {
@@ -100,14 +97,6 @@ impl Text {
             raw: offset(raw.start)..offset(raw.end),
             text: start..offset(self.bytes.len()),
         });
-    }
-
-    pub(crate) fn take_hits(&mut self) -> Hits {
-        std::mem::take(&mut self.hits)
-    }
-
-    pub(crate) fn give_hits(&mut self, hits: Hits) {
-        self.hits = hits;
     }
 }
 

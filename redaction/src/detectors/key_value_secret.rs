@@ -14,10 +14,23 @@ const WORDS: &[&str] = &[
     "passwd",
     "passphrase",
     "pwd",
+    "_pass",
+    "-pass",
+    ".pass",
+    "\"pass",
+    "'pass",
+    "bindpw",
+    "identified by",
     "secret",
+    "secretstring",
     "token",
     "credential",
     "auth.user.info",
+    "redis.auth",
+    "&sig",
+    "?sig",
+    "amz-signature",
+    "goog-signature",
     "_key",
     "-key",
     ".key",
@@ -49,7 +62,14 @@ const KEY_QUALIFIERS: &[&[u8]] = &[
     b"shared",
     b"auth",
     b"master",
+    b"keystore",
+    b"service",
+    b"hmac",
+    b"ssh",
 ];
+
+/// Words that mean a password and nothing else; what follows them may look like anything.
+const PASSWORD_WORDS: &[&[u8]] = &[b"pass", b"pwd", b"bindpw", b"identified by"];
 
 /// Values that are no secret: nothing, a type of a schema, or hidden already.
 const PLAIN_VALUES: &[&[u8]] = &[
@@ -111,14 +131,16 @@ impl Detector for KeyValueSecret {
 
     fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
         let is_joined = raw[anchor.start].is_ascii_alphabetic();
-        if !is_joined && !KEY_QUALIFIERS.iter().any(|q| has_before(raw, anchor.start, q)) {
+        let is_key = has_before(raw, anchor.end, b"key");
+        if !is_joined && is_key && !KEY_QUALIFIERS.iter().any(|q| has_before(raw, anchor.start, q))
+        {
             return;
         }
         let key_end = key_end(raw, &anchor);
         let key_start = key_start(raw, anchor.start + usize::from(!is_joined));
         let Some((at, joint)) = value_start(raw, key_start, key_end) else { return };
         let word = &raw[anchor];
-        let is_password = has_at(word, 0, b"pass") || has_at(word, 0, b"pwd");
+        let is_password = PASSWORD_WORDS.iter().any(|w| has_at(word, usize::from(!is_joined), w));
         match joint {
             Joint::Quote if !is_password => return,
             // `/run/secrets/token: no such file`: a path, not a key.
@@ -134,7 +156,10 @@ impl Detector for KeyValueSecret {
         // `PWD=/home/x` is the working directory.
         let is_directory = word == b"PWD" && raw[range.clone()].starts_with(b"/");
         let is_structure = is_bare && matches!(raw.get(at), Some(b'{' | b'('));
-        if !is_prose && !is_directory && !is_structure && is_secret(raw, &range, is_password) {
+        let is_structure = is_structure && !(is_password && is_braced(raw, at));
+        // `first-pass: 2 of 3` counts; the value of `password` may be a short number too.
+        let is_any = is_password && is_joined;
+        if !is_prose && !is_directory && !is_structure && is_secret(raw, &range, is_any) {
             found.push(range);
         }
     }
@@ -157,6 +182,14 @@ impl Detector for KeyValueSecret {
                 "Map(password -> «swordfish», user -> bob) AWS_SECRET_ACCESS_KEY=«x»",
                 "fs.azure.account.key.store.dfs.core.windows.net=«abc==» pwd: «letmein»",
                 "CREATE USER bob PASSWORD '«x y»'; <name>a.password</name><value>«x»</value>",
+                "-Dspark.redis.auth=«r1» -Ddb.pass=«p1» {'DB_PASS': '«p2»', 'es.auth.pass': '«p3»'}",
+                "HIVE_PASS -> «p4», hive.ldap.bindpw=«p5» ALTER USER x IDENTIFIED BY '«p6»'",
+                "user=sa;password=«{Str0ng;Pass»};encrypt=true password=«{noop}changeit» end",
+                "https://a.blob.core.windows.net/c?sv=2020&sig=«ab%2Bc%3D»&se=1 X-Amz-Signature=«0a1b»",
+                "fs.azure.sas.c.a.blob.core.windows.net=?sig=«ab%3D» ssl.keystore.key = «MIIEvQ»",
+                "OPTIONS ('password' '«p7»', 'token' '«t7»') {\"SecretString\":\"«s7»\",\"pass\":\"«p8»\"}",
+                "[] - Loading configuration property: s3.access-key, «minio1»",
+                "spark.hadoop.fs.s3a.secret.key   «wJalrXUtnFEMI/K7»",
             ],
             negative: &[
                 "token parameter is required; Project [password_hash#12, token_id#5L]",
@@ -167,6 +200,10 @@ impl Detector for KeyValueSecret {
                 " |-- password: string (nullable = true) struct<token:string,pwd:int>",
                 "PWD=/opt/spark OLDPWD=/ /run/secrets/token: no such file; Token::new()",
                 "could not obtain token: connection refused; password=${DB_PASSWORD}",
+                "tests: 3 pass, 0 fail; first-pass: 2 of 3 {\"pass\":12}; two_pass=true compass=n by_pass: 0",
+                "credentials=() secret={a=b} password={} password={\"a\":1} method-signature: run",
+                "Loading configuration property: taskmanager.numberOfTaskSlots, 4",
+                "org.apache.hadoop.security.token expired for bob",
                 "Unrecognized token 'abc': was expecting JSON ('true', 'false' or 'null')",
             ],
         }
@@ -203,6 +240,13 @@ fn find_in_array(raw: &[u8], mut at: usize, found: &mut Vec<Range<usize>>) {
         }
         at += 1;
     }
+}
+
+/// True for one value in braces, as SQL Server quotes it, or behind its scheme, `{noop}x`.
+fn is_braced(raw: &[u8], at: usize) -> bool {
+    let is_inner = |b: u8| !matches!(b, b'{' | b'}' | b'=' | b':' | b'"' | b'\n');
+    let close = forward(raw, at + 1, at + 128, is_inner);
+    raw[at] == b'{' && close > at + 1 && raw.get(close) == Some(&b'}')
 }
 
 /// True for the first word of a sentence: `token: connection refused`.
