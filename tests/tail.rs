@@ -271,6 +271,21 @@ fn as_nobody(command: &Command, scratch: &Scratch) -> Command {
 }
 
 #[test]
+fn a_path_with_pii_is_stored_nowhere_and_its_file_is_still_known_again() {
+    let mut node = Node::new();
+    let log = node.log("jane.doe@example.com.log");
+    append(&log, &lines(0..3));
+    node.once("");
+    append(&log, &lines(3..5));
+    node.once("");
+    assert_eq!(node.bodies(), numbers(0..5));
+    let files = [node.scratch.join("state/checkpoint.json"), node.scratch.join("records.jsonl")];
+    for text in files.map(|path| fs::read_to_string(path).unwrap()) {
+        assert!(text.contains("[EMAIL]") && !text.contains("jane.doe"), "{text}");
+    }
+}
+
+#[test]
 fn a_second_agent_on_the_same_state_folder_is_refused() {
     let mut node = Node::new();
     node.start();

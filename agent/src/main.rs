@@ -87,6 +87,9 @@ struct Run {
     strict_exit: bool,
 }
 
+/// A signal this long after the first one is a second one.
+const INSIST_AFTER: Duration = Duration::from_millis(500);
+
 /// Threads of the runtime: one works while another waits in a write to a file.
 const RUNTIME_THREADS: usize = 2;
 
@@ -175,8 +178,7 @@ async fn run_until_signal(config: Config, options: &Options) -> Result<Drained, 
     }
     let drained = tokio::select! {
         drained = app.drain() => drained,
-        _ = terminate.recv() => Drained { is_complete: false },
-        _ = interrupt.recv() => Drained { is_complete: false },
+        _ = insisted() => Drained { is_complete: false },
     };
     let lag_bytes = telemetry::LAG_BYTES.get().unwrap_or(0.0);
     let records = telemetry::RECORDS.get();
@@ -190,6 +192,19 @@ async fn run_until_signal(config: Config, options: &Options) -> Result<Drained, 
         );
     }
     Ok(drained)
+}
+
+/// Ends with the second signal. `timeout` and init systems send one stop as two; a person who
+/// insists takes longer.
+async fn insisted() -> std::io::Result<()> {
+    tokio::time::sleep(INSIST_AFTER).await;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
 }
 
 fn check(file: Option<&Path>) -> ExitCode {

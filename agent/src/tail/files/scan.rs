@@ -181,8 +181,11 @@ impl Tail {
             // this one did, by its former name.
             return;
         }
+        // Only a path with PII in it differs from its redacted form; the file is then known again by
+        // its inode alone.
+        let path = self.redactor.value(&file.path().to_string_lossy());
         let entry = Entry {
-            path: file.path().to_owned(),
+            path: PathBuf::from(path.as_str()),
             inode: file.inode(),
             head: file.head(),
             offset: file.end(),
