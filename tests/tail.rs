@@ -412,3 +412,63 @@ fn many_open_batches_do_not_outgrow_the_memory_of_the_agent() {
     node.stop();
     assert_eq!(node.records().len(), 32 * 300);
 }
+
+#[test]
+fn a_file_that_is_rotated_or_deleted_while_it_waits_for_its_job_is_read() {
+    let mut node = Node::new();
+    node.variable = ("SIDELIGHT_TAIL__IDENTITY_WAIT", "1h");
+    let log = node.log("app.log");
+    node.start();
+    for round in 0..3 {
+        append(&log, &lines(round * 10..round * 10 + 10));
+        let waiting = || {
+            let page = http::get(node.port, "/metrics").ok()?.body;
+            page.contains("sidelight_files{state=\"waiting\"} 1").then_some(())
+        };
+        wait::until("the file waits", LIMIT, waiting);
+        if round < 2 {
+            fs::rename(&log, node.log(&format!("app.{round}"))).unwrap();
+        } else {
+            fs::remove_file(&log).unwrap();
+        }
+        node.wait_for(round * 10 + 10);
+    }
+    node.stop();
+    assert_eq!(node.bodies(), numbers(0..30));
+    let records = node.records();
+    let mut places: Vec<String> = records
+        .iter()
+        .map(|record| format!("{} {}", record["file_id"], record["offset"]))
+        .collect();
+    places.sort();
+    places.dedup();
+    assert_eq!(places.len(), 30, "file_id and offset name a record for good");
+}
+
+#[test]
+fn another_run_in_a_truncated_file_has_its_own_job() {
+    let mut node = Node::new();
+    let log = node.log("driver.log");
+    let run = |id: &str| {
+        format!(
+            "25/11/22 06:26:22 INFO SparkContext: Running Spark version 4.3.0\n\
+                 25/11/22 06:26:22 INFO Executor: Starting {id}\n"
+        )
+    };
+    node.variable = ("SIDELIGHT_TAIL__IDENTITY_WAIT", "1h");
+    append(&log, &run("local-1795329177046"));
+    node.start();
+    node.wait_for(2);
+    // As `2>driver.log` of the next spark-submit does.
+    File::create(&log).unwrap();
+    wait::until("the truncation is seen", LIMIT, || {
+        let page = http::get(node.port, "/metrics").ok()?.body;
+        page.contains("sidelight_truncations_total 1").then_some(())
+    });
+    append(&log, &run("local-1795329177047"));
+    node.wait_for(4);
+    node.stop();
+    let ids: Vec<String> = node.records().iter().map(|it| it["job_id"].to_string()).collect();
+    let [old, new] = ["\"local-1795329177046\"", "\"local-1795329177047\""];
+    assert_eq!(ids, [old, old, new, new]);
+}

@@ -118,6 +118,7 @@ fn keys_of_a_full_record(redactor: &redaction::Redactor) -> Vec<String> {
         trace_id: value(),
         trace_id_origin: value(),
         file: value(),
+        file_id: value(),
         host: value(),
     };
     let batch = LogBatch { resource: resource.into(), text, records: vec![record] };

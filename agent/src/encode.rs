@@ -121,7 +121,11 @@ impl Constant {
             job,
             trace_id: encoded(br#","trace_id":""#, &resource.trace_id),
             trace_id_origin: encoded(br#","trace_id_origin":""#, &resource.trace_id_origin),
-            file: encoded(br#","file":""#, &resource.file),
+            file: [
+                encoded(br#","file":""#, &resource.file),
+                encoded(br#","file_id":""#, &resource.file_id),
+            ]
+            .concat(),
             host: encoded(br#","host":""#, &resource.host),
             trace: resource.trace_id.as_ref().and_then(|id| trace::parse_id(id.as_bytes())),
             last_stage: None,
@@ -271,6 +275,7 @@ mod tests {
             trace_id: value("4bf92f3577b34da6a3ce929d0e0e4736"),
             trace_id_origin: value("derived"),
             file: value("/a.log"),
+            file_id: None,
             host: value("h"),
         }
     }

@@ -17,6 +17,28 @@ use std::sync::Arc;
 /// File in which Kubernetes' downward API puts the labels of the pod (`fieldRef: metadata.labels`).
 pub const POD_LABELS_FILE: &str = "/etc/podinfo/labels";
 
+/// When a file was written, milliseconds since the epoch: it guards against giving the log of one
+/// run to the application of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Written {
+    /// When the file came into being, or was truncated.
+    pub since_unix_ms: u64,
+    /// When it was last written.
+    pub until_unix_ms: u64,
+}
+
+impl Written {
+    /// A driver's last lines come after its UI has gone.
+    const LATE_MS: u64 = 60_000;
+
+    fn can_be_of(self, job: &Job) -> bool {
+        let has_ended = |end: u64| {
+            self.since_unix_ms > end || self.until_unix_ms > end.saturating_add(Self::LATE_MS)
+        };
+        self.until_unix_ms >= job.start_unix_ms && !job.end_unix_ms.is_some_and(has_ended)
+    }
+}
+
 /// Resolves files to resources. What is known at start stands in `base`.
 #[derive(Debug)]
 pub struct Identity {
@@ -61,15 +83,14 @@ impl Identity {
         Evidence::find(&self.redactor, path, head)
     }
 
-    /// Merges what is known of a file. `modified_unix_ms` guards against giving an old log to the
-    /// application that happens to run now.
+    /// Merges what is known of a file.
     #[must_use]
     pub fn resource(
         &self,
         path: &Path,
         evidence: &Evidence,
         jobs: &[Job],
-        modified_unix_ms: u64,
+        written: Written,
     ) -> Resource {
         let mut resource = self.base.clone();
         fill(&mut resource, &self.surroundings);
@@ -82,13 +103,29 @@ impl Identity {
         }
         let job = match &resource.job_id {
             Some(id) => jobs.iter().find(|job| job.job_id == *id),
-            None => only_job(jobs, modified_unix_ms),
+            None => self.only_job(evidence, jobs, written),
         };
         if let Some(job) = job {
             self.fill_from_job(&mut resource, job);
         }
         complete(&mut resource, job.and_then(|job| job.attempt.as_deref()));
         resource
+    }
+
+    /// The one job that a file without any id can belong to. The name that the log states decides
+    /// between several, unless the operator has renamed them all.
+    fn only_job<'j>(
+        &self,
+        evidence: &Evidence,
+        jobs: &'j [Job],
+        written: Written,
+    ) -> Option<&'j Job> {
+        let name = evidence.resource.job_name.as_ref().filter(|_| self.base.job_name.is_none());
+        let mut candidates = jobs
+            .iter()
+            .filter(|job| written.can_be_of(job) && name.is_none_or(|name| *name == job.job_name));
+        let first = candidates.next()?;
+        candidates.next().is_none().then_some(first)
     }
 
     fn fill_from_job(&self, resource: &mut Resource, job: &Job) {
@@ -130,16 +167,6 @@ impl Resource {
     }
 }
 
-/// The one job that a file without any id can belong to.
-fn only_job(jobs: &[Job], modified_unix_ms: u64) -> Option<&Job> {
-    let mut candidates = jobs.iter().filter(|job| {
-        modified_unix_ms >= job.start_unix_ms
-            && job.end_unix_ms.is_none_or(|end| modified_unix_ms <= end.saturating_add(60_000))
-    });
-    let first = candidates.next()?;
-    candidates.next().is_none().then_some(first)
-}
-
 /// Derives what follows from the job id: run id and trace id.
 fn complete(resource: &mut Resource, attempt: Option<&str>) {
     let Some(job_id) = resource.job_id.clone() else { return };
@@ -167,6 +194,7 @@ fn fill(resource: &mut Resource, known: &Resource) {
         (&mut resource.trace_id, &known.trace_id),
         (&mut resource.trace_id_origin, &known.trace_id_origin),
         (&mut resource.file, &known.file),
+        (&mut resource.file_id, &known.file_id),
         (&mut resource.host, &known.host),
     ];
     for (field, value) in pairs {

@@ -60,13 +60,24 @@ pub struct Resource {
     pub trace_id_origin: Option<Value>,
     /// Path of the log file.
     pub file: Option<Value>,
+    /// Which of the files that ever had this path: 16 hex digits, the same over restarts.
+    pub file_id: Option<Value>,
     /// Host name.
     pub host: Option<Value>,
 }
 
-/// Number of a log file for the life of this process; a re-created or truncated file gets a new one.
+/// Random number of a log file, kept over restarts; a re-created or truncated file gets a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub u64);
+
+impl FileId {
+    /// A number that no other file has. The hasher's random keys make it.
+    #[must_use]
+    pub fn random() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        Self(RandomState::new().hash_one(std::time::SystemTime::now()))
+    }
+}
 
 /// How far a file is delivered: all bytes before `offset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

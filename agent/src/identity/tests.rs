@@ -1,6 +1,6 @@
 //! Who goes before whom, and what is derived.
 
-use super::Identity;
+use super::{Identity, Written};
 use crate::config;
 use crate::model::{Engine, Resource};
 use crate::scrape::Job;
@@ -58,7 +58,8 @@ impl Sources<'_> {
         let identity = Identity::new(redactor, &self.given, &environment, self.labels);
         let path = Path::new(self.path);
         let evidence = identity.evidence(path, self.head.as_bytes());
-        identity.resource(path, &evidence, self.jobs, 1_000)
+        let written = Written { since_unix_ms: 900, until_unix_ms: 1_000 };
+        identity.resource(path, &evidence, self.jobs, written)
     }
 }
 
@@ -93,7 +94,7 @@ fn a_name_in_the_log_is_only_used_while_nobody_knows_a_stable_one() {
                 INFO Executor: application id app-20261122063935-0000\n";
     let mut sources = Sources { head, ..Sources::default() };
     let alone = sources.resource();
-    assert_eq!(texts([&alone.job_id, &alone.job_name]), [Some(APP), Some("nightly-2026-11-22")]);
+    assert_eq!(texts([&alone.job_id, &alone.job_name]), [Some(APP), Some("nightly")]);
     let jobs = [job(APP, 500)];
     sources.jobs = &jobs;
     let known = sources.resource();
@@ -110,6 +111,17 @@ fn a_log_without_ids_belongs_to_the_only_job_that_can_have_written_it() {
     check(&[job(APP, 1_001)], None);
     check(&[job(APP, 500), job("local-1795329177046", 600)], None);
     check(&[job(APP, 1_001), job("local-1795329177046", 600)], Some("local-1795329177046"));
+    // The file came into being after that run had ended.
+    check(&[Job { end_unix_ms: Some(899), ..job(APP, 500) }], None);
+    check(&[Job { end_unix_ms: Some(950), ..job(APP, 500) }], Some(APP));
+}
+
+#[test]
+fn the_name_that_a_log_states_decides_between_jobs() {
+    let other = Job { job_name: Value::literal("nightly"), ..job("local-1795329177046", 600) };
+    let head = "INFO SparkContext: Submitted application: nightly_20261122\n";
+    let found = Sources { head, jobs: &[job(APP, 500), other], ..Sources::default() }.resource();
+    assert_eq!(found.job_id.as_deref(), Some("local-1795329177046"));
 }
 
 #[test]

@@ -28,6 +28,7 @@ use crate::scrape::{
 };
 use application::{Application, Context};
 use identity::bounded;
+pub(crate) use identity::stable_name;
 use redaction::{Redactor, Value};
 use runs::{Histories, Outcome};
 use serde::{Deserialize, Serialize};

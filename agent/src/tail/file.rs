@@ -167,13 +167,12 @@ impl LogFile {
         self.offset + self.buffer.len() as u64 >= offset
     }
 
-    /// The same open file from its beginning, after it was truncated.
+    /// The open file once more, to be read anew after it was truncated.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub fn reopen(&self, id: FileId) -> io::Result<Self> {
-        let file = self.file.try_clone()?;
-        Self::open(id, self.path.clone(), file, 0, self.resource().clone())
+    /// When there are no descriptors left.
+    pub fn waiting_again(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
 
     /// State of the open file, also when its path is gone.

@@ -8,18 +8,20 @@ use super::discover::Finder;
 use super::file::{LogFile, Look, Pass};
 use super::waiting::Known;
 use crate::checkpoint::{Entry, Event};
-use crate::identity::{Evidence, Identity};
+use crate::identity::{Evidence, Identity, Written};
 use crate::model::FileId;
 use crate::parse::ParseContext;
 use crate::scrape::Job;
+use crate::tail::fingerprint::Inode;
 use crate::telemetry;
 use jiff::tz::TimeZone;
 use redaction::Redactor;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, watch};
 
 /// Time between two scans for new, renamed and deleted files.
@@ -56,15 +58,27 @@ impl Stop {
     }
 }
 
-/// A file that was found but is not read yet.
+/// A file that was found but is not read yet. It is held open: what happens to its path meanwhile
+/// costs nothing.
 #[derive(Debug)]
 struct Waiting {
+    path: PathBuf,
+    file: File,
+    inode: Inode,
+    /// Since when it has had bytes.
     since: Instant,
     is_first_scan: bool,
     evidence: Evidence,
     /// Length of the file when `evidence` was taken.
     seen_bytes: Option<u64>,
-    modified_unix_ms: u64,
+    written: Written,
+    /// True once its path is another file's, or nobody's: it waits no longer.
+    is_detached: bool,
+}
+
+/// Milliseconds since the epoch, now.
+fn unix_ms() -> u64 {
+    scan::to_unix_ms(SystemTime::now())
 }
 
 /// A file that is being read.
@@ -74,6 +88,7 @@ struct Tracked {
     evidence: Evidence,
     /// Length of the file when `evidence` was taken.
     seen_bytes: u64,
+    since_unix_ms: u64,
     /// True once its path is another file's, or nobody's.
     is_detached: bool,
 }
@@ -92,9 +107,8 @@ pub struct Tail {
     applied_jobs: Arc<Vec<Job>>,
     events: mpsc::Sender<Event>,
     known: Known,
-    next_id: u64,
     files: Vec<Tracked>,
-    waiting: BTreeMap<PathBuf, Waiting>,
+    waiting: Vec<Waiting>,
     complained: BTreeSet<PathBuf>,
     is_first_scan: bool,
     /// End by itself when nothing came for this long.
@@ -131,7 +145,6 @@ impl Tail {
     /// A tail that has not looked at anything yet.
     #[must_use]
     pub fn new(start: Start) -> Self {
-        let next_id = start.entries.iter().map(|(id, _)| id.0 + 1).max().unwrap_or(0);
         Self {
             config: start.config,
             limits: start.limits,
@@ -143,9 +156,8 @@ impl Tail {
             applied_jobs: Arc::default(),
             events: start.events,
             known: Known::new(start.entries),
-            next_id,
             files: Vec::new(),
-            waiting: BTreeMap::new(),
+            waiting: Vec::new(),
             complained: BTreeSet::new(),
             is_first_scan: true,
             exit_when_idle: start.exit_when_idle,
@@ -192,7 +204,13 @@ impl Tail {
 
     fn is_idle_for_good(&self, now: Instant) -> bool {
         let idle = now.duration_since(self.last_read);
-        self.waiting.is_empty() && self.exit_when_idle.is_some_and(|wait| idle >= wait)
+        // A job that is silent while its UI answers has not ended.
+        let is_job_alive = self.jobs.borrow().iter().any(|job| job.end_unix_ms.is_none());
+        if is_job_alive && self.exit_when_idle.is_some_and(|wait| !wait.is_zero()) {
+            return false;
+        }
+        self.waiting.iter().all(Waiting::is_empty)
+            && self.exit_when_idle.is_some_and(|wait| idle >= wait)
     }
 
     /// Reads every file to where it ends now, and hands everything over.
@@ -252,29 +270,31 @@ impl Tail {
             tracked.file.seal(pass, (!is_too_much).then_some(now))?;
             open_bytes += tracked.file.open_bytes();
         }
-        for index in truncated {
+        for index in truncated.into_iter().rev() {
             self.restart(index, pass)?;
         }
         Ok(bytes)
     }
 
-    /// A truncated file is a new one: offsets never go backwards under one id.
+    /// A truncated file is a new one: offsets never go backwards under one id, and another run may
+    /// write it now.
     fn restart(&mut self, index: usize, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
         telemetry::TRUNCATIONS.add(1);
         telemetry::LOST_BYTES.add("truncated", self.files[index].file.lost_bytes());
         tracing::warn!("a log file was truncated; what was written after the last read is lost");
-        let id = self.new_id();
-        let tracked = &mut self.files[index];
+        let mut tracked = self.files.swap_remove(index);
         tracked.file.flush(pass, false)?;
         tracked.file.seal(pass, None)?;
-        self.send(Event::Ended(self.files[index].file.id(), self.files[index].file.end()));
-        let reopened = self.files[index].file.reopen(id);
-        match reopened {
+        self.send(Event::Ended(tracked.file.id(), tracked.file.end()));
+        match tracked.file.waiting_again() {
             Ok(file) => {
-                self.files[index].file = file;
-                self.announce(index);
+                let path = tracked.file.path().to_owned();
+                let written = Written { since_unix_ms: unix_ms(), until_unix_ms: unix_ms() };
+                let mut waiting = Waiting::new(path, file, tracked.file.inode(), false, written);
+                waiting.is_detached = tracked.is_detached;
+                self.waiting.push(waiting);
             }
-            Err(_) => self.files[index].is_detached = true,
+            Err(error) => self.complain_of(tracked.file.path(), &error),
         }
         Ok(())
     }
@@ -304,30 +324,24 @@ impl Tail {
         }
         let jobs = self.jobs.borrow().clone();
         let wait = self.config.identity_wait.0;
-        for (path, waiting) in &mut self.waiting {
-            waiting.refresh(&self.identity, path);
+        for waiting in &mut self.waiting {
+            waiting.refresh(&self.identity, now);
         }
         let siblings = self.siblings();
-        let mut ready = Vec::new();
-        for (path, waiting) in &mut self.waiting {
-            waiting.evidence.adopt(siblings.get(&scan::stem(path)));
-            let resource =
-                self.identity.resource(path, &waiting.evidence, &jobs, waiting.modified_unix_ms);
-            let is_known = resource.job_id.is_some() || waiting.evidence.is_daemon();
-            if is_known || is_last || now.duration_since(waiting.since) >= wait {
-                ready.push((path.clone(), resource));
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain_mut(|waiting| {
+            waiting.evidence.adopt(siblings.get(&scan::stem(&waiting.path)));
+            let (path, evidence) = (&waiting.path, &waiting.evidence);
+            let resource = self.identity.resource(path, evidence, &jobs, waiting.written);
+            let is_known = resource.job_id.is_some() || evidence.is_daemon();
+            let is_over = is_last || waiting.is_detached || waiting.waited(now) >= wait;
+            if is_known || is_over {
+                self.open(waiting, resource);
             }
-        }
-        for (path, resource) in ready {
-            if let Some(waiting) = self.waiting.remove(&path) {
-                self.open(&path, waiting, resource);
-            }
-        }
-    }
-
-    fn new_id(&mut self) -> FileId {
-        self.next_id += 1;
-        FileId(self.next_id - 1)
+            !(is_known || is_over)
+        });
+        // Whatever was found meanwhile waits on.
+        self.waiting.append(&mut waiting);
     }
 
     /// The checkpointer ends only after this thread has let go of its sender.

@@ -59,7 +59,7 @@ pub(super) fn bounded(raw: &str, redactor: &Redactor) -> Value {
 
 /// The part of an application's name that all its runs share: dates, UUIDs, hashes and run numbers
 /// are dropped. A name that consists of nothing else stays as it is.
-pub(super) fn stable_name(name: &str) -> String {
+pub(crate) fn stable_name(name: &str) -> String {
     let cleaned = without_uuids(name);
     let mut stable = String::new();
     let mut rest = cleaned.as_str();

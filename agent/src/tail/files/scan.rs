@@ -1,9 +1,9 @@
 //! Scanning: which files are new, renamed, deleted, and whose they are.
 
-use super::{Tail, Tracked, Waiting};
+use super::{Tail, Tracked, Waiting, unix_ms};
 use crate::checkpoint::{Entry, Event};
-use crate::identity::{Evidence, HEAD_BYTES, Identity};
-use crate::model::Resource;
+use crate::identity::{Evidence, HEAD_BYTES, Identity, Written};
+use crate::model::{FileId, Resource};
 use crate::tail::batch::Abandoned;
 use crate::tail::file::{LogFile, Pass};
 use crate::tail::fingerprint::{Digest, Inode, read_head};
@@ -13,9 +13,16 @@ use redaction::Value;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Files whose beginning is told at level info.
+const FILES_TOLD_MAX: usize = 50;
+
+/// `O_NONBLOCK` of Linux on x86-64 and aarch64 (asm-generic/fcntl.h).
+const O_NONBLOCK: i32 = 0o4000;
 
 /// Paths that a complaint was logged for; more are only counted.
 const COMPLAINTS_MAX: usize = 1_000;
@@ -29,19 +36,21 @@ impl Tail {
         self.follow_renames(&found);
         let mut inodes: HashSet<Inode> =
             self.files.iter().map(|tracked| tracked.file.inode()).collect();
-        inodes.extend(self.waiting.keys().filter_map(|path| inode_at(path)));
+        inodes.extend(self.waiting.iter().map(|waiting| waiting.inode));
         for path in found {
-            let Some(inode) = inode_at(&path) else { continue };
             // Two names of one file are read once.
-            if self.waiting.contains_key(&path) || !inodes.insert(inode) {
+            if inode_at(&path).is_none_or(|inode| inodes.contains(&inode)) {
                 continue;
             }
             if self.files.len() + self.waiting.len() >= self.config.files_max {
                 self.complain(&path, "too_many", "more files than tail.files_max; the rest waits");
                 break;
             }
-            let is_first_scan = self.is_first_scan;
-            self.waiting.insert(path, Waiting::new(now, is_first_scan));
+            match self.found(&path, now) {
+                Ok(waiting) if !inodes.insert(waiting.inode) => {}
+                Ok(waiting) => self.waiting.push(waiting),
+                Err(error) => self.complain_of(&path, &error),
+            }
         }
         self.is_first_scan = false;
         self.refresh_tracked(pass)?;
@@ -49,7 +58,23 @@ impl Tail {
         Ok(())
     }
 
-    /// A tracked file whose path is another file's now was renamed or deleted.
+    /// Opens a new file at once: from here on a rotation costs nothing, even while it waits.
+    fn found(&self, path: &Path, now: Instant) -> io::Result<Waiting> {
+        // A pipe that took the file's place must not hold the thread up.
+        let file = File::options().read(true).custom_flags(O_NONBLOCK).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let born = metadata.created().map_or_else(|_| unix_ms(), to_unix_ms);
+        let written = Written { since_unix_ms: born, until_unix_ms: born };
+        let inode = Inode::of(&metadata);
+        let mut waiting = Waiting::new(path.to_owned(), file, inode, self.is_first_scan, written);
+        waiting.since = now;
+        Ok(waiting)
+    }
+
+    /// A file whose path is another file's now was renamed or deleted.
     fn follow_renames(&mut self, found: &[PathBuf]) {
         let mut by_inode: Option<HashMap<Inode, &PathBuf>> = None;
         for index in 0..self.files.len() {
@@ -69,7 +94,12 @@ impl Tail {
                 self.files[index].is_detached = true;
             }
         }
-        self.waiting.retain(|path, _| fs::metadata(path).is_ok());
+        for waiting in &mut self.waiting {
+            if inode_at(&waiting.path) != Some(waiting.inode) && !waiting.is_detached {
+                telemetry::ROTATIONS.add(1);
+                waiting.is_detached = true;
+            }
+        }
     }
 
     /// Learns what the scrapers found out since the last scan, and hashes short heads again.
@@ -97,8 +127,8 @@ impl Tail {
     pub(super) fn siblings(&self) -> HashMap<PathBuf, Evidence> {
         let tracked = self.files.iter().filter(|tracked| !tracked.is_detached);
         let tracked = tracked.map(|tracked| (tracked.file.path(), &tracked.evidence));
-        let waiting =
-            self.waiting.iter().map(|(path, waiting)| (path.as_path(), &waiting.evidence));
+        let waiting = self.waiting.iter().filter(|waiting| !waiting.is_detached);
+        let waiting = waiting.map(|waiting| (waiting.path.as_path(), &waiting.evidence));
         let known = tracked.chain(waiting).filter(|(_, evidence)| evidence.names_job());
         known.map(|(path, evidence)| (stem(path), evidence.clone())).collect()
     }
@@ -115,10 +145,12 @@ impl Tail {
                 tracked.evidence = self.identity.evidence(&path, &head);
             }
         }
-        let modified = modified_unix_ms(&metadata);
+        let since_unix_ms = tracked.since_unix_ms;
+        let written = Written { since_unix_ms, until_unix_ms: modified_unix_ms(&metadata) };
         let mut resource =
-            self.identity.resource(&path, &tracked.evidence, &self.applied_jobs, modified);
+            self.identity.resource(&path, &tracked.evidence, &self.applied_jobs, written);
         let known = tracked.file.resource();
+        resource.file_id.clone_from(&known.file_id);
         resource.keep(known, &self.applied_jobs);
         if resource != **known {
             tracked.file.set_resource(Arc::new(resource), pass.emit)?;
@@ -127,49 +159,55 @@ impl Tail {
         Ok(())
     }
 
-    pub(super) fn open(&mut self, path: &Path, mut waiting: Waiting, mut resource: Resource) {
-        let opened = File::open(path).and_then(|file| {
-            let begin =
-                self.known.begin(&file, path, self.config.read_from, waiting.is_first_scan)?;
-            Ok((file, begin))
-        });
-        let (file, begin) = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                self.complain_of(path, &error);
-                return;
-            }
-        };
+    /// Begins to read a file that has waited.
+    pub(super) fn open(&mut self, waiting: &mut Waiting, mut resource: Resource) {
+        let path = waiting.path.as_path();
+        let read_from = self.config.read_from;
+        let begin = self.known.begin(&waiting.file, path, read_from, waiting.is_first_scan);
         let (id, offset) = match begin {
-            Begin::New(offset) => (self.new_id(), offset),
-            Begin::Resume(id, entry) => {
+            Ok(Begin::New(offset)) => (FileId::random(), offset),
+            Ok(Begin::Resume(id, entry)) => {
                 if resource.job_id.is_none() && !waiting.evidence.is_daemon() {
                     // The application may be gone, but the last run knew it.
                     waiting.evidence.remember(&self.redactor, &entry);
-                    resource = self.identity.resource(
-                        path,
-                        &waiting.evidence,
-                        &self.applied_jobs,
-                        waiting.modified_unix_ms,
-                    );
+                    let (evidence, jobs) = (&waiting.evidence, &self.applied_jobs);
+                    resource = self.identity.resource(path, evidence, jobs, waiting.written);
                 }
                 (id, entry.offset)
             }
+            Err(error) => return self.complain_of(path, &error),
         };
-        match LogFile::open(id, path.to_owned(), file, offset, Arc::new(resource)) {
-            Ok(file) if self.files.iter().any(|known| known.file.inode() == file.inode()) => {}
+        resource.file_id = Some(Value::hex(&id.0.to_be_bytes()));
+        let file = waiting.file.try_clone();
+        let opened = file
+            .and_then(|file| LogFile::open(id, path.to_owned(), file, offset, Arc::new(resource)));
+        match opened {
             Ok(file) => {
                 self.files.push(Tracked {
                     file,
-                    evidence: waiting.evidence,
+                    evidence: std::mem::take(&mut waiting.evidence),
                     seen_bytes: waiting.seen_bytes.unwrap_or(0),
-                    is_detached: false,
+                    since_unix_ms: waiting.written.since_unix_ms,
+                    is_detached: waiting.is_detached,
                 });
                 let index = self.files.len() - 1;
                 self.announce(index);
                 self.announce_job(index);
+                self.say_begun(index, offset);
             }
             Err(error) => self.complain_of(path, &error),
+        }
+    }
+
+    /// One line for each of the first files; thousands of them would hide the rest of the log.
+    fn say_begun(&self, index: usize, offset: u64) {
+        let resource = self.files[index].file.resource();
+        let file = resource.file.as_deref().unwrap_or("");
+        let job_id = resource.job_id.as_deref().unwrap_or("unknown");
+        if self.files.len() <= FILES_TOLD_MAX {
+            tracing::info!(file, offset, job_id, "reading");
+        } else {
+            tracing::debug!(file, offset, job_id, "reading");
         }
     }
 
@@ -205,7 +243,7 @@ impl Tail {
         }
     }
 
-    fn complain_of(&mut self, path: &Path, error: &io::Error) {
+    pub(super) fn complain_of(&mut self, path: &Path, error: &io::Error) {
         match error.kind() {
             io::ErrorKind::PermissionDenied => self.complain(
                 path,
@@ -228,6 +266,7 @@ impl Tail {
 
     fn report(&mut self) {
         let lag: u64 = self.files.iter_mut().map(|tracked| tracked.file.lag_bytes()).sum();
+        let lag = lag + self.waiting.iter().filter_map(|waiting| waiting.seen_bytes).sum::<u64>();
         let detached = self.files.iter().filter(|tracked| tracked.is_detached).count();
         telemetry::LAG_BYTES.set(lag as f64);
         telemetry::FILES.set("active", (self.files.len() - detached) as f64);
@@ -237,27 +276,50 @@ impl Tail {
 }
 
 impl Waiting {
-    fn new(since: Instant, is_first_scan: bool) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        file: File,
+        inode: Inode,
+        is_first_scan: bool,
+        written: Written,
+    ) -> Self {
         Self {
-            since,
+            path,
+            file,
+            inode,
+            since: Instant::now(),
             is_first_scan,
             evidence: Evidence::default(),
             seen_bytes: None,
-            modified_unix_ms: 0,
+            written,
+            is_detached: false,
         }
     }
 
+    /// True while there is nothing in it that could be read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.seen_bytes.is_none_or(|bytes| bytes == 0)
+    }
+
+    /// How long it has waited since it got its first byte: a shell makes the file long before the
+    /// JVM writes to it.
+    pub(super) fn waited(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
     /// Searches the head of the file again if the file has grown.
-    pub(super) fn refresh(&mut self, identity: &Identity, path: &Path) {
-        let Ok(metadata) = fs::metadata(path) else { return };
-        self.modified_unix_ms = modified_unix_ms(&metadata);
+    pub(super) fn refresh(&mut self, identity: &Identity, now: Instant) {
+        let Ok(metadata) = self.file.metadata() else { return };
+        if self.is_empty() {
+            self.since = now;
+        }
+        self.written.until_unix_ms = modified_unix_ms(&metadata);
         if self.seen_bytes == Some(metadata.len()) {
             return;
         }
         self.seen_bytes = Some(metadata.len());
-        let head =
-            File::open(path).and_then(|file| read_head(&file, HEAD_BYTES)).unwrap_or_default();
-        self.evidence = identity.evidence(path, &head);
+        let head = read_head(&self.file, HEAD_BYTES).unwrap_or_default();
+        self.evidence = identity.evidence(&self.path, &head);
     }
 }
 
@@ -274,6 +336,10 @@ fn inode_at(path: &Path) -> Option<Inode> {
 }
 
 fn modified_unix_ms(metadata: &Metadata) -> u64 {
-    let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    metadata.modified().map_or(0, to_unix_ms)
+}
+
+pub(super) fn to_unix_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
