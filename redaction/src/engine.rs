@@ -7,7 +7,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 
 use crate::detectors::{Anchors, DETECTORS};
-use crate::lexis::{backward, forward, is_placeholder};
+use crate::lexis::{backward, forward, is_placeholder, unicode_escape_end};
 use crate::spans::{Finding, offset};
 
 /// Shortest text a number detector can match: `1.1.1.1`.
@@ -121,6 +121,9 @@ impl Engine {
             run_end = forward(raw, probe, raw.len(), is_number_byte);
             probe = run_end + NUMBER_BYTES_MIN;
             let first = forward(raw, start, run_end, |b| !b.is_ascii_digit());
+            // The digits of `\u0022` belong to no number.
+            let first = unicode_escape_end(raw, first).min(run_end);
+            let first = forward(raw, first, run_end, |b| !b.is_ascii_digit());
             let last = backward(raw, run_end, first, |b| !b.is_ascii_digit());
             if last - first >= NUMBER_BYTES_MIN {
                 let ask = |detector: &u8| scan.ask(*detector, first..last);

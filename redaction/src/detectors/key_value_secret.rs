@@ -189,6 +189,7 @@ impl Detector for KeyValueSecret {
                 "fs.azure.sas.c.a.blob.core.windows.net=?sig=«ab%3D» ssl.keystore.key = «MIIEvQ»",
                 "OPTIONS ('password' '«p7»', 'token' '«t7»') {\"SecretString\":\"«s7»\",\"pass\":\"«p8»\"}",
                 "[] - Loading configuration property: s3.access-key, «minio1»",
+                r"body {\u0022password\u0022:«\u0022hunter2\u0022»,\u0022n\u0022:1}",
                 "spark.hadoop.fs.s3a.secret.key   «wJalrXUtnFEMI/K7»",
             ],
             negative: &[
