@@ -121,11 +121,11 @@ impl Engine {
             run_end = forward(raw, probe, raw.len(), is_number_byte);
             probe = run_end + NUMBER_BYTES_MIN;
             let first = forward(raw, start, run_end, |b| !b.is_ascii_digit());
-            // The digits of `\u0022` belong to no number.
-            let first = unicode_escape_end(raw, first).min(run_end);
-            let first = forward(raw, first, run_end, |b| !b.is_ascii_digit());
             let last = backward(raw, run_end, first, |b| !b.is_ascii_digit());
             if last - first >= NUMBER_BYTES_MIN {
+                // The digits of `\u0022` belong to no number.
+                let first = unicode_escape_end(raw, first).min(last);
+                let first = forward(raw, first, last, |b| !b.is_ascii_digit());
                 let ask = |detector: &u8| scan.ask(*detector, first..last);
                 if self.numeric.iter().map(ask).sum::<usize>() < last - first {
                     scan.hits.open_numbers.push(offset(first)..offset(last));

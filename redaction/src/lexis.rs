@@ -53,6 +53,10 @@ pub(crate) fn unicode_escape_end(raw: &[u8], at: usize) -> usize {
             && digits.iter().all(u8::is_ascii_hexdigit)
     };
     let begin = at.saturating_sub(UNICODE_ESCAPE_BYTES - 1);
+    // Almost nothing stands behind a backslash, and this is asked for every number.
+    if !raw.get(begin..at).unwrap_or_default().contains(&b'\\') {
+        return at;
+    }
     (begin..at).find(is_escape).map_or(at, |start| start + UNICODE_ESCAPE_BYTES)
 }
 
