@@ -82,10 +82,11 @@ fn is_property_line(raw: &[u8], key_start: usize, key_end: usize, at: usize) -> 
     }
 }
 
-/// Skips what closes a quoted or indexed key: `"`, `\"`, `'`, `"]`.
+/// Skips what closes a quoted or indexed key: `"`, `\"`, `\u0022`, `'`, `"]`.
 fn skip_closers(raw: &[u8], key_end: usize) -> usize {
     let slashes = forward(raw, key_end, key_end + 7, |b| b == b'\\');
     match raw.get(slashes) {
+        Some(b'u') if slashes > key_end && has_at(raw, slashes, b"u0022") => slashes + 5,
         Some(b'"' | b'\'' | b'`') => slashes + 1 + usize::from(raw.get(slashes + 1) == Some(&b']')),
         _ => key_end,
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 
 use crate::detectors::{Anchors, DETECTORS};
-use crate::lexis::{backward, forward, is_placeholder};
+use crate::lexis::{backward, forward, is_placeholder, unicode_escape_end};
 use crate::spans::{Finding, offset};
 
 /// Shortest text a number detector can match: `1.1.1.1`.
@@ -123,6 +123,9 @@ impl Engine {
             let first = forward(raw, start, run_end, |b| !b.is_ascii_digit());
             let last = backward(raw, run_end, first, |b| !b.is_ascii_digit());
             if last - first >= NUMBER_BYTES_MIN {
+                // The digits of `\u0022` belong to no number.
+                let first = unicode_escape_end(raw, first).min(last);
+                let first = forward(raw, first, last, |b| !b.is_ascii_digit());
                 let ask = |detector: &u8| scan.ask(*detector, first..last);
                 if self.numeric.iter().map(ask).sum::<usize>() < last - first {
                     scan.hits.open_numbers.push(offset(first)..offset(last));

@@ -35,9 +35,29 @@ pub(crate) fn is_word(byte: u8) -> bool {
 
 /// True when the byte before `at` belongs to the same word as what begins at `at`.
 ///
-/// The letter of an escape is not text: in `\n4111...` of a JSON string the digits begin a word.
+/// An escape is not text: in `\n4111...` and `\u00224111...` of a JSON string the digits begin a
+/// word.
 pub(crate) fn word_before(raw: &[u8], at: usize) -> bool {
-    at > 0 && is_word(raw[at - 1]) && !escape_letter_before(raw, at)
+    at > 0
+        && is_word(raw[at - 1])
+        && !escape_letter_before(raw, at)
+        && !(at >= UNICODE_ESCAPE_BYTES && unicode_escape_end(raw, at - 1) == at)
+}
+
+/// End of the `\uXXXX` that holds the byte at `at`; `at` when there is none.
+pub(crate) fn unicode_escape_end(raw: &[u8], at: usize) -> usize {
+    let is_escape = |start: &usize| {
+        let digits = raw.get(start + 2..start + UNICODE_ESCAPE_BYTES).unwrap_or_default();
+        has_at(raw, *start, br"\u")
+            && digits.len() == UNICODE_ESCAPE_BYTES - 2
+            && digits.iter().all(u8::is_ascii_hexdigit)
+    };
+    let begin = at.saturating_sub(UNICODE_ESCAPE_BYTES - 1);
+    // Almost nothing stands behind a backslash, and this is asked for every number.
+    if !raw.get(begin..at).unwrap_or_default().contains(&b'\\') {
+        return at;
+    }
+    (begin..at).find(is_escape).map_or(at, |start| start + UNICODE_ESCAPE_BYTES)
 }
 
 /// True when the byte before `at` is the letter of `\n`, `\r`, `\t`, `\b` or `\f`.
@@ -73,6 +93,9 @@ pub(crate) fn line_end(raw: &[u8], at: usize) -> usize {
 pub(crate) fn has_at(raw: &[u8], at: usize, word: &[u8]) -> bool {
     raw.get(at..at + word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word))
 }
+
+/// Length of `\uXXXX`.
+const UNICODE_ESCAPE_BYTES: usize = 6;
 
 /// True when `raw[..end]` ends with `word` (lower case ASCII), in any case.
 pub(crate) fn has_before(raw: &[u8], end: usize, word: &[u8]) -> bool {
@@ -135,6 +158,9 @@ mod tests {
     fn the_letter_of_an_escape_is_not_a_word() {
         assert!(word_before(b"xn1", 2));
         assert!(!word_before(br"x\n1", 3));
+        assert!(!word_before(br"x\u00221", 7));
+        assert!(word_before(br"x\u002g1", 7));
+        assert!(word_before(br"\u00224111", 7));
         assert!(!word_before(b" 1", 1));
         assert!(!word_before(b"1", 0));
     }

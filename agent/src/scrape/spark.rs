@@ -209,7 +209,7 @@ impl SparkScraper {
     async fn visit(&mut self, target: &mut Target, now: Moment) -> Result<(), HttpError> {
         let client = &mut target.client;
         let path = "/api/v1/applications";
-        let listed: Vec<rest::Application> = client.get(path, &mut self.meter).await?;
+        let listed: rest::List<rest::Application> = client.get(path, &mut self.meter).await?;
         let ids: BTreeSet<Value> = listed
             .iter()
             .filter(|application| is_plain_id(&application.id))
@@ -223,7 +223,7 @@ impl SparkScraper {
             target.version = None;
         }
         target.app_ids.retain(|app_id| ids.contains(app_id));
-        for application in &listed {
+        for application in listed.iter() {
             self.visit_application(target, application, now).await?;
         }
         Ok(())

@@ -8,39 +8,28 @@ use super::{Anchors, Detector, Samples};
 use crate::assignment::{Joint, bare_end, key_start, opening_quote, quoted, value_start};
 use crate::lexis::{forward, has_at, has_before, is_line_end, placeholder_end, skip_blanks};
 
-/// Last words of secret keys. `key` alone names columns and partitions: it needs a word before.
+/// Last words of secret keys, or how they begin (see [`word_end`]): the search gets slower with their
+/// number. `key` alone names columns and partitions: it needs a word before.
 const WORDS: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
     "pwd",
-    "_pass",
-    "-pass",
-    ".pass",
-    "\"pass",
-    "'pass",
+    "pass",
     "bindpw",
     "identified by",
     "secret",
-    "secretstring",
     "token",
     "credential",
     "auth.user.info",
     "redis.auth",
     "&sig",
-    "?sig",
-    "amz-signature",
-    "goog-signature",
+    "-signature",
     "_key",
     "-key",
     ".key",
     "api key",
     "access key",
-    "secret key",
     "private key",
     "apikey",
     "accesskey",
-    "secretkey",
     "privatekey",
     "accountkey",
     "encryptionkey",
@@ -130,6 +119,8 @@ impl Detector for KeyValueSecret {
     }
 
     fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+        let Some(end) = word_end(raw, &anchor) else { return };
+        let anchor = anchor.start..end;
         let is_joined = raw[anchor.start].is_ascii_alphabetic();
         let is_key = has_before(raw, anchor.end, b"key");
         if !is_joined && is_key && !KEY_QUALIFIERS.iter().any(|q| has_before(raw, anchor.start, q))
@@ -140,7 +131,7 @@ impl Detector for KeyValueSecret {
         let key_start = key_start(raw, anchor.start + usize::from(!is_joined));
         let Some((at, joint)) = value_start(raw, key_start, key_end) else { return };
         let word = &raw[anchor];
-        let is_password = PASSWORD_WORDS.iter().any(|w| has_at(word, usize::from(!is_joined), w));
+        let is_password = PASSWORD_WORDS.iter().any(|w| has_at(word, 0, w));
         match joint {
             Joint::Quote if !is_password => return,
             // `/run/secrets/token: no such file`: a path, not a key.
@@ -158,7 +149,7 @@ impl Detector for KeyValueSecret {
         let is_structure = is_bare && matches!(raw.get(at), Some(b'{' | b'('));
         let is_structure = is_structure && !(is_password && is_braced(raw, at));
         // `first-pass: 2 of 3` counts; the value of `password` may be a short number too.
-        let is_any = is_password && is_joined;
+        let is_any = is_password && word.len() != b"pass".len();
         if !is_prose && !is_directory && !is_structure && is_secret(raw, &range, is_any) {
             found.push(range);
         }
@@ -186,9 +177,10 @@ impl Detector for KeyValueSecret {
                 "HIVE_PASS -> «p4», hive.ldap.bindpw=«p5» ALTER USER x IDENTIFIED BY '«p6»'",
                 "user=sa;password=«{Str0ng;Pass»};encrypt=true password=«{noop}changeit» end",
                 "https://a.blob.core.windows.net/c?sv=2020&sig=«ab%2Bc%3D»&se=1 X-Amz-Signature=«0a1b»",
-                "fs.azure.sas.c.a.blob.core.windows.net=?sig=«ab%3D» ssl.keystore.key = «MIIEvQ»",
+                "fs.azure.sas.c.a.blob.core.windows.net=sv=1&sig=«ab%3D» ssl.keystore.key = «MIIEvQ»",
                 "OPTIONS ('password' '«p7»', 'token' '«t7»') {\"SecretString\":\"«s7»\",\"pass\":\"«p8»\"}",
                 "[] - Loading configuration property: s3.access-key, «minio1»",
+                r"body {\u0022password\u0022:«\u0022hunter2\u0022»,\u0022n\u0022:1}",
                 "spark.hadoop.fs.s3a.secret.key   «wJalrXUtnFEMI/K7»",
             ],
             negative: &[
@@ -207,6 +199,27 @@ impl Detector for KeyValueSecret {
                 "Unrecognized token 'abc': was expecting JSON ('true', 'false' or 'null')",
             ],
         }
+    }
+}
+
+/// End of the secret word that begins with `anchor`; none when that is part of another word.
+fn word_end(raw: &[u8], anchor: &Range<usize>) -> Option<usize> {
+    let is = |word| has_at(&raw[anchor.clone()], 0, word);
+    let rest = |words: &[&[u8]]| {
+        words.iter().find(|word| has_at(raw, anchor.end, word)).map(|word| anchor.end + word.len())
+    };
+    if is(b"pass") {
+        // `pass` alone is a password in `db.pass` and `"pass"`, and a verb elsewhere.
+        let is_key = anchor.start > 0 && b"_-.\"'".contains(&raw[anchor.start - 1]);
+        rest(&[b"word", b"wd", b"phrase"]).or(is_key.then_some(anchor.end))
+    } else if is(b"secret") {
+        rest(&[b"key", b" key", b"string"]).or(Some(anchor.end))
+    } else if is(b"-signature") {
+        let is_of_url =
+            [&b"amz"[..], b"goog"].iter().any(|word| has_before(raw, anchor.start, word));
+        is_of_url.then_some(anchor.end)
+    } else {
+        Some(anchor.end)
     }
 }
 

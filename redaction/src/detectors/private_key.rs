@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Anchors, Detector, Samples};
-use crate::lexis::{forward, has_at, work};
+use crate::lexis::{forward, has_at, placeholder_end, work};
 
 /// Longest block with its footer; the longest in use, RSA of 16,384 bits, has 13 KB.
 const BLOCK_BYTES_MAX: usize = 16 << 10;
@@ -43,9 +43,11 @@ impl Detector for PrivateKey {
                 r#"{"key":"«-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nQg==\n-----END PRIVATE KEY-----»\n"}"#,
                 "«-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nabc\n-----END EC PRIVATE KEY-----»",
                 "one line «-----BEGIN OPENSSH PRIVATE KEY----- b3BlbnNzaC1rZXktdjEAAAAA Qg== -----END OPENSSH PRIVATE KEY-----»",
+                "«-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY»«-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----»",
                 "cut «-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw\nggSjAgEAAoIBAQC7VJTUt9Us8cKj»\nat Main.main(Main.java:1)",
             ],
             negative: &[
+                "-----BEGIN PRIVATE KEY-----\nx\n[PRIVATE_KEY]\n-----END PRIVATE KEY-----",
                 "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBa\n-----END CERTIFICATE-----",
                 "-----BEGIN PRIVATE KEY----- is missing from the file",
                 "-----BEGIN of the report-----",
@@ -66,13 +68,17 @@ fn header_end(raw: &[u8], at: usize) -> Option<usize> {
 fn footer_end(raw: &[u8], body: usize) -> Option<usize> {
     let limit = raw.len().min(body + BLOCK_BYTES_MAX);
     let mut at = body;
-    while let Some(dashes) = memchr::memchr2(b'-', b'"', &raw[at..limit]).map(|i| at + i) {
+    while let Some(dashes) = memchr::memchr3(b'-', b'"', b'[', &raw[at..limit]).map(|i| at + i) {
         work::add(dashes - at);
-        if raw[dashes] == b'"' || has_at(raw, dashes, b"-----begin") {
+        // A placeholder may hide another block, so it ends the search as that block did.
+        let is_block = has_at(raw, dashes, b"-----begin") || placeholder_end(raw, dashes).is_some();
+        if raw[dashes] == b'"' || is_block {
             return None;
         }
         if has_at(raw, dashes, b"-----end") {
-            return header_end(raw, dashes + 8);
+            let end = header_end(raw, dashes + 8)?;
+            // Dashes that begin the next block are left to it.
+            return Some(if has_at(raw, end - 5, b"-----begin") { end - 5 } else { end });
         }
         at = dashes + 1;
     }

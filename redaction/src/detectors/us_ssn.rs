@@ -40,6 +40,7 @@ impl Detector for UsSsn {
             positive: &[
                 "applicant ssn «123-45-6789» row 7",
                 r#"{"ssn":"«899-99-9999»","note":"a\n«001-01-0001»"}"#,
+                r"body {\u0022ssn\u0022:\u0022«123-45-6789»\u0022} ssn\u003d«123-45-6789»",
                 "VALUES (537565, '«839-08-2105»'), done with «123-45-1203».",
             ],
             negative: &[

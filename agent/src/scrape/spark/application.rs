@@ -1,7 +1,7 @@
 //! One application: reads its part of the REST API and keeps what it counted.
 
 use super::executors::Executors;
-use super::identity::{bounded, properties, stable_name};
+use super::identity::{bounded, derived_name, properties};
 use super::jobs::Jobs;
 use super::metrics::MILLISECONDS;
 use super::metrics::application::APP_INFO;
@@ -76,9 +76,9 @@ impl Application {
         let label = |text: &Option<String>| text.as_deref().map(|text| bounded(text, redactor));
         let properties = properties(environment, redactor);
         let given = |name: &str| properties.get(name).cloned();
-        let derived_name = || match stable_name(&listed.name) {
+        let derived_name = || match derived_name(&listed.name, redactor) {
             name if name.is_empty() => Value::literal("unnamed"),
-            name => bounded(&name, redactor),
+            name => name,
         };
         let job_name = context.given.job_name.clone().or_else(|| given("spark.sidelight.job_name"));
         let app_id = bounded(&listed.id, redactor);
@@ -144,9 +144,9 @@ impl Application {
         meter: &mut Meter,
         unix_ms: u64,
     ) -> Result<(), HttpError> {
-        let jobs: Vec<rest::Job> = client.get(&format!("{base}/jobs"), meter).await?;
+        let jobs: rest::List<rest::Job> = client.get(&format!("{base}/jobs"), meter).await?;
         let path = format!("{base}/stages?status=active&{SUMMARIES}");
-        let active: Vec<rest::Stage> = client.get(&path, meter).await?;
+        let active: rest::List<rest::Stage> = client.get(&path, meter).await?;
         self.jobs.record(&jobs, meter);
         self.stages.record(&active, unix_ms, meter);
         let active = active.iter().map(|stage| stage.stage_id).collect();
@@ -160,9 +160,9 @@ impl Application {
             return stages;
         }
         self.jobs.close(&jobs, &self.stages, &read, !self.is_list_too_large);
-        let executors: Vec<rest::Executor> =
+        let executors: rest::List<rest::Executor> =
             client.get(&format!("{base}/allexecutors"), meter).await?;
-        self.executors.record(executors, unix_ms, meter);
+        self.executors.record(executors.0, unix_ms, meter);
         self.seen_unix_ms = unix_ms;
         stages
     }
@@ -178,7 +178,7 @@ impl Application {
         unix_ms: u64,
     ) -> Result<(), HttpError> {
         if unread.len() > STAGE_REQUESTS_MAX && !self.is_list_too_large {
-            match client.get::<Vec<rest::Stage>>(&format!("{base}/stages"), meter).await {
+            match client.get::<rest::List<rest::Stage>>(&format!("{base}/stages"), meter).await {
                 Ok(listed) => {
                     self.stages.record(&listed, unix_ms, meter);
                     let kept: BTreeSet<u32> = listed.iter().map(|stage| stage.stage_id).collect();
@@ -196,7 +196,7 @@ impl Application {
         for stage_id in unread.iter().take(STAGE_REQUESTS_MAX) {
             // Without `details=false` the answer holds every task of the stage.
             let path = format!("{base}/stages/{stage_id}?details=false&{SUMMARIES}");
-            match client.get::<Vec<rest::Stage>>(&path, meter).await {
+            match client.get::<rest::List<rest::Stage>>(&path, meter).await {
                 Ok(attempts) => self.stages.record(&attempts, unix_ms, meter),
                 Err(HttpError::NotFound) => self.stages.give_up(*stage_id, meter),
                 Err(error) if error.concerns_target() => return Err(error),

@@ -9,11 +9,11 @@ use super::metrics::application::{
 };
 use super::metrics::{Counter, MILLISECONDS, PLAIN, push_totals, values};
 use super::peaks::push_peaks;
-use super::rest::{Executor, MemoryMetrics, Number, PeakMemory};
+use super::rest::{Executor, MemoryMetrics, Number, PeakMemory, sum};
 use crate::model::{MetricDescriptor, Sample};
 use crate::scrape::meter::{Cut, Meter};
 use redaction::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Executors that are listed at the same time, dead ones that Spark keeps (100) included.
 const OPEN_MAX: usize = 16_384;
@@ -160,13 +160,13 @@ impl Executors {
             .collect();
         push_states(&workers, &mut self.gauges);
         push_peaks(&workers, self.heap_max_bytes, &mut self.gauges);
-        let mut listed = Vec::new();
+        let mut listed = BTreeSet::new();
         for executor in workers {
             let Some(key) = key(&executor.id) else {
                 meter.cut(Cut::Entry, 1);
                 continue;
             };
-            listed.push(key);
+            listed.insert(key);
             let end = executor.remove_time.0.unwrap_or(unix_ms);
             let profile = executor.resource_profile_id.0;
             let seen = Seen {
@@ -211,7 +211,7 @@ fn push_number(
 
 fn push_states(workers: &[Executor], samples: &mut Vec<Sample>) {
     let alive = || workers.iter().filter(|worker| worker.is_active);
-    let cores: Option<u64> = alive().map(|worker| worker.total_cores.0).sum();
+    let cores = sum(alive().map(|worker| worker.total_cores.0));
     push_number(&APP_CORES, None, cores, samples);
     let excluded = alive().filter(|worker| worker.is_excluded).count();
     for (state, count) in [
@@ -221,8 +221,8 @@ fn push_states(workers: &[Executor], samples: &mut Vec<Sample>) {
     ] {
         push_number(&APP_EXECUTORS, Some(("state", state)), Some(count as u64), samples);
     }
-    let busy: Option<u64> = alive().map(|worker| worker.active_tasks.0).sum();
-    let slots: Option<u64> = alive().map(|worker| worker.max_tasks.0).sum();
+    let busy = sum(alive().map(|worker| worker.active_tasks.0));
+    let slots = sum(alive().map(|worker| worker.max_tasks.0));
     // Spark counts a task as active until its result is read, when its slot is taken already.
     let idle = slots.zip(busy).map(|(slots, busy)| slots.saturating_sub(busy));
     push_number(&APP_SLOTS, Some(("state", "busy")), busy, samples);
@@ -231,22 +231,22 @@ fn push_states(workers: &[Executor], samples: &mut Vec<Sample>) {
 
 fn push_storage(executors: &[Executor], samples: &mut Vec<Sample>) {
     let alive = || executors.iter().filter(|executor| executor.is_active);
-    let sum = |read: fn(&MemoryMetrics) -> Number| -> Option<u64> {
+    let total = |read: fn(&MemoryMetrics) -> Number| -> Option<u64> {
         let known: Vec<&MemoryMetrics> =
             alive().filter_map(|executor| executor.memory_metrics.as_ref()).collect();
         known.first()?;
-        known.into_iter().map(|memory| read(memory).0).sum()
+        sum(known.into_iter().map(|memory| read(memory).0))
     };
     for (location, used, total) in [
         (
             "heap",
-            sum(|memory| memory.used_on_heap_storage_memory),
-            sum(|memory| memory.total_on_heap_storage_memory),
+            total(|memory| memory.used_on_heap_storage_memory),
+            total(|memory| memory.total_on_heap_storage_memory),
         ),
         (
             "offheap",
-            sum(|memory| memory.used_off_heap_storage_memory),
-            sum(|memory| memory.total_off_heap_storage_memory),
+            total(|memory| memory.used_off_heap_storage_memory),
+            total(|memory| memory.total_off_heap_storage_memory),
         ),
     ] {
         let free = total.zip(used).map(|(total, used)| total.saturating_sub(used));

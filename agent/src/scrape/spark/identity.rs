@@ -57,6 +57,13 @@ pub(super) fn bounded(raw: &str, redactor: &Redactor) -> Value {
     redactor.value(&value[..value.floor_char_boundary(VALUE_BYTES_MAX)])
 }
 
+/// The stable part of an application's name, redacted.
+///
+/// It is redacted before too: without a number a secret may not be recognised any more.
+pub(super) fn derived_name(raw: &str, redactor: &Redactor) -> Value {
+    bounded(&stable_name(&redactor.value(raw)), redactor)
+}
+
 /// The part of an application's name that all its runs share: dates, UUIDs, hashes and run numbers
 /// are dropped. A name that consists of nothing else stays as it is.
 pub(crate) fn stable_name(name: &str) -> String {
@@ -110,7 +117,7 @@ fn without_uuids(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALLOWED, bounded, properties, stable_name};
+    use super::{ALLOWED, bounded, derived_name, properties, stable_name};
     use crate::scrape::spark::rest::Environment;
     use redaction::Redactor;
 
@@ -137,6 +144,18 @@ mod tests {
         assert_eq!(&*value, "é".repeat(128));
         let value = bounded(&format!("a{}", "é".repeat(200)), &Redactor::new());
         assert_eq!(value.len(), 255);
+    }
+
+    #[test]
+    fn a_secret_in_a_name_is_gone_although_the_name_loses_its_numbers() {
+        for (name, secret) in [
+            ("export for jane.doe@20261122.example.com", "jane"),
+            ("load jdbc:mysql://root:20261122@db/x", "root"),
+            ("nightly password=hunter2", "hunter2"),
+        ] {
+            let derived = derived_name(name, &Redactor::new());
+            assert!(!derived.contains(secret), "{derived}");
+        }
     }
 
     #[test]

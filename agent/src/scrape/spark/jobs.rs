@@ -166,14 +166,17 @@ impl Jobs {
 impl Now {
     fn add(&mut self, job: &Job) {
         let number = |field: super::rest::Number| field.0.unwrap_or(0);
+        // Sums that the other side could make overflow stop at their end.
         let n_begun = number(job.num_active_stages)
-            + number(job.num_completed_stages)
-            + number(job.num_skipped_stages);
-        self.jobs += 1;
-        self.stages_active += number(job.num_active_stages);
-        self.stages_pending += (job.stage_ids.len() as u64).saturating_sub(n_begun);
-        self.tasks += number(job.num_tasks).saturating_sub(number(job.num_skipped_tasks));
+            .saturating_add(number(job.num_completed_stages))
+            .saturating_add(number(job.num_skipped_stages));
         // Attempts of one partition count once; before 2.4.1 there was no such field.
-        self.tasks_done += job.num_completed_indices.0.unwrap_or(number(job.num_completed_tasks));
+        let n_done = job.num_completed_indices.0.unwrap_or(number(job.num_completed_tasks));
+        let n_wanted = number(job.num_tasks).saturating_sub(number(job.num_skipped_tasks));
+        self.jobs += 1;
+        self.stages_active = self.stages_active.saturating_add(number(job.num_active_stages));
+        self.stages_pending += (job.stage_ids.len() as u64).saturating_sub(n_begun);
+        self.tasks = self.tasks.saturating_add(n_wanted);
+        self.tasks_done = self.tasks_done.saturating_add(n_done);
     }
 }

@@ -8,6 +8,54 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+/// Elements of one list that are taken. An answer of 8 MiB has fewer, as the shortest job that Spark
+/// writes has 450 bytes; without an end `[{},{},...` would take 300 times its size in memory.
+const ELEMENTS_MAX: usize = 20_000;
+
+/// A list of a limited number of elements; a longer one is an answer of another shape.
+#[derive(Default)]
+pub(super) struct List<T>(pub(super) Vec<T>);
+
+impl<T> Deref for List<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Elements(PhantomData))
+    }
+}
+
+struct Elements<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
+    type Value = List<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<List<T>, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = sequence.next_element()? {
+            if elements.len() == ELEMENTS_MAX {
+                return Err(A::Error::invalid_length(ELEMENTS_MAX + 1, &self));
+            }
+            elements.push(element);
+        }
+        Ok(List(elements))
+    }
+}
+
+/// Adds up numbers that are all known; the other side may send any, so the sum stops at the end.
+pub(super) fn sum(mut numbers: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    numbers.try_fold(0, |sum: u64, number| Some(sum.saturating_add(number?)))
+}
 
 /// A number that may be missing. Negative values are how Spark says "not known".
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -100,7 +148,7 @@ pub(super) struct Application {
     pub(super) name: String,
     /// Newest first; a driver's UI has exactly one.
     #[serde(default)]
-    pub(super) attempts: Vec<Attempt>,
+    pub(super) attempts: List<Attempt>,
 }
 
 /// One attempt of an application.
@@ -122,7 +170,7 @@ pub(super) struct Attempt {
 pub(super) struct Environment {
     pub(super) runtime: Runtime,
     pub(super) spark_properties: Vec<(String, String)>,
-    pub(super) resource_profiles: Vec<ResourceProfile>,
+    pub(super) resource_profiles: List<ResourceProfile>,
 }
 
 /// Versions of what the driver runs on.
@@ -371,7 +419,25 @@ pub(super) struct PeakMemory {
 
 #[cfg(test)]
 mod tests {
-    use super::{Attempt, Job, JobStatus, Number, Stage, StageStatus, Time};
+    use super::{
+        Attempt, ELEMENTS_MAX, Job, JobStatus, List, Number, Stage, StageStatus, Time, sum,
+    };
+
+    #[test]
+    fn a_list_of_empty_elements_cannot_eat_the_memory() {
+        let answer = |n: usize| format!("[{}]", vec!["{}"; n].join(","));
+        let stages: List<Stage> = serde_json::from_str(&answer(ELEMENTS_MAX)).unwrap();
+        assert_eq!(stages.len(), ELEMENTS_MAX);
+        assert!(size_of::<Stage>() * ELEMENTS_MAX < 32 << 20);
+        assert!(serde_json::from_str::<List<Stage>>(&answer(ELEMENTS_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn a_sum_ends_at_the_largest_number_and_needs_every_number() {
+        assert_eq!(sum([Some(u64::MAX), Some(7)].into_iter()), Some(u64::MAX));
+        assert_eq!(sum([Some(7), None].into_iter()), None);
+        assert_eq!(sum([].into_iter()), Some(0));
+    }
 
     #[test]
     fn times_are_utc_milliseconds_and_the_time_before_the_epoch_is_none() {
