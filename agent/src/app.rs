@@ -134,7 +134,7 @@ impl App {
         let (store, loaded) = Store::open(&config.state_dir, checkpoint::unix_seconds())?;
         let admin = Admin::bind(config.admin.listen)?;
         let admin_address = admin.local_addr();
-        banner::print(&config, admin_address, loaded.entries.len(), &finder, &redactor);
+        banner::print(&config, admin_address, &finder, &redactor);
 
         let shared = export::Shared::new(redactor.clone());
         let (log_lanes, metric_lanes) = start_lanes(&config, &shared)?;

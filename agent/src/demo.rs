@@ -72,8 +72,10 @@ pub async fn run(keep: bool) -> Result<(), DemoError> {
     appender.await.map_err(io::Error::other)??;
     let page = show::fetch(metrics).await?;
     shown.print_summary(&page, metrics);
-    if keep {
-        show::say("staying up; press Ctrl-C to end");
+    if !keep {
+        show::say("\n`sidelight demo --keep` stays up, so that you can look at /metrics");
+    } else {
+        show::say("\nstaying up; press Ctrl-C to end");
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             () = app.ended() => {}

@@ -75,6 +75,10 @@ fn plain(bytes: &[u8], base: u32, first_end: usize, clock: &mut Clock, record: &
     let header = log4j::header(line);
     record.time_unix_ns = header.stamp.as_ref().and_then(|stamp| clock.unix_ns(line, stamp));
     record.severity = header.severity;
+    if header.stamp.is_none() && split::is_crash(line) {
+        // What ended the program states no level.
+        record.severity = Severity::Error;
+    }
     record.logger = moved(&header.logger, base);
     record.thread = moved(&header.thread, base);
     // A header with an empty message, as Flink's start scripts log: the text is on the next lines.
@@ -259,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_outermost_exception_is_named() {
-        use Severity::{Info, Unspecified, Warn};
+        use Severity::{Error, Info, Warn};
         let java = "x\njava.lang.IllegalStateException: a\n\tat b.C.d(C.java:1)\nCaused by: java.io.IOException: e";
         let log = format!("26/11/22 06:39:27 INFO Job: {java}\n");
         check(&log, (Info, "Job", "", "java.lang.IllegalStateException", java));
@@ -274,9 +278,11 @@ mod tests {
             (Info, "Job", "", "a.b.PythonException", line),
         );
         let python = "Traceback (most recent call last):\n  File \"a.py\", line 1, in <module>\nKeyError: 'a'\n\nDuring handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n  File \"a.py\", line 3, in <module>\nmy.jobs.Failed: b";
-        check(python, (Unspecified, "", "", "my.jobs.Failed", python));
+        check(python, (Error, "", "", "my.jobs.Failed", python));
+        let spark = "Traceback (most recent call last):\n  File \"job.py\", line 1, in <module>\npyspark.errors.PythonException: \n  An exception was thrown from the Python worker.\nTraceback (most recent call last):\n  File \"job.py\", line 9, in f\nValueError: bad row";
+        check(spark, (Error, "", "", "ValueError", spark));
         let main = "Exception in thread \"main\" scala.MatchError: 3\n\tat b.C.d(C.java:1)";
-        check(main, (Unspecified, "", "", "scala.MatchError", main));
+        check(main, (Error, "", "", "scala.MatchError", main));
     }
 
     #[test]

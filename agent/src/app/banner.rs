@@ -2,19 +2,15 @@
 //! state is.
 
 use crate::config::Config;
+use crate::export::ExporterDefinition;
+use crate::model::SignalKind;
 use crate::tail::discover::Finder;
 use redaction::Redactor;
 use std::net::SocketAddr;
 use std::path::Path;
 
 /// Prints the lines to standard error, as standard output may carry records.
-pub(super) fn print(
-    config: &Config,
-    admin: SocketAddr,
-    n_known: usize,
-    finder: &Finder,
-    redactor: &Redactor,
-) {
+pub(super) fn print(config: &Config, admin: SocketAddr, finder: &Finder, redactor: &Redactor) {
     let n_files = finder.find().len();
     // Paths and globs are free text of the operator.
     let globs = redactor.value(&config.tail.include.join(", "));
@@ -24,12 +20,16 @@ pub(super) fn print(
     if globs.is_empty() {
         tracing::warn!("logs     none: give --logs GLOB or set tail.include");
     } else {
-        tracing::info!("logs     {globs} ({n_files} files now, {n_known} known)");
+        tracing::info!("logs     {globs} ({n_files} files now)");
     }
     tracing::info!("scrapes  {}", or_nothing(&scrapers));
     tracing::info!("sends to {}", or_nothing(&exporters));
     tracing::info!("state in {state_dir}");
     tracing::info!("metrics  http://{admin}/metrics");
+    let takes_metrics = |it: &ExporterDefinition| it.signals.contains(&SignalKind::Metrics);
+    if !scrapers.is_empty() && !config.exporters.iter().any(|(it, _)| takes_metrics(it)) {
+        tracing::warn!("metrics of jobs go nowhere: add [exporters.prometheus]");
+    }
     for glob in &config.tail.include {
         if Path::new(glob).is_dir() {
             let glob = redactor.value(glob);

@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 /// Records shown in full would fill the terminal.
 const SHOWN_MAX: usize = 14;
 
-/// Characters of a record that are shown.
-const LINE_CHARS_MAX: usize = 900;
+/// Characters of a body that are shown: a stack trace would hide the fields behind it.
+const BODY_CHARS_MAX: usize = 160;
 
 /// Follows the records and shows the telling ones.
 pub(super) struct Shown {
@@ -42,9 +42,7 @@ impl Shown {
             self.seen.extend(marks(line));
             if self.seen.len() > before && self.n_shown < SHOWN_MAX {
                 self.n_shown += 1;
-                let shown: String = line.chars().take(LINE_CHARS_MAX).collect();
-                let rest = if shown.len() < line.len() { " …" } else { "" };
-                say(&format!("{shown}{rest}\n"));
+                say(&format!("{}\n", shortened(line)));
             }
         }
         Ok(())
@@ -77,6 +75,15 @@ impl Shown {
 
 fn is_of(series: &str, name: &str) -> bool {
     series.split('{').next() == Some(name)
+}
+
+/// The record with the end of a long body left out.
+fn shortened(line: &str) -> String {
+    let Some((before, rest)) = line.split_once("\"body\":\"") else { return line.to_owned() };
+    let Some(end) = rest.find("\",\"") else { return line.to_owned() };
+    let body: String = rest[..end].chars().take(BODY_CHARS_MAX).collect();
+    let dots = if body.len() < end { " …" } else { "" };
+    format!("{before}\"body\":\"{body}{dots}{}", &rest[end..])
 }
 
 /// What makes a record worth showing.

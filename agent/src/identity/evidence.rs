@@ -2,7 +2,7 @@
 
 use crate::checkpoint::Entry;
 use crate::model::{Engine, Resource};
-use crate::scrape::spark::stable_name;
+use crate::scrape::spark::derived_name;
 use memchr::memmem;
 use redaction::{Redactor, Value};
 use std::path::Path;
@@ -151,7 +151,7 @@ impl Evidence {
         let engine = component.map(Component::engine).or(id.as_ref().map(|_| Engine::Spark));
         let resource = Resource {
             job_id: id.map(|id| redactor.value(&id)),
-            job_name: application_name(head).map(|name| redactor.value(&stable_name(&name))),
+            job_name: application_name(head).map(|name| derived_name(&name, redactor)),
             engine,
             component: component.map(Component::value),
             executor_id: executor_id.map(|id| redactor.value(id)),

@@ -224,7 +224,7 @@ fn kind(first_line: &[u8]) -> Kind {
 }
 
 /// A crash that the interpreter or the JVM prints to stderr by itself.
-fn is_crash(line: &[u8]) -> bool {
+pub(super) fn is_crash(line: &[u8]) -> bool {
     line.starts_with(TRACEBACK) || line.starts_with(b"Exception in thread \"")
 }
 
@@ -244,6 +244,8 @@ fn next_trace(trace: Trace, line: &[u8]) -> Option<Trace> {
         return match trace {
             Trace::None => is_frame.then_some(Trace::Java),
             Trace::PythonEnd if is_frame => Some(Trace::Java),
+            // PySpark's message of several lines ends with the traceback of the worker.
+            Trace::PythonEnd => Some(Trace::PythonChain),
             _ => Some(trace),
         };
     }

@@ -28,7 +28,7 @@ use crate::scrape::{
 };
 use application::{Application, Context};
 use identity::bounded;
-pub(crate) use identity::stable_name;
+pub(crate) use identity::derived_name;
 use redaction::{Redactor, Value};
 use runs::{Histories, Outcome};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,8 @@ use tokio::time::Instant;
 const LIVE_MAX: usize = 64;
 /// Applications that ended and are still shown; the oldest go first.
 const ENDED_MAX: usize = 64;
+/// Time between two rounds while no application is known.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Longest application id in bytes.
 const APP_ID_BYTES_MAX: usize = 128;
 /// Bounds of job and stage durations in seconds.
@@ -397,7 +399,13 @@ impl Scraper for SparkScraper {
     }
 
     fn interval(&self) -> Duration {
-        self.meter.interval()
+        let interval = self.meter.interval();
+        // Connections that are refused cost nobody anything, and logs wait for the job's id.
+        if self.applications.values().any(Application::is_live) {
+            interval
+        } else {
+            interval.min(SEARCH_INTERVAL)
+        }
     }
 
     fn stats(&self) -> &ScrapeStats {

@@ -31,7 +31,8 @@ impl JobTable {
     /// Replaces what one scraper sees; readers hear of it only when something changed.
     pub fn replace(&self, scraper: &'static str, jobs: Vec<Job>) {
         let mut table = self.by_scraper.lock().unwrap_or_else(PoisonError::into_inner);
-        table.insert(scraper, jobs);
+        let before = table.insert(scraper, jobs).unwrap_or_default();
+        tell_changes(&before, &table[scraper]);
         let all: Vec<Job> = table.values().flatten().cloned().collect();
         self.merged.send_if_modified(|merged| {
             let is_new = **merged != all;
@@ -40,6 +41,21 @@ impl JobTable {
             }
             is_new
         });
+    }
+}
+
+/// One line for each job that came or ended.
+fn tell_changes(before: &[Job], now: &[Job]) {
+    for job in now {
+        let known = before.iter().find(|it| it.job_id == job.job_id);
+        let (job_id, job_name) = (job.job_id.as_str(), job.job_name.as_str());
+        if known.is_none() {
+            tracing::info!(job_id, job_name, "found a job");
+        }
+        let is_end_new = known.is_none_or(|it| it.end_unix_ms.is_none());
+        if job.end_unix_ms.is_some() && is_end_new {
+            tracing::info!(job_id, job_name, "the job has ended");
+        }
     }
 }
 

@@ -60,13 +60,13 @@ pub(super) fn bounded(raw: &str, redactor: &Redactor) -> Value {
 /// The stable part of an application's name, redacted.
 ///
 /// It is redacted before too: without a number a secret may not be recognised any more.
-pub(super) fn derived_name(raw: &str, redactor: &Redactor) -> Value {
+pub(crate) fn derived_name(raw: &str, redactor: &Redactor) -> Value {
     bounded(&stable_name(&redactor.value(raw)), redactor)
 }
 
 /// The part of an application's name that all its runs share: dates, UUIDs, hashes and run numbers
 /// are dropped. A name that consists of nothing else stays as it is.
-pub(crate) fn stable_name(name: &str) -> String {
+fn stable_name(name: &str) -> String {
     let cleaned = without_uuids(name);
     let mut stable = String::new();
     let mut rest = cleaned.as_str();
