@@ -36,8 +36,15 @@ pub enum Anchors {
     /// At each of these ASCII literals, found in any case.
     Literals(&'static [&'static str]),
     /// At each run of at least 7 digits, dots, hyphens and spaces that begins and ends with a
-    /// digit. Runs are as long as possible.
-    Numbers,
+    /// digit and holds at least so many of each. Runs are as long as possible.
+    Numbers {
+        /// Fewest digits that the rule can match.
+        digits_min: u16,
+        /// Fewest dots.
+        dots_min: u16,
+        /// Fewest hyphens.
+        hyphens_min: u16,
+    },
 }
 
 /// Lines that state a detector's rule; the registry test holds the detector to them.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 
 use crate::detectors::{Anchors, DETECTORS};
-use crate::lexis::{backward, forward, is_placeholder, unicode_escape_end};
+use crate::lexis::{backward, forward, is_placeholder, unicode_escape_end, work};
 use crate::spans::{Finding, offset};
 
 /// Shortest text a number detector can match: `1.1.1.1`.
@@ -22,8 +22,8 @@ pub(crate) struct Engine {
     /// only case by case and only without literals of one byte: hence the copy and the split.
     words: AhoCorasick,
     word_owners: Vec<u8>,
-    /// The detectors that look at numbers.
-    numeric: Vec<u8>,
+    /// The detectors that look at numbers, and what a number needs for each.
+    numeric: Vec<(u8, Composition)>,
 }
 
 /// What a scan found, and where a second one could find more. Reused for its memory.
@@ -63,7 +63,10 @@ impl Engine {
         let (mut bytes, mut words, mut word_owners, mut numeric) = (vec![], vec![], vec![], vec![]);
         for (index, detector) in (0u8..).zip(DETECTORS) {
             match detector.anchors() {
-                Anchors::Numbers => numeric.push(index),
+                Anchors::Numbers { digits_min, dots_min, hyphens_min } => {
+                    let least = [digits_min, dots_min, hyphens_min];
+                    numeric.push((index, Composition::of(least)));
+                }
                 Anchors::Literals(literals) => {
                     for literal in literals {
                         if let [byte] = literal.as_bytes() {
@@ -118,16 +121,25 @@ impl Engine {
                 continue;
             }
             let start = backward(raw, probe, run_end, is_number_byte);
-            run_end = forward(raw, probe, raw.len(), is_number_byte);
+            let composition;
+            (run_end, composition) = number_run(raw, start);
             probe = run_end + NUMBER_BYTES_MIN;
+            if run_end - start < NUMBER_BYTES_MIN {
+                continue;
+            }
             let first = forward(raw, start, run_end, |b| !b.is_ascii_digit());
             let last = backward(raw, run_end, first, |b| !b.is_ascii_digit());
             if last - first >= NUMBER_BYTES_MIN {
                 // The digits of `\u0022` belong to no number.
                 let first = unicode_escape_end(raw, first).min(last);
                 let first = forward(raw, first, last, |b| !b.is_ascii_digit());
-                let ask = |detector: &u8| scan.ask(*detector, first..last);
-                if self.numeric.iter().map(ask).sum::<usize>() < last - first {
+                let mut n_found = 0;
+                for (detector, least) in &self.numeric {
+                    if composition.has(*least) {
+                        n_found += scan.ask(*detector, first..last);
+                    }
+                }
+                if n_found < last - first {
                     scan.hits.open_numbers.push(offset(first)..offset(last));
                 }
             }
@@ -135,8 +147,65 @@ impl Engine {
     }
 }
 
+/// How many digits, dots and hyphens a run has, 16 bits each, so that one addition a byte counts
+/// all three. Most numbers in logs are dates and counts that no detector can match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Composition(u64);
+
+impl Composition {
+    /// What a byte adds; nothing for a byte that ends a run.
+    const UNITS: [u64; 256] = {
+        let mut units = [0; 256];
+        let mut digit = b'0';
+        while digit <= b'9' {
+            units[digit as usize] = 1;
+            digit += 1;
+        }
+        units[b'.' as usize] = 1 << 16;
+        units[b'-' as usize] = 1 << 32;
+        units[b' ' as usize] = 1 << 48;
+        units
+    };
+
+    /// Digits, dots, hyphens.
+    fn of(counts: [u16; 3]) -> Self {
+        Self(u64::from(counts[0]) | u64::from(counts[1]) << 16 | u64::from(counts[2]) << 32)
+    }
+
+    /// True when there are at least as many of each as in `least`.
+    fn has(self, least: Self) -> bool {
+        [0, 16, 32].iter().all(|shift| (self.0 >> shift) as u16 >= (least.0 >> shift) as u16)
+    }
+}
+
+/// Bytes after which counts are cut down, before one can run over into the next.
+const COUNTED_BYTES_MAX: usize = 1 << 15;
+
+/// End of the run of number bytes that begins at `start`, and what it consists of.
+fn number_run(raw: &[u8], start: usize) -> (usize, Composition) {
+    let (mut total, mut end) = (0_u64, start);
+    loop {
+        let limit = raw.len().min(end + COUNTED_BYTES_MAX);
+        while end < limit {
+            let unit = Composition::UNITS[usize::from(raw[end])];
+            if unit == 0 {
+                work::add(end - start);
+                return (end, Composition(total));
+            }
+            total += unit;
+            end += 1;
+        }
+        if end == raw.len() {
+            work::add(end - start);
+            return (end, Composition(total));
+        }
+        // No rule asks for more than a few dozen of anything.
+        total = [0, 16, 32].iter().map(|at| ((total >> at) & 0xFFFF).min(0x7FFF) << at).sum();
+    }
+}
+
 fn is_number_byte(byte: u8) -> bool {
-    byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b' ')
+    Composition::UNITS[usize::from(byte)] != 0
 }
 
 impl Scan<'_> {
@@ -169,7 +238,24 @@ impl Scan<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::{COUNTED_BYTES_MAX, Composition, number_run};
     use crate::detectors::{Anchors, DETECTORS};
+
+    #[test]
+    fn a_run_is_counted_to_its_end_however_long_it_is() {
+        let least = Composition::of([3, 2, 1]);
+        let check = |raw: &str, want: (usize, bool)| {
+            let (end, composition) = number_run(raw.as_bytes(), 0);
+            assert_eq!((end, composition.has(least)), want);
+        };
+        check("1.2-3. 4x5", (8, true));
+        check("1.2-3 4x5.", (7, false));
+        for filler in ["1", ".", "-", " "] {
+            let n_bytes = 5 * COUNTED_BYTES_MAX + 7;
+            check(&format!("{}x", filler.repeat(n_bytes)), (n_bytes, false));
+            check(&format!("{}123..-x", filler.repeat(n_bytes)), (n_bytes + 6, true));
+        }
+    }
 
     #[test]
     fn no_literal_of_a_detector_hides_one_of_another_that_begins_with_it() {

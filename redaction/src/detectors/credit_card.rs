@@ -21,7 +21,7 @@ impl Detector for CreditCard {
     }
 
     fn anchors(&self) -> Anchors {
-        Anchors::Numbers
+        Anchors::Numbers { digits_min: 12, dots_min: 0, hyphens_min: 0 }
     }
 
     fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {

@@ -18,7 +18,7 @@ impl Detector for IpAddress {
     }
 
     fn anchors(&self) -> Anchors {
-        Anchors::Numbers
+        Anchors::Numbers { digits_min: 4, dots_min: 3, hyphens_min: 0 }
     }
 
     fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {

@@ -18,7 +18,7 @@ impl Detector for UsSsn {
     }
 
     fn anchors(&self) -> Anchors {
-        Anchors::Numbers
+        Anchors::Numbers { digits_min: 9, dots_min: 0, hyphens_min: 2 }
     }
 
     fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
