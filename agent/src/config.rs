@@ -156,17 +156,19 @@ impl Config {
                 self.limits.memory_bytes_max.0
             )
         });
-        // Its own output would be read, written, and read again until the disk is full.
-        let output = report.settings.get("exporters").and_then(|it| it.get("file")?.get("path"));
-        let output = output.and_then(toml::Value::as_str).unwrap_or("-").to_owned();
-        let globs = |patterns: &[String]| -> bool {
-            let matches = |glob: globset::Glob| glob.compile_matcher().is_match(&output);
-            patterns.iter().filter_map(|pattern| tail::glob(pattern).ok()).any(matches)
-        };
-        let is_read = globs(&self.tail.include) && !globs(&self.tail.exclude);
-        report.require(&["exporters.file.path", "tail.include"], output == "-" || !is_read, || {
-            "tail.include matches this file; add it to tail.exclude".to_owned()
-        });
+        // The tail leaves this file alone, but not those that a rotation makes of it.
+        for (exporter, section) in &self.exporters {
+            let Some(output) = section.output() else { continue };
+            let globs = |patterns: &[String]| -> bool {
+                let matches = |glob: globset::Glob| glob.compile_matcher().is_match(output);
+                patterns.iter().filter_map(|pattern| tail::glob(pattern).ok()).any(matches)
+            };
+            let is_read = globs(&self.tail.include) && !globs(&self.tail.exclude);
+            let key = format!("exporters.{}.path", exporter.name);
+            report.require(&[&key, "tail.include"], !is_read, || {
+                "tail.include matches this file; add it to tail.exclude".to_owned()
+            });
+        }
         let takes_logs =
             self.exporters.iter().any(|(it, _)| it.signals.contains(&SignalKind::Logs));
         report.require(&["exporters"], takes_logs, || {
