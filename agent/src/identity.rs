@@ -35,7 +35,11 @@ impl Written {
         let has_ended = |end: u64| {
             self.since_unix_ms > end || self.until_unix_ms > end.saturating_add(Self::LATE_MS)
         };
-        self.until_unix_ms >= job.start_unix_ms && !job.end_unix_ms.is_some_and(has_ended)
+        // A run that ends is noticed some rounds later; the next run may write by then.
+        let is_confirmed = self.since_unix_ms <= job.seen_unix_ms;
+        is_confirmed
+            && self.until_unix_ms >= job.start_unix_ms
+            && !job.end_unix_ms.is_some_and(has_ended)
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Job {
     pub start_unix_ms: u64,
     /// End, when it ended.
     pub end_unix_ms: Option<u64>,
+    /// Last time that its API answered, milliseconds since the epoch.
+    pub seen_unix_ms: u64,
     /// Allow-listed properties, by their engine's key.
     pub properties: BTreeMap<&'static str, Value>,
 }

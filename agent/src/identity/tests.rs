@@ -23,6 +23,7 @@ fn job(id: &'static str, start_unix_ms: u64) -> Job {
         user_id: Some(Value::literal("rest-user")),
         start_unix_ms,
         end_unix_ms: None,
+        seen_unix_ms: 1_000,
         properties: BTreeMap::from([
             ("spark.sidelight.run_context", Value::literal("rest-context")),
             (
@@ -114,6 +115,8 @@ fn a_log_without_ids_belongs_to_the_only_job_that_can_have_written_it() {
     // The file came into being after that run had ended.
     check(&[Job { end_unix_ms: Some(899), ..job(APP, 500) }], None);
     check(&[Job { end_unix_ms: Some(950), ..job(APP, 500) }], Some(APP));
+    // Nobody has heard of that run since the file came into being: another may write it.
+    check(&[Job { seen_unix_ms: 899, ..job(APP, 500) }], None);
 }
 
 #[test]

@@ -41,8 +41,6 @@ pub(super) struct Application {
     stages: Stages,
     jobs: Jobs,
     executors: Executors,
-    /// Time of the last complete round.
-    seen_unix_ms: u64,
     /// True once the list of all stages was over the size limit.
     is_list_too_large: bool,
 }
@@ -118,6 +116,7 @@ impl Application {
             user_id,
             start_unix_ms: attempt.start_time.0.unwrap_or(context.unix_ms),
             end_unix_ms: None,
+            seen_unix_ms: context.unix_ms,
             properties,
         };
         Self {
@@ -129,7 +128,6 @@ impl Application {
             stages: Stages::new(),
             jobs: Jobs::new(),
             executors: Executors::new(memory.collect(), heap_max),
-            seen_unix_ms: context.unix_ms,
             is_list_too_large: false,
         }
     }
@@ -163,7 +161,7 @@ impl Application {
         let executors: rest::List<rest::Executor> =
             client.get(&format!("{base}/allexecutors"), meter).await?;
         self.executors.record(executors.0, unix_ms, meter);
-        self.seen_unix_ms = unix_ms;
+        self.job.seen_unix_ms = unix_ms;
         stages
     }
 
@@ -214,7 +212,7 @@ impl Application {
 
     /// Ends the run, at the time that the engine names or else at the last answer.
     pub(super) fn end(&mut self, at: Instant, end_unix_ms: Option<u64>, outcome: Outcome) {
-        self.job.end_unix_ms = Some(end_unix_ms.unwrap_or(self.seen_unix_ms));
+        self.job.end_unix_ms = Some(end_unix_ms.unwrap_or(self.job.seen_unix_ms));
         self.ended = Some(Ended { at, outcome });
     }
 
@@ -244,7 +242,7 @@ impl Application {
 
     /// All samples as of the last answer.
     pub(super) fn batch(&mut self) -> MetricBatch {
-        let mut batch = self.empty_batch(self.seen_unix_ms);
+        let mut batch = self.empty_batch(self.job.seen_unix_ms);
         let samples = &mut batch.samples;
         samples.push(Sample::number(&JOB_RUN_INFO, self.run_labels.clone(), 1.0));
         samples.push(Sample::number(&APP_INFO, self.info_labels.clone(), 1.0));
@@ -261,7 +259,7 @@ impl Application {
             samples.push(Sample::number(&JOB_FINAL_SNAPSHOT, labels, 1.0));
         }
         self.jobs.push(samples);
-        self.stages.push(self.seen_unix_ms, samples);
+        self.stages.push(self.job.seen_unix_ms, samples);
         self.executors.push(samples);
         batch
     }
