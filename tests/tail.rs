@@ -472,3 +472,15 @@ fn another_run_in_a_truncated_file_has_its_own_job() {
     let [old, new] = ["\"local-1795329177046\"", "\"local-1795329177047\""];
     assert_eq!(ids, [old, old, new, new]);
 }
+
+#[test]
+fn the_log_of_a_run_that_has_ended_waits_for_nobody() {
+    let mut node = Node::new();
+    node.variable = ("SIDELIGHT_TAIL__IDENTITY_WAIT", "1h");
+    let log = node.log("driver.log");
+    node.start();
+    append(&log, &lines(0..3));
+    append(&log, "25/11/22 06:26:22 INFO ShutdownHookManager: Shutdown hook called\n");
+    node.wait_for(4);
+    node.stop();
+}

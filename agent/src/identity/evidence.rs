@@ -85,6 +85,9 @@ const HEAD_MARKS: [(&str, Component); 8] = [
     ("Submitted application:", Component::Driver),
 ];
 
+/// What Spark's JVM says last.
+const LAST_WORDS: &[u8] = b"Shutdown hook called";
+
 /// Findings in one file.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
@@ -92,6 +95,8 @@ pub struct Evidence {
     pub resource: Resource,
     /// Kind of process.
     pub component: Option<Component>,
+    /// True when the log says that its process has ended: nobody will answer for it any more.
+    pub is_over: bool,
     /// True when it was found in the other output of the same process.
     is_adopted: bool,
 }
@@ -157,7 +162,8 @@ impl Evidence {
             executor_id: executor_id.map(|id| redactor.value(id)),
             ..Resource::default()
         };
-        Self { resource, component, is_adopted: false }
+        let is_over = memmem::find(head, LAST_WORDS).is_some();
+        Self { resource, component, is_over, is_adopted: false }
     }
 }
 

@@ -334,7 +334,8 @@ impl Tail {
             let (path, evidence) = (&waiting.path, &waiting.evidence);
             let resource = self.identity.resource(path, evidence, &jobs, waiting.written);
             let is_known = resource.job_id.is_some() || evidence.is_daemon();
-            let is_over = is_last || waiting.is_detached || waiting.waited(now) >= wait;
+            let is_over =
+                is_last || waiting.is_detached || evidence.is_over || waiting.waited(now) >= wait;
             if is_known || is_over {
                 self.open(waiting, resource);
             }

@@ -317,6 +317,11 @@ impl Waiting {
         if self.seen_bytes == Some(metadata.len()) {
             return;
         }
+        if let Some(lost) = self.seen_bytes.and_then(|seen| seen.checked_sub(metadata.len())) {
+            // Another run has taken the file over before the job of this one was known.
+            telemetry::LOST_BYTES.add("truncated", lost);
+            self.written.since_unix_ms = unix_ms();
+        }
         self.seen_bytes = Some(metadata.len());
         let head = read_head(&self.file, HEAD_BYTES).unwrap_or_default();
         self.evidence = identity.evidence(&self.path, &head);
