@@ -161,9 +161,7 @@ fn report(name: &'static str, stats: &ScrapeStats, reported: &mut ScrapeStats, w
     }
     telemetry::SCRAPE_BYTES.add(name, stats.response_bytes - reported.response_bytes);
     telemetry::SCRAPE_SECONDS.add_seconds(name, (stats.busy - reported.busy).as_secs_f64());
-    if !wall.is_zero() {
-        telemetry::SCRAPE_BUSY_RATIO.set(name, stats.busy.as_secs_f64() / wall.as_secs_f64());
-    }
+    telemetry::SCRAPE_BUSY_RATIO.set(name, stats.busy_ratio(wall));
     reported.clone_from(stats);
 }
 
