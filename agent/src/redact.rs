@@ -81,8 +81,9 @@ pub fn stats(redactor: &Redactor) -> String {
 #[must_use]
 pub fn detectors() -> String {
     let row = |detector: &&dyn redaction::Detector| {
-        let sample = detector.samples().positive.first().unwrap_or(&"");
-        format!("{:<24} {}\n", detector.entity(), sample.replace('\n', "\\n"))
+        let rule = detector.rule();
+        let sample = rule.positive.first().unwrap_or(&"");
+        format!("{:<24} {}\n", rule.entity, sample.replace('\n', "\\n"))
     };
     DETECTORS.iter().map(row).collect()
 }

@@ -88,7 +88,7 @@ fn cpu_time() -> Duration {
 /// 32 MB of log4j lines, one in fifty with a sample of a detector.
 fn made_up() -> Vec<u8> {
     let mut raw = Vec::new();
-    let samples: Vec<_> = DETECTORS.iter().flat_map(|d| d.samples().positive).collect();
+    let samples: Vec<_> = DETECTORS.iter().flat_map(|d| d.rule().positive).collect();
     for n in 0_usize.. {
         let line = format!(
             "25/11/22 06:26:22 INFO TaskSetManager: Starting task {n}.0 in stage {}.0 (TID {n}) \

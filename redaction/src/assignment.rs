@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::lexis::placeholder_end;
+use crate::haystack::Haystack;
 use crate::lexis::{
     backward, forward, has_at, has_before, is_line_end, line_end, skip_blanks, work,
 };
@@ -31,7 +31,11 @@ pub(crate) fn key_start(raw: &[u8], word: usize) -> usize {
 }
 
 /// Where the value of the key `key_start..key_end` begins, and how it is joined.
-pub(crate) fn value_start(raw: &[u8], key_start: usize, key_end: usize) -> Option<(usize, Joint)> {
+pub(crate) fn value_start(
+    raw: &Haystack<'_>,
+    key_start: usize,
+    key_end: usize,
+) -> Option<(usize, Joint)> {
     let before = key_start.checked_sub(1).map(|i| raw[i]);
     let closed = skip_closers(raw, key_end);
     let is_quoted = closed > key_end;
@@ -74,7 +78,7 @@ pub(crate) fn value_start(raw: &[u8], key_start: usize, key_end: usize) -> Optio
 
 /// True for a line `a.b.key   value`, as `spark-defaults.conf` has it: a dotted key that begins the
 /// line and one word that ends it.
-fn is_property_line(raw: &[u8], key_start: usize, key_end: usize, at: usize) -> bool {
+fn is_property_line(raw: &Haystack<'_>, key_start: usize, key_end: usize, at: usize) -> bool {
     let begins_line = key_start == 0 || raw[key_start - 1] == b'\n';
     begins_line && raw[key_start..key_end].contains(&b'.') && {
         let end = bare_end(raw, at);
@@ -135,10 +139,10 @@ fn ends_json_string(raw: &[u8], at: usize) -> bool {
 ///
 /// Passwords hold commas, brackets and quotes too, so those end a value only where something
 /// follows that cannot continue one. Placeholders of earlier redaction are read as one piece.
-pub(crate) fn bare_end(raw: &[u8], at: usize) -> usize {
+pub(crate) fn bare_end(raw: &Haystack<'_>, at: usize) -> usize {
     let mut i = at;
     while let Some(byte) = raw.get(i) {
-        if let Some(end) = placeholder_end(raw, i) {
+        if let Some(end) = raw.placeholder_end(i) {
             i = end;
             continue;
         }
@@ -180,11 +184,18 @@ fn continues_after_joint(raw: &[u8], at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Joint, bare_end, quoted, value_start};
+    use crate::haystack::{Haystack, Names};
+
+    fn haystack(raw: &str) -> Haystack<'_> {
+        static NAMES: std::sync::LazyLock<Names> =
+            std::sync::LazyLock::new(|| Names::new(["EMAIL"].into_iter()));
+        Haystack::new(raw.as_bytes(), &NAMES)
+    }
 
     #[track_caller]
     fn check_value(raw: &str, want: Option<(&str, Joint)>) {
         let key_start = raw.find("key").unwrap();
-        let got = value_start(raw.as_bytes(), key_start, key_start + 3);
+        let got = value_start(&haystack(raw), key_start, key_start + 3);
         assert_eq!(got.map(|(at, joint)| (&raw[at..], joint)), want, "{raw}");
     }
 
@@ -209,7 +220,7 @@ mod tests {
         for raw in ["key", "key v", "key::v", "key://v", "key, v", "key#12", "key->", "f(x, key) v"]
         {
             let found =
-                value_start(raw.as_bytes(), raw.find("key").unwrap(), raw.find("key").unwrap() + 3);
+                value_start(&haystack(raw), raw.find("key").unwrap(), raw.find("key").unwrap() + 3);
             assert!(found.is_none_or(|(at, _)| at == raw.len()), "{raw}");
         }
     }
@@ -254,7 +265,7 @@ mod tests {
             ("a</value>", "a"),
             ("p@$$,w(o)rd!", "p@$$,w(o)rd!"),
         ] {
-            assert_eq!(&raw[..bare_end(raw.as_bytes(), 0)], want, "{raw}");
+            assert_eq!(&raw[..bare_end(&haystack(raw), 0)], want, "{raw}");
         }
     }
 }

@@ -16,6 +16,9 @@ mod us_ssn;
 
 use std::ops::Range;
 
+use crate::haystack::Haystack;
+use crate::shapes::Shape;
+
 /// Every detector that ships. Order does not matter: overlapping findings are united.
 pub const DETECTORS: &[&dyn Detector] = &[
     &auth_header::AuthHeader,
@@ -30,60 +33,97 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &us_ssn::UsSsn,
 ];
 
-/// Where a detector wants to be asked.
-#[derive(Debug, Clone, Copy)]
-pub enum Anchors {
-    /// At each of these ASCII literals, found in any case.
-    Literals(&'static [&'static str]),
-    /// At each run of at least 7 digits, dots, hyphens and spaces that begins and ends with a
-    /// digit and holds at least so many of each. Runs are as long as possible.
-    Numbers {
-        /// Fewest digits that the rule can match.
-        digits_min: u16,
-        /// Fewest dots.
-        dots_min: u16,
-        /// Fewest hyphens.
-        hyphens_min: u16,
-    },
+/// What kind of data a detector finds: profiles are made of families.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Credentials: keys, tokens, passwords.
+    Secret,
+    /// Payment card numbers.
+    Card,
+    /// Bank accounts and other data of money.
+    Financial,
+    /// Data about a person.
+    Personal,
+    /// Addresses of machines, which the law takes for personal data as well.
+    Network,
 }
 
-/// Lines that state a detector's rule; the registry test holds the detector to them.
+/// How sure a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Confidence {
+    /// The shape, and words beside it.
+    Likely,
+    /// A shape that nothing else has, or words that name it.
+    High,
+    /// A check sum, or a prefix that its issuer reserved.
+    Certain,
+}
+
+/// What a detector looks for, as data.
 #[derive(Debug, Clone, Copy)]
-pub struct Samples {
+pub struct Rule<'a> {
+    /// Type name in upper case; the placeholder is `[NAME]`.
+    pub entity: &'a str,
+    /// What it is.
+    pub family: Family,
+    /// How sure a finding is.
+    pub confidence: Confidence,
+    /// What proves a finding, in a few words: `Luhn and brand table`.
+    pub validator: &'a str,
+    /// Asked at each of these ASCII literals, of three bytes or more, found in any case.
+    pub literals: &'a [&'a str],
+    /// Asked at each of these shapes, with the offset of its last byte.
+    pub shapes: &'a [Shape],
+    /// Asked at each number whose groups have these numbers of digits, with the whole number.
+    ///
+    /// `&[9]` is `123456789`; `&[3, 2, 4]` is `123-45-6789` and `123 45 6789`: groups are divided
+    /// by one space each, or by one of `.` and `-` each. With spaces the number may be a part of a
+    /// longer list of groups; with dots and hyphens, and without groups, it is as long as possible.
+    /// A number of one group has eight digits or more, others a group of three between two, two
+    /// groups of four before another, four and six digits, or six and three: else nobody looks.
+    pub numbers: &'a [&'a [u8]],
+    /// True when a finding ends by itself: nothing beside it, placeholder or not, makes it longer.
+    ///
+    /// Lines with findings of such detectors alone need no second search.
+    pub is_token: bool,
     /// Text with each secret between `«` and `»`: exactly that becomes the placeholder.
-    pub positive: &'static [&'static str],
+    pub positive: &'a [&'a str],
     /// Look-alikes that no detector may touch.
-    pub negative: &'static [&'static str],
+    pub negative: &'a [&'a str],
+}
+
+impl Rule<'static> {
+    /// A rule that is never asked: what others are made from.
+    pub const NONE: Self = Self {
+        entity: "",
+        family: Family::Secret,
+        confidence: Confidence::High,
+        validator: "shape",
+        literals: &[],
+        shapes: &[],
+        numbers: &[],
+        is_token: true,
+        positive: &[],
+        negative: &[],
+    };
 }
 
 /// Finds one kind of PII or secret.
-pub trait Detector: Sync {
-    /// Type name in upper case; the placeholder is `[NAME]`.
-    fn entity(&self) -> &'static str;
-
-    /// Where [`find`](Detector::find) is called.
-    fn anchors(&self) -> Anchors;
+pub trait Detector: Send + Sync + std::fmt::Debug {
+    /// What it looks for, and the samples that the registry's tests hold it to.
+    fn rule(&self) -> Rule<'_>;
 
     /// Appends to `found` the bytes to hide around one anchor.
     ///
     /// Total over all input: never panics, looks at a bounded number of bytes when it finds
     /// nothing, and crosses a line break only if the secret itself does.
-    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>);
-
-    /// True when a finding ends by itself: nothing beside it, placeholder or not, makes it longer.
-    ///
-    /// Lines with findings of such detectors alone need no second search.
-    fn is_token(&self) -> bool {
-        true
-    }
-
-    /// Lines that state the rule.
-    fn samples(&self) -> Samples;
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Anchors, DETECTORS};
+    use super::DETECTORS;
+    use crate::shapes::Shape;
     use crate::{Redactor, Text};
 
     fn redact(raw: &str) -> String {
@@ -108,9 +148,9 @@ mod tests {
     #[test]
     fn every_detector_hides_exactly_what_its_positive_samples_mark() {
         for detector in DETECTORS {
-            let placeholder = format!("[{}]", detector.entity());
-            assert!(detector.samples().positive.len() >= 3, "{placeholder} needs samples");
-            for sample in detector.samples().positive {
+            let placeholder = format!("[{}]", detector.rule().entity);
+            assert!(detector.rule().positive.len() >= 3, "{placeholder} needs samples");
+            for sample in detector.rule().positive {
                 let raw = unmark(sample, None);
                 assert_ne!(&raw, sample, "{placeholder}: nothing is marked");
                 assert_eq!(redact(&raw), unmark(sample, Some(&placeholder)), "{raw}");
@@ -124,16 +164,20 @@ mod tests {
     #[test]
     fn no_detector_touches_any_negative_sample() {
         for detector in DETECTORS {
-            assert!(detector.samples().negative.len() >= 3, "{} needs samples", detector.entity());
-            for sample in detector.samples().negative {
-                assert_eq!(&redact(sample), sample, "negative of {}", detector.entity());
+            assert!(
+                detector.rule().negative.len() >= 3,
+                "{} needs samples",
+                detector.rule().entity
+            );
+            for sample in detector.rule().negative {
+                assert_eq!(&redact(sample), sample, "negative of {}", detector.rule().entity);
             }
         }
     }
 
     #[test]
     fn names_are_unique_upper_case_and_json_safe() {
-        let mut names: Vec<_> = DETECTORS.iter().map(|d| d.entity()).collect();
+        let mut names: Vec<_> = DETECTORS.iter().map(|d| d.rule().entity).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), DETECTORS.len());
@@ -144,11 +188,12 @@ mod tests {
     }
 
     #[test]
-    fn literal_anchors_are_not_empty() {
+    fn every_detector_is_asked_somewhere() {
         for detector in DETECTORS {
-            if let Anchors::Literals(literals) = detector.anchors() {
-                assert!(!literals.is_empty() && literals.iter().all(|l| !l.is_empty()));
-            }
+            let rule = detector.rule();
+            let n_anchors = rule.literals.len() + rule.shapes.len() + rule.numbers.len();
+            assert!(n_anchors > 0 && !rule.shapes.contains(&Shape::Number), "{}", rule.entity);
+            assert!(rule.literals.iter().all(|l| l.len() >= 3 && l.is_ascii()), "{}", rule.entity);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::{collection, sample};
 
-use crate::detectors::{Anchors, DETECTORS};
+use crate::detectors::DETECTORS;
 use crate::lexis::work;
 use crate::{Redactor, Text};
 
@@ -22,16 +22,15 @@ fn redact(raw: &[u8]) -> Vec<u8> {
 fn pieces() -> Vec<Vec<u8>> {
     let mut pieces: Vec<Vec<u8>> = Vec::new();
     for detector in DETECTORS {
-        if let Anchors::Literals(literals) = detector.anchors() {
-            pieces.extend(literals.iter().map(|l| l.as_bytes().to_vec()));
-        }
-        for sample in detector.samples().positive.iter().chain(detector.samples().negative) {
+        let rule = detector.rule();
+        pieces.extend(rule.literals.iter().map(|l| l.as_bytes().to_vec()));
+        for sample in rule.positive.iter().chain(rule.negative) {
             pieces.extend(sample.split(['«', '»']).map(|part| part.as_bytes().to_vec()));
             pieces.extend(
                 sample.split_inclusive(' ').map(|part| part.replace(['«', '»'], "").into()),
             );
         }
-        pieces.push(format!("[{}]", detector.entity()).into());
+        pieces.push(format!("[{}]", detector.rule().entity).into());
     }
     let joints = [
         " ",
@@ -279,11 +278,11 @@ fn hostile_input_costs_linear_work() {
 #[test]
 fn a_secret_is_found_at_every_place_of_a_chunk_and_cut_nowhere() {
     for detector in DETECTORS {
-        let sample = detector.samples().positive[0].replace(['«', '»'], "");
+        let sample = detector.rule().positive[0].replace(['«', '»'], "");
         let want = redact(sample.as_bytes());
         for pad in 0..64 {
             let raw = [&vec![b'.'; pad][..], b"\n", sample.as_bytes()].concat();
-            assert_eq!(&redact(&raw)[pad + 1..], &want[..], "{} at {pad}", detector.entity());
+            assert_eq!(&redact(&raw)[pad + 1..], &want[..], "{} at {pad}", detector.rule().entity);
         }
     }
 }

@@ -3,10 +3,6 @@
 //! Detectors walk bytes through [`forward`] and [`backward`] only, each with an explicit end, so
 //! a test can count the bytes every detector looks at and prove that the work stays linear.
 
-use std::ops::Range;
-
-use crate::detectors::DETECTORS;
-
 /// First index at or after `at` (below `end`) whose byte does not satisfy `accept`; else `end`.
 pub(crate) fn forward(raw: &[u8], at: usize, end: usize, accept: impl Fn(u8) -> bool) -> usize {
     let bytes = raw.get(at..end.min(raw.len())).unwrap_or_default();
@@ -102,23 +98,6 @@ pub(crate) fn has_before(raw: &[u8], end: usize, word: &[u8]) -> bool {
     end >= word.len() && has_at(raw, end - word.len(), word)
 }
 
-/// End of the placeholder of a built-in detector that begins at `at`.
-pub(crate) fn placeholder_end(raw: &[u8], at: usize) -> Option<usize> {
-    if raw.get(at) != Some(&b'[') {
-        return None;
-    }
-    let name = at + 1;
-    DETECTORS.iter().map(|d| name + d.entity().len()).zip(DETECTORS).find_map(|(end, d)| {
-        let is_name = raw.get(name..end) == Some(d.entity().as_bytes());
-        (is_name && raw.get(end) == Some(&b']')).then_some(end + 1)
-    })
-}
-
-/// True when `range` is one placeholder: something that was redacted before.
-pub(crate) fn is_placeholder(raw: &[u8], range: &Range<usize>) -> bool {
-    placeholder_end(raw, range.start) == Some(range.end)
-}
-
 /// Counts the bytes that detectors look at; compiled to nothing outside tests.
 pub(crate) mod work {
     #[cfg(test)]
@@ -141,7 +120,7 @@ pub(crate) mod work {
 
 #[cfg(test)]
 mod tests {
-    use super::{backward, forward, is_placeholder, word_before};
+    use super::{backward, forward, word_before};
 
     #[test]
     fn walkers_stop_at_their_limits_even_outside_the_input() {
@@ -163,12 +142,5 @@ mod tests {
         assert!(word_before(br"\u00224111", 7));
         assert!(!word_before(b" 1", 1));
         assert!(!word_before(b"1", 0));
-    }
-
-    #[test]
-    fn only_names_of_detectors_are_placeholders() {
-        assert!(is_placeholder(b"x[EMAIL]", &(1..8)));
-        assert!(!is_placeholder(b"[HUNTER]", &(0..8)));
-        assert!(!is_placeholder(b"[EMAIL", &(0..6)));
     }
 }

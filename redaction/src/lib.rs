@@ -8,15 +8,23 @@
 //! spans are united, changed lines are searched again, and placeholders replace the spans.
 
 mod assignment;
+mod context;
 mod detectors;
 mod engine;
+mod haystack;
 mod lexis;
+mod literals;
+mod numbers;
 mod placeholders;
 mod settle;
+mod shapes;
+mod simd;
 mod spans;
 mod text;
 
-pub use detectors::{Anchors, DETECTORS, Detector, Samples};
+pub use detectors::{Confidence, DETECTORS, Detector, Family, Rule};
+pub use haystack::{Haystack, Names};
+pub use shapes::Shape;
 pub use spans::Span;
 pub use text::{Edit, Text, Value};
 
@@ -24,8 +32,9 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::{Engine, Hits};
+use engine::{Asked, Engine, Hits};
 use placeholders::Placeholders;
+use simd::Path;
 use spans::Finding;
 
 thread_local! {
@@ -47,9 +56,11 @@ impl Redactor {
     /// Builds the redactor with every built-in detector. Costs under a millisecond: build it once.
     #[must_use]
     pub fn new() -> Self {
+        let detectors = DETECTORS.iter().map(|d| Asked::BuiltIn(*d)).collect();
+        let engine = Engine::new(detectors, Path::available()[0]);
         Self {
-            engine: Engine::new(),
-            placeholders: Placeholders::new(),
+            placeholders: Placeholders::new(&engine),
+            engine,
             counts: [const { AtomicU64::new(0) }; DETECTORS.len()],
         }
     }
@@ -76,13 +87,12 @@ impl Redactor {
         self.search(raw, &mut hits);
         spans.clear();
         spans.extend(hits.findings.into_iter().map(|finding| Span {
-            entity: DETECTORS[usize::from(finding.detector)].entity(),
+            entity: DETECTORS[usize::from(finding.detector)].rule().entity,
             range: finding.range,
         }));
     }
 
     fn search(&self, raw: &[u8], hits: &mut Hits) {
-        hits.clear();
         self.engine.scan(raw, hits);
         if !hits.findings.is_empty() {
             spans::unite(&mut hits.findings);
@@ -101,7 +111,7 @@ impl Redactor {
     /// Replacements made so far by this redactor, by type; every type is listed.
     #[must_use]
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let names = DETECTORS.iter().map(|d| d.entity());
+        let names = DETECTORS.iter().map(|d| d.rule().entity);
         names.zip(self.counts.iter().map(|c| c.load(Ordering::Relaxed))).collect()
     }
 

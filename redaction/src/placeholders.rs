@@ -1,6 +1,6 @@
 //! What stands in the text instead of a finding.
 
-use crate::detectors::DETECTORS;
+use crate::engine::Engine;
 use crate::spans::Finding;
 use crate::text::Text;
 
@@ -12,9 +12,9 @@ pub(crate) struct Placeholders {
 }
 
 impl Placeholders {
-    pub(crate) fn new() -> Self {
-        let form = |name| [format!("[{name}]"), format!("\"[{name}]\"")];
-        Self { forms: DETECTORS.iter().map(|d| form(d.entity())).collect() }
+    pub(crate) fn new(engine: &Engine) -> Self {
+        let form = |name: &str| [format!("[{name}]"), format!("\"[{name}]\"")];
+        Self { forms: engine.detectors().map(|d| form(d.rule().entity)).collect() }
     }
 
     /// Appends `raw`, which is `base` bytes into the searched chunk, with `findings` replaced.
@@ -39,10 +39,12 @@ fn is_json_number(raw: &[u8], range: &std::ops::Range<usize>) -> bool {
     let is_number = |b: &u8| b.is_ascii_digit() || b"+-.eE".contains(b);
     let is_blank = |b: &&u8| matches!(b, b' ' | b'\t');
     let mut before = raw[..range.start].iter().rev().skip_while(is_blank);
-    let after = raw[range.end..].iter().find(|b| !is_blank(b));
     before.next() == Some(&b':')
         && raw[range.clone()].iter().all(is_number)
         && before.find(|b| !is_blank(b)) == Some(&b'"')
         && before.next() != Some(&b'\\')
-        && matches!(after, None | Some(b',' | b'}' | b'\n' | b'\r'))
+        && matches!(
+            raw[range.end..].iter().find(|b| !is_blank(b)),
+            None | Some(b',' | b'}' | b'\n' | b'\r')
+        )
 }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::engine::{Engine, Hits};
+use crate::engine::{Engine, Hits, Open};
 use crate::lexis::{line_end, line_start};
 use crate::placeholders::Placeholders;
 use crate::spans::{Finding, unite};
@@ -14,10 +14,9 @@ use crate::text::Text;
 
 /// Rounds before a line that still changes is hidden as a whole. Real lines need one.
 const ROUNDS_MAX: usize = 8;
-/// Farthest that a number detector looks for words before a number.
-const NUMBER_CONTEXT_BYTES: u32 = 48;
-/// Farthest that it looks at what is joined to the number's end.
-const NUMBER_JOINT_BYTES: u32 = 2;
+/// Farthest that what stands beside a shape can decide about it: the words that name a number, and
+/// the length of one.
+const REACH_BYTES: u32 = 96;
 
 /// Adds to the findings of `hits` (sorted, disjoint) what can be found in the redacted lines.
 pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], hits: &mut Hits) {
@@ -25,22 +24,22 @@ pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], h
     let (mut again, mut added) = (Hits::default(), Vec::new());
     for round in 0..=ROUNDS_MAX {
         let mut rest = hits.findings.as_slice();
-        let (mut literals, mut numbers) = (&hits.open_literals[..], &hits.open_numbers[..]);
+        let mut open = hits.open.as_slice();
         while let Some(first) = rest.first() {
+            if open.is_empty() {
+                break;
+            }
             let start = line_start(raw, first.bytes().start);
             let (n_findings, end) = group(raw, rest);
             let (group, after) = rest.split_at(n_findings);
             rest = after;
-            literals = &literals[literals.partition_point(|at| (*at as usize) < start)..];
-            numbers = &numbers[numbers.partition_point(|run| (run.end as usize) < start)..];
-            let own = &numbers[..numbers.partition_point(|run| (run.start as usize) < end)];
-            let has_literal = literals.first().is_some_and(|at| (*at as usize) < end);
-            if !has_literal && !has_number_beside(raw, own, group) {
+            open = &open[open.partition_point(|open| (open.at as usize) < start)..];
+            let own = &open[..open.partition_point(|open| (open.at as usize) < end)];
+            if !own.iter().any(|open| open.is_literal || is_beside(*open, group)) {
                 continue;
             }
             line.clear();
             placeholders.append(&raw[start..end], start, group, &mut line);
-            again.clear();
             engine.scan(line.as_bytes(), &mut again);
             for finding in &again.findings {
                 let Some(range) = to_raw(&line, &finding.bytes()) else { continue };
@@ -57,18 +56,10 @@ pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], h
     }
 }
 
-/// True when one of the open numbers is near enough to a finding to be decided by it.
-fn has_number_beside(raw: &[u8], numbers: &[Range<u32>], findings: &[Finding]) -> bool {
-    let mut numbers = numbers.iter().peekable();
-    findings.iter().any(|finding| {
-        let is_past = |run: &&Range<u32>| {
-            let is_joined = raw.get(run.end as usize) != Some(&b' ');
-            let reach = if is_joined { NUMBER_JOINT_BYTES } else { 0 };
-            run.end + reach < finding.range.start
-        };
-        while numbers.next_if(is_past).is_some() {}
-        numbers.peek().is_some_and(|run| run.start <= finding.range.end + NUMBER_CONTEXT_BYTES)
-    })
+/// True when the place of a shape is near enough to a finding to be decided by it.
+fn is_beside(open: Open, findings: &[Finding]) -> bool {
+    let next = findings.partition_point(|f| f.range.end + REACH_BYTES < open.at);
+    findings.get(next).is_some_and(|f| f.range.start <= open.at + REACH_BYTES)
 }
 
 /// Number of leading findings on the lines of the first one, and the end of the last of these lines.
@@ -115,7 +106,10 @@ fn to_raw(line: &Text, range: &Range<usize>) -> Option<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::to_raw;
+    use crate::detectors::DETECTORS;
+    use crate::engine::{Asked, Engine};
     use crate::placeholders::Placeholders;
+    use crate::simd::Path;
     use crate::spans::Finding;
     use crate::text::Text;
 
@@ -125,7 +119,9 @@ mod tests {
         let raw = b"abc 45 78 0123456789012345678 x";
         let mut line = Text::default();
         let findings = [Finding::new(0, 4..6), Finding::new(0, 10..29)];
-        Placeholders::new().append(raw, 0, &findings, &mut line);
+        let auth_header = Asked::BuiltIn(DETECTORS[0]);
+        let engine = Engine::new(vec![auth_header], Path::Portable);
+        Placeholders::new(&engine).append(raw, 0, &findings, &mut line);
         assert_eq!(line.as_bytes(), b"abc [AUTH_HEADER] 78 [AUTH_HEADER] x");
         for (text, want) in [
             (0..3, Some(0..3)),

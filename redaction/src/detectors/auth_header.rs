@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use super::{Anchors, Detector, Samples};
+use super::{Confidence, Detector, Family, Rule};
 use crate::assignment::{bare_end, key_start, opening_quote, quoted, value_start};
-use crate::lexis::{
-    backward, forward, has_at, is_line_end, placeholder_end, skip_blanks, word_before,
-};
+use crate::haystack::Haystack;
+use crate::lexis::{backward, forward, has_at, is_line_end, skip_blanks, word_before};
 
 /// Schemes with one token after them (IANA registry of HTTP authentication schemes, and common
 /// private ones).
@@ -22,37 +21,14 @@ const TOKEN_BYTES_MIN: usize = 8;
 pub(crate) struct AuthHeader;
 
 impl Detector for AuthHeader {
-    fn entity(&self) -> &'static str {
-        "AUTH_HEADER"
-    }
-
-    fn anchors(&self) -> Anchors {
-        Anchors::Literals(&["authorization", "bearer", "basic"])
-    }
-
-    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
-        if has_at(raw, anchor.start, b"authorization") {
-            let start = key_start(raw, anchor.start);
-            if let Some((at, _)) = value_start(raw, start, anchor.end) {
-                found.extend(header_value(raw, at));
-            }
-        } else if !word_before(raw, anchor.start) {
-            let start = skip_blanks(raw, anchor.end);
-            let end = forward(raw, start, raw.len(), is_token68);
-            // A full stop after the token ends the sentence.
-            let end = backward(raw, end, start, |b| b == b'.');
-            if start > anchor.end && looks_random(&raw[start..end]) {
-                found.push(anchor.start..end);
-            }
-        }
-    }
-
-    fn is_token(&self) -> bool {
-        false
-    }
-
-    fn samples(&self) -> Samples {
-        Samples {
+    fn rule(&self) -> Rule<'_> {
+        Rule {
+            entity: "AUTH_HEADER",
+            family: Family::Secret,
+            confidence: Confidence::Likely,
+            validator: "header name or scheme",
+            literals: &["authorization", "bearer", "basic"],
+            is_token: false,
             positive: &[
                 "DEBUG HttpClient: >> Authorization: «Basic plgag2NlNqQQNI4B4RyS7hscAdZ5xmX==»",
                 r#"{"headers":{"Authorization":"«Digest username=\"u\", response=\"6629\"»"},"n":1}"#,
@@ -67,6 +43,24 @@ impl Detector for AuthHeader {
                 "Authorization: disabled; authorization=false; Authorization: [AUTH_HEADER]",
                 "authorization failed for user x, basic: 12345678 BasicAuthenticator12",
             ],
+            ..Rule::NONE
+        }
+    }
+
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+        if has_at(raw, anchor.start, b"authorization") {
+            let start = key_start(raw, anchor.start);
+            if let Some((at, _)) = value_start(raw, start, anchor.end) {
+                found.extend(header_value(raw, at));
+            }
+        } else if !word_before(raw, anchor.start) {
+            let start = skip_blanks(raw, anchor.end);
+            let end = forward(raw, start, raw.len(), is_token68);
+            // A full stop after the token ends the sentence.
+            let end = backward(raw, end, start, |b| b == b'.');
+            if start > anchor.end && looks_random(&raw[start..end]) {
+                found.push(anchor.start..end);
+            }
         }
     }
 }
@@ -87,7 +81,7 @@ fn looks_random(token: &[u8]) -> bool {
 }
 
 /// The credentials in a header's value that begins at `at`.
-fn header_value(raw: &[u8], at: usize) -> Option<Range<usize>> {
+fn header_value(raw: &Haystack<'_>, at: usize) -> Option<Range<usize>> {
     if opening_quote(raw, at).is_some() {
         let range = quoted(raw, at)?;
         return is_credential(raw, &range).then_some(range);
@@ -108,12 +102,9 @@ fn header_value(raw: &[u8], at: usize) -> Option<Range<usize>> {
 }
 
 /// False for what was redacted before, and for a word such as `disabled`.
-fn is_credential(raw: &[u8], range: &Range<usize>) -> bool {
+fn is_credential(raw: &Haystack<'_>, range: &Range<usize>) -> bool {
     let value = &raw[range.clone()];
     let is_word = !is_line_end(value, 0) && value.iter().all(u8::is_ascii_alphabetic);
     let is_mask = value.iter().all(|b| *b == b'*');
-    !value.is_empty()
-        && !is_word
-        && !is_mask
-        && placeholder_end(raw, range.start) != Some(range.end)
+    !value.is_empty() && !is_word && !is_mask && raw.placeholder_end(range.start) != Some(range.end)
 }

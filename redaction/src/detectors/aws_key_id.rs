@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Anchors, Detector, Samples};
+use super::{Confidence, Detector, Family, Rule};
+use crate::haystack::Haystack;
 use crate::lexis::{forward, is_line_end, word_after, word_before};
 
 /// Bytes of an access key id, prefix included.
@@ -15,15 +16,30 @@ const TOKEN_BYTES_MAX: usize = 256;
 pub(crate) struct AwsKeyId;
 
 impl Detector for AwsKeyId {
-    fn entity(&self) -> &'static str {
-        "AWS_KEY_ID"
+    fn rule(&self) -> Rule<'_> {
+        Rule {
+            entity: "AWS_KEY_ID",
+            family: Family::Secret,
+            confidence: Confidence::Certain,
+            validator: "prefix and length",
+            literals: &["AKIA", "ASIA", "ABIA", "ACCA"],
+            positive: &[
+                "using credentials «AKIAIOSFODNN7EXAMPLE» for bucket acme",
+                "s3://lake/«ASIAY4OIS26F6467C2V4»/x and (\"«AKIAIOSFODNN7EXAMPLEQQ»\")",
+                "line was cut at «AKIAIOSF»",
+                "no digit in «ASIARZZHIUELZWMQLBPV» at all",
+                r#"{"msg":"keys\n«AKIAIOSFODNN7EXAMPLE»\n"}"#,
+            ],
+            negative: &[
+                "TODAYINASIAASACKOFRICEFELLOVER region ASIAPACIFIC",
+                "AKIA is a prefix, AKIAIOS too; akiaiosfodnn7example is lower case",
+                "xAKIAIOSFODNN7EXAMPLE AKIAIOSFODNN7 EXAMPLE",
+            ],
+            ..Rule::NONE
+        }
     }
 
-    fn anchors(&self) -> Anchors {
-        Anchors::Literals(&["AKIA", "ASIA", "ABIA", "ACCA"])
-    }
-
-    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
         let start = anchor.start;
         let is_base = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
         let is_inside = word_before(raw, start) && raw[start - 1] != b'_';
@@ -41,23 +57,6 @@ impl Detector for AwsKeyId {
             // Whatever is glued to the key goes with it: a fixed length would expose a tail.
             let is_glued = |b: u8| b.is_ascii_alphanumeric();
             found.push(start..forward(raw, end, start + TOKEN_BYTES_MAX, is_glued));
-        }
-    }
-
-    fn samples(&self) -> Samples {
-        Samples {
-            positive: &[
-                "using credentials «AKIAIOSFODNN7EXAMPLE» for bucket acme",
-                "s3://lake/«ASIAY4OIS26F6467C2V4»/x and (\"«AKIAIOSFODNN7EXAMPLEQQ»\")",
-                "line was cut at «AKIAIOSF»",
-                "no digit in «ASIARZZHIUELZWMQLBPV» at all",
-                r#"{"msg":"keys\n«AKIAIOSFODNN7EXAMPLE»\n"}"#,
-            ],
-            negative: &[
-                "TODAYINASIAASACKOFRICEFELLOVER region ASIAPACIFIC",
-                "AKIA is a prefix, AKIAIOS too; akiaiosfodnn7example is lower case",
-                "xAKIAIOSFODNN7EXAMPLE AKIAIOSFODNN7 EXAMPLE",
-            ],
         }
     }
 }

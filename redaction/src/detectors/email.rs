@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use super::{Anchors, Detector, Samples};
+use super::{Confidence, Detector, Family, Rule};
+use crate::haystack::Haystack;
 use crate::lexis::{backward, escape_letter_before, forward};
+use crate::shapes::Shape;
 
 /// Longest address part looked at (RFC 5321 allows 64 before the at sign and 255 after it).
 const PART_BYTES_MAX: usize = 255;
@@ -13,31 +15,14 @@ const PART_BYTES_MAX: usize = 255;
 pub(crate) struct Email;
 
 impl Detector for Email {
-    fn entity(&self) -> &'static str {
-        "EMAIL"
-    }
-
-    fn anchors(&self) -> Anchors {
-        Anchors::Literals(&["@", "%40", r"\u0040"])
-    }
-
-    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
-        let start = local_start(raw, anchor.start);
-        let Some(end) = domain_end(raw, anchor.end) else { return };
-        let (local, domain) = (&raw[start..anchor.start], &raw[anchor.end..end]);
-        if !local.is_empty()
-            && !is_principal(raw, start, local, domain)
-            && !is_identity_hash(local, domain)
-            && !is_in_authority(raw, start)
-            // `Actor[#12@pekko.tcp://...`: a scheme.
-            && !raw[end..].starts_with(b"://")
-        {
-            found.push(start..end);
-        }
-    }
-
-    fn samples(&self) -> Samples {
-        Samples {
+    fn rule(&self) -> Rule<'_> {
+        Rule {
+            entity: "EMAIL",
+            family: Family::Personal,
+            confidence: Confidence::High,
+            validator: "address grammar",
+            literals: &["%40", r"\u0040"],
+            shapes: &[Shape::At],
             positive: &[
                 "customer «jane.doe@example.com» from Berlin",
                 r#"{"msg":"sent\n«bob@example.org»\nto"}"#,
@@ -55,6 +40,22 @@ impl Detector for Email {
                 "Endpoint name flink-metrics-1@pekko.tcp://flink@localhost:6123/user",
                 "npm install left-pad@1.3.0 @ 12:00, info@presidio. @transient.lazy",
             ],
+            ..Rule::NONE
+        }
+    }
+
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+        let start = local_start(raw, anchor.start);
+        let Some(end) = domain_end(raw, anchor.end) else { return };
+        let (local, domain) = (&raw[start..anchor.start], &raw[anchor.end..end]);
+        if !local.is_empty()
+            && !is_principal(raw, start, local, domain)
+            && !is_identity_hash(local, domain)
+            && !is_in_authority(raw, start)
+            // `Actor[#12@pekko.tcp://...`: a scheme.
+            && !raw[end..].starts_with(b"://")
+        {
+            found.push(start..end);
         }
     }
 }

@@ -2,43 +2,26 @@
 
 use std::ops::Range;
 
-use super::{Anchors, Detector, Samples};
-use crate::lexis::{backward, forward, has_before, word_after, word_before};
+use super::{Confidence, Detector, Family, Rule};
+use crate::haystack::Haystack;
+use crate::lexis::{backward, forward, has_before, unicode_escape_end, word_after, word_before};
+use crate::shapes::Shape;
 
-/// Length of `0.0.0.0`.
-const IPV4_BYTES_MIN: usize = 7;
+/// Dotted numbers this long are none of four; they are looked at in part.
+const ADDRESS_BYTES_MAX: usize = 32;
 
 /// Finds IPv4 addresses.
 #[derive(Debug)]
 pub(crate) struct IpAddress;
 
 impl Detector for IpAddress {
-    fn entity(&self) -> &'static str {
-        "IP_ADDRESS"
-    }
-
-    fn anchors(&self) -> Anchors {
-        Anchors::Numbers { digits_min: 4, dots_min: 3, hyphens_min: 0 }
-    }
-
-    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
-        let mut at = anchor.start;
-        while at < anchor.end {
-            let end = forward(raw, at, anchor.end, |b| !matches!(b, b' ' | b'-'));
-            let first = forward(raw, at, end, |b| b == b'.');
-            let last = backward(raw, end, first, |b| b == b'.');
-            if last - first >= IPV4_BYTES_MIN
-                && is_ipv4(&raw[first..last])
-                && stands_alone(raw, &(first..last))
-            {
-                found.push(first..last);
-            }
-            at = end + 1;
-        }
-    }
-
-    fn samples(&self) -> Samples {
-        Samples {
+    fn rule(&self) -> Rule<'_> {
+        Rule {
+            entity: "IP_ADDRESS",
+            family: Family::Network,
+            confidence: Confidence::High,
+            validator: "octets",
+            shapes: &[Shape::DottedQuad],
             positive: &[
                 "Registered executor (spark-client://Executor) («203.0.113.42»:55087) with ID 1",
                 "Connecting to vm/«10.0.0.1»:7077, retry on «127.0.0.1»",
@@ -53,6 +36,20 @@ impl Detector for IpAddress {
                 "256.1.1.1 1.2.3.400 01.2.3.4 1..2.3.4 10.0.0.1.nip.io text192.168.1.1",
                 r#"openjdk version "11.0.20.1" 2023-08-24, version 17.0.8.1, 17/11.0.20.1+9-LTS"#,
             ],
+            ..Rule::NONE
+        }
+    }
+
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+        let is_address = |b: u8| b.is_ascii_digit() || b == b'.';
+        let begin = anchor.start.saturating_sub(ADDRESS_BYTES_MAX);
+        let start = backward(raw, anchor.start, begin, is_address);
+        let end = forward(raw, anchor.start, anchor.start + ADDRESS_BYTES_MAX, is_address);
+        let start = unicode_escape_end(raw, start).min(end);
+        let start = forward(raw, start, end, |b| b == b'.');
+        let end = backward(raw, end, start, |b| b == b'.');
+        if is_ipv4(&raw[start..end]) && stands_alone(raw, &(start..end)) {
+            found.push(start..end);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Anchors, Detector, Samples};
+use super::{Confidence, Detector, Family, Rule};
+use crate::haystack::Haystack;
 use crate::lexis::{escape_letter_before, forward, is_line_end};
 
 /// Fewest bytes of a header: `eyJhbGciOiJ9` is `{"alg":"}`.
@@ -15,15 +16,30 @@ const PAYLOAD_BYTES_MIN: usize = 3;
 pub(crate) struct Jwt;
 
 impl Detector for Jwt {
-    fn entity(&self) -> &'static str {
-        "JWT"
+    fn rule(&self) -> Rule<'_> {
+        Rule {
+            entity: "JWT",
+            family: Family::Secret,
+            confidence: Confidence::Certain,
+            validator: "base64url of JSON, dots",
+            literals: &["eyJ"],
+            positive: &[
+                "jwt «eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N» ok",
+                "unsigned «eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0». Next",
+                r#"{"msg":"got\n«eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3»\n"}"#,
+                "line was cut at «eyJhbGciOiJIUz»",
+                "line was cut at «eyJhbGciOiJIUzI1NiJ9.eyJz»",
+            ],
+            negative: &[
+                "keyJoin.leftOuter.rightOuter and eyJ and eyJoin.left.right",
+                "EYJHBGCIOIJIUZI1NIJ9.abcdef.abcdef",
+                "config eyJhIjoxLCJiIjoyfQ followed by more",
+            ],
+            ..Rule::NONE
+        }
     }
 
-    fn anchors(&self) -> Anchors {
-        Anchors::Literals(&["eyJ"])
-    }
-
-    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
         let start = anchor.start;
         let is_base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'=');
         let is_inside = start > 0 && is_base64url(raw[start - 1]) && raw[start - 1] != b'=';
@@ -44,23 +60,6 @@ impl Detector for Jwt {
         let is_cut = is_line_end(raw, end + usize::from(raw.get(end) == Some(&b'.')));
         if has_payload || is_cut {
             found.push(start..end);
-        }
-    }
-
-    fn samples(&self) -> Samples {
-        Samples {
-            positive: &[
-                "jwt «eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N» ok",
-                "unsigned «eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0». Next",
-                r#"{"msg":"got\n«eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3»\n"}"#,
-                "line was cut at «eyJhbGciOiJIUz»",
-                "line was cut at «eyJhbGciOiJIUzI1NiJ9.eyJz»",
-            ],
-            negative: &[
-                "keyJoin.leftOuter.rightOuter and eyJ and eyJoin.left.right",
-                "EYJHBGCIOIJIUZI1NIJ9.abcdef.abcdef",
-                "config eyJhIjoxLCJiIjoyfQ followed by more",
-            ],
         }
     }
 }

@@ -4,9 +4,10 @@
 
 use std::ops::Range;
 
-use super::{Anchors, Detector, Samples};
+use super::{Confidence, Detector, Family, Rule};
 use crate::assignment::{Joint, bare_end, key_start, opening_quote, quoted, value_start};
-use crate::lexis::{forward, has_at, has_before, is_line_end, placeholder_end, skip_blanks};
+use crate::haystack::Haystack;
+use crate::lexis::{forward, has_at, has_before, is_line_end, skip_blanks};
 
 /// Last words of secret keys, or how they begin (see [`word_end`]): the search gets slower with their
 /// number. `key` alone names columns and partitions: it needs a word before.
@@ -110,57 +111,14 @@ const PLAIN_VALUES: &[&[u8]] = &[
 pub(crate) struct KeyValueSecret;
 
 impl Detector for KeyValueSecret {
-    fn entity(&self) -> &'static str {
-        "KEY_VALUE_SECRET"
-    }
-
-    fn anchors(&self) -> Anchors {
-        Anchors::Literals(WORDS)
-    }
-
-    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
-        let Some(end) = word_end(raw, &anchor) else { return };
-        let anchor = anchor.start..end;
-        let is_joined = raw[anchor.start].is_ascii_alphabetic();
-        let is_key = has_before(raw, anchor.end, b"key");
-        if !is_joined && is_key && !KEY_QUALIFIERS.iter().any(|q| has_before(raw, anchor.start, q))
-        {
-            return;
-        }
-        let key_end = key_end(raw, &anchor);
-        let key_start = key_start(raw, anchor.start + usize::from(!is_joined));
-        let Some((at, joint)) = value_start(raw, key_start, key_end) else { return };
-        let word = &raw[anchor];
-        let is_password = PASSWORD_WORDS.iter().any(|w| has_at(word, 0, w));
-        match joint {
-            Joint::Quote if !is_password => return,
-            // `/run/secrets/token: no such file`: a path, not a key.
-            Joint::Colon if key_start > 0 && raw[key_start - 1] == b'/' => return,
-            _ => {}
-        }
-        if raw.get(at) == Some(&b'[') && opening_quote(raw, skip_blanks(raw, at + 1)).is_some() {
-            return find_in_array(raw, at + 1, found);
-        }
-        let range = quoted(raw, at).unwrap_or_else(|| at..bare_end(raw, at));
-        let is_bare = range.start == at;
-        let is_prose = is_bare && joint == Joint::Colon && !is_password && is_prose(raw, &range);
-        // `PWD=/home/x` is the working directory.
-        let is_directory = word == b"PWD" && raw[range.clone()].starts_with(b"/");
-        let is_structure = is_bare && matches!(raw.get(at), Some(b'{' | b'('));
-        let is_structure = is_structure && !(is_password && is_braced(raw, at));
-        // `first-pass: 2 of 3` counts; the value of `password` may be a short number too.
-        let is_any = is_password && word.len() != b"pass".len();
-        if !is_prose && !is_directory && !is_structure && is_secret(raw, &range, is_any) {
-            found.push(range);
-        }
-    }
-
-    fn is_token(&self) -> bool {
-        false
-    }
-
-    fn samples(&self) -> Samples {
-        Samples {
+    fn rule(&self) -> Rule<'_> {
+        Rule {
+            entity: "KEY_VALUE_SECRET",
+            family: Family::Secret,
+            confidence: Confidence::Likely,
+            validator: "name of the key",
+            literals: WORDS,
+            is_token: false,
             positive: &[
                 "PlainLoginModule required username=\"svc\" password=\"«6DBvdjZ\\\"nn»\";",
                 "jdbc:mysql://db:3306/hive?user=hive&password=«HFzeC7t,RJ»&useSSL=false",
@@ -198,6 +156,44 @@ impl Detector for KeyValueSecret {
                 "org.apache.hadoop.security.token expired for bob",
                 "Unrecognized token 'abc': was expecting JSON ('true', 'false' or 'null')",
             ],
+            ..Rule::NONE
+        }
+    }
+
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+        let Some(end) = word_end(raw, &anchor) else { return };
+        let anchor = anchor.start..end;
+        let is_joined = raw[anchor.start].is_ascii_alphabetic();
+        let is_key = has_before(raw, anchor.end, b"key");
+        if !is_joined && is_key && !KEY_QUALIFIERS.iter().any(|q| has_before(raw, anchor.start, q))
+        {
+            return;
+        }
+        let key_end = key_end(raw, &anchor);
+        let key_start = key_start(raw, anchor.start + usize::from(!is_joined));
+        let Some((at, joint)) = value_start(raw, key_start, key_end) else { return };
+        let word = &raw[anchor];
+        let is_password = PASSWORD_WORDS.iter().any(|w| has_at(word, 0, w));
+        match joint {
+            Joint::Quote if !is_password => return,
+            // `/run/secrets/token: no such file`: a path, not a key.
+            Joint::Colon if key_start > 0 && raw[key_start - 1] == b'/' => return,
+            _ => {}
+        }
+        if raw.get(at) == Some(&b'[') && opening_quote(raw, skip_blanks(raw, at + 1)).is_some() {
+            return find_in_array(raw, at + 1, found);
+        }
+        let range = quoted(raw, at).unwrap_or_else(|| at..bare_end(raw, at));
+        let is_bare = range.start == at;
+        let is_prose = is_bare && joint == Joint::Colon && !is_password && is_prose(raw, &range);
+        // `PWD=/home/x` is the working directory.
+        let is_directory = word == b"PWD" && raw[range.clone()].starts_with(b"/");
+        let is_structure = is_bare && matches!(raw.get(at), Some(b'{' | b'('));
+        let is_structure = is_structure && !(is_password && is_braced(raw, at));
+        // `first-pass: 2 of 3` counts; the value of `password` may be a short number too.
+        let is_any = is_password && word.len() != b"pass".len();
+        if !is_prose && !is_directory && !is_structure && is_secret(raw, &range, is_any) {
+            found.push(range);
         }
     }
 }
@@ -239,7 +235,7 @@ fn key_end(raw: &[u8], anchor: &Range<usize>) -> usize {
 }
 
 /// Hides every string of `"a","b"]`.
-fn find_in_array(raw: &[u8], mut at: usize, found: &mut Vec<Range<usize>>) {
+fn find_in_array(raw: &Haystack<'_>, mut at: usize, found: &mut Vec<Range<usize>>) {
     loop {
         at = skip_blanks(raw, at);
         let Some(range) = quoted(raw, at) else { return };
@@ -272,7 +268,7 @@ fn is_prose(raw: &[u8], range: &Range<usize>) -> bool {
         && range.len() <= 15
 }
 
-fn is_secret(raw: &[u8], range: &Range<usize>, is_password: bool) -> bool {
+fn is_secret(raw: &Haystack<'_>, range: &Range<usize>, is_password: bool) -> bool {
     let value = &raw[range.clone()];
     let is_plain = |word: &&[u8]| value.eq_ignore_ascii_case(word);
     let is_schema = [&b"array<"[..], b"struct<", b"map<", b"varchar(", b"decimal("]
@@ -289,5 +285,5 @@ fn is_secret(raw: &[u8], range: &Range<usize>, is_password: bool) -> bool {
     !value.is_empty()
         && !PLAIN_VALUES.iter().any(is_plain)
         && !(is_schema || is_masked || is_variable || is_count || is_key || is_only_marks)
-        && placeholder_end(raw, range.start) != Some(range.end)
+        && raw.placeholder_end(range.start) != Some(range.end)
 }

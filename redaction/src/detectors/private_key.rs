@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Anchors, Detector, Samples};
-use crate::lexis::{forward, has_at, placeholder_end, work};
+use super::{Confidence, Detector, Family, Rule};
+use crate::haystack::Haystack;
+use crate::lexis::{forward, has_at, work};
 
 /// Longest block with its footer; the longest in use, RSA of 16,384 bits, has 13 KB.
 const BLOCK_BYTES_MAX: usize = 16 << 10;
@@ -17,27 +18,14 @@ const WORD_BYTES_MIN: usize = 20;
 pub(crate) struct PrivateKey;
 
 impl Detector for PrivateKey {
-    fn entity(&self) -> &'static str {
-        "PRIVATE_KEY"
-    }
-
-    fn anchors(&self) -> Anchors {
-        Anchors::Literals(&["-----BEGIN"])
-    }
-
-    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
-        let Some(body) = header_end(raw, anchor.end) else { return };
-        if let Some(end) = footer_end(raw, body).or_else(|| open_end(raw, body)) {
-            found.push(anchor.start..end);
-        }
-    }
-
-    fn is_token(&self) -> bool {
-        false
-    }
-
-    fn samples(&self) -> Samples {
-        Samples {
+    fn rule(&self) -> Rule<'_> {
+        Rule {
+            entity: "PRIVATE_KEY",
+            family: Family::Secret,
+            confidence: Confidence::Certain,
+            validator: "PEM header",
+            literals: &["-----BEGIN"],
+            is_token: false,
             positive: &[
                 "key «-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\nQg==\n-----END RSA PRIVATE KEY-----» end",
                 r#"{"key":"«-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nQg==\n-----END PRIVATE KEY-----»\n"}"#,
@@ -52,6 +40,14 @@ impl Detector for PrivateKey {
                 "-----BEGIN PRIVATE KEY----- is missing from the file",
                 "-----BEGIN of the report-----",
             ],
+            ..Rule::NONE
+        }
+    }
+
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+        let Some(body) = header_end(raw, anchor.end) else { return };
+        if let Some(end) = footer_end(raw, body).or_else(|| open_end(raw, body)) {
+            found.push(anchor.start..end);
         }
     }
 }
@@ -65,13 +61,13 @@ fn header_end(raw: &[u8], at: usize) -> Option<usize> {
 }
 
 /// End of the footer, when nothing but one block can stand before it.
-fn footer_end(raw: &[u8], body: usize) -> Option<usize> {
+fn footer_end(raw: &Haystack<'_>, body: usize) -> Option<usize> {
     let limit = raw.len().min(body + BLOCK_BYTES_MAX);
     let mut at = body;
     while let Some(dashes) = memchr::memchr3(b'-', b'"', b'[', &raw[at..limit]).map(|i| at + i) {
         work::add(dashes - at);
         // A placeholder may hide another block, so it ends the search as that block did.
-        let is_block = has_at(raw, dashes, b"-----begin") || placeholder_end(raw, dashes).is_some();
+        let is_block = has_at(raw, dashes, b"-----begin") || raw.placeholder_end(dashes).is_some();
         if raw[dashes] == b'"' || is_block {
             return None;
         }

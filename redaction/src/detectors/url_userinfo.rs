@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Anchors, Detector, Samples};
+use super::{Confidence, Detector, Family, Rule};
+use crate::haystack::Haystack;
 use crate::lexis::{backward, forward, has_before};
 
 /// Longest user information looked at. Tokens of cloud providers have up to 2 KB.
@@ -20,15 +21,32 @@ const ACTOR_SCHEMES: &[&[u8]] =
 pub(crate) struct UrlUserinfo;
 
 impl Detector for UrlUserinfo {
-    fn entity(&self) -> &'static str {
-        "URL_USERINFO"
+    fn rule(&self) -> Rule<'_> {
+        Rule {
+            entity: "URL_USERINFO",
+            family: Family::Secret,
+            confidence: Confidence::High,
+            validator: "URL grammar",
+            literals: &["://", r":\/\/", "jdbc:oracle:thin:", "jdbc:oracle:oci:"],
+            is_token: false,
+            positive: &[
+                "jdbc:postgresql://«etl:LzDyTai2»@ip-10-2-27-35.internal:5432/metrics",
+                "postgres://«u:p@ss»@db.example.com/x and postgres://«u:p/ss»@db:5432/x",
+                r#"{"url":"https://«user:pw»@example.com/","u":"https:\/\/«user:pw»@host\/"}"#,
+                "clone https://«ghp_16C7e42F292c6912E7710c838347Ae178B4a»@github.com/acme/jobs",
+                "sftp://«jane.doe@example.com»@files.example.com/in, jdbc:oracle:thin:«scott/tiger»@//db:1521/x",
+                "mongodb://«a:b»@h1,mongodb://«c:d»@h2",
+            ],
+            negative: &[
+                "pekko.tcp://flink@localhost:6123/user/rpc and spark://HeartbeatReceiver@vm:34567",
+                "abfss://container@account.dfs.core.windows.net/orders",
+                "http://host:8080/path@here https://host/a:b@c hdfs://nn:8020/user/x@y jdbc:oracle:thin:@//db:1521/x",
+            ],
+            ..Rule::NONE
+        }
     }
 
-    fn anchors(&self) -> Anchors {
-        Anchors::Literals(&["://", r":\/\/", "jdbc:oracle:thin:", "jdbc:oracle:oci:"])
-    }
-
-    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
         let start = anchor.end;
         let is_oracle = raw[anchor.start..start].ends_with(b":");
         // The next URL of a list has slashes, so no two anchors look at the same authority.
@@ -56,28 +74,6 @@ impl Detector for UrlUserinfo {
         let Some(len) = at_sign.filter(|len| *len > 0) else { return };
         if is_oracle || colon.is_some_and(|c| c < len) || !is_actor_scheme(raw, anchor.start) {
             found.push(start..start + len);
-        }
-    }
-
-    fn is_token(&self) -> bool {
-        false
-    }
-
-    fn samples(&self) -> Samples {
-        Samples {
-            positive: &[
-                "jdbc:postgresql://«etl:LzDyTai2»@ip-10-2-27-35.internal:5432/metrics",
-                "postgres://«u:p@ss»@db.example.com/x and postgres://«u:p/ss»@db:5432/x",
-                r#"{"url":"https://«user:pw»@example.com/","u":"https:\/\/«user:pw»@host\/"}"#,
-                "clone https://«ghp_16C7e42F292c6912E7710c838347Ae178B4a»@github.com/acme/jobs",
-                "sftp://«jane.doe@example.com»@files.example.com/in, jdbc:oracle:thin:«scott/tiger»@//db:1521/x",
-                "mongodb://«a:b»@h1,mongodb://«c:d»@h2",
-            ],
-            negative: &[
-                "pekko.tcp://flink@localhost:6123/user/rpc and spark://HeartbeatReceiver@vm:34567",
-                "abfss://container@account.dfs.core.windows.net/orders",
-                "http://host:8080/path@here https://host/a:b@c hdfs://nn:8020/user/x@y jdbc:oracle:thin:@//db:1521/x",
-            ],
         }
     }
 }

@@ -2,41 +2,22 @@
 
 use std::ops::Range;
 
-use super::{Anchors, Detector, Samples};
-use crate::lexis::{word_after, word_before, work};
-
-/// Length of `ddd-dd-dddd`.
-const SSN_BYTES: usize = 11;
+use super::{Confidence, Detector, Family, Rule};
+use crate::haystack::Haystack;
+use crate::lexis::{word_after, word_before};
 
 /// Finds United States social security numbers.
 #[derive(Debug)]
 pub(crate) struct UsSsn;
 
 impl Detector for UsSsn {
-    fn entity(&self) -> &'static str {
-        "US_SSN"
-    }
-
-    fn anchors(&self) -> Anchors {
-        Anchors::Numbers { digits_min: 9, dots_min: 0, hyphens_min: 2 }
-    }
-
-    fn find(&self, raw: &[u8], anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
-        let mut at = anchor.start;
-        while at + SSN_BYTES <= anchor.end {
-            work::add(SSN_BYTES);
-            let range = at..at + SSN_BYTES;
-            if raw[at + 3] == b'-' && is_ssn(&raw[range.clone()]) && stands_alone(raw, &range) {
-                at = range.end;
-                found.push(range);
-            } else {
-                at += 1;
-            }
-        }
-    }
-
-    fn samples(&self) -> Samples {
-        Samples {
+    fn rule(&self) -> Rule<'_> {
+        Rule {
+            entity: "US_SSN",
+            family: Family::Personal,
+            confidence: Confidence::High,
+            validator: "issued areas, groups and serials",
+            numbers: &[&[3, 2, 4]],
             positive: &[
                 "applicant ssn «123-45-6789» row 7",
                 r#"{"ssn":"«899-99-9999»","note":"a\n«001-01-0001»"}"#,
@@ -48,6 +29,13 @@ impl Detector for UsSsn {
                 "1123-45-6789 123-45-67890 a123-45-6789 123-45-6789b 1-123-45-6789",
                 "123-45-6789-1 0.123-45-6789 123-45-6789.5 ids 396-50-67 rows 424-873",
             ],
+            ..Rule::NONE
+        }
+    }
+
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+        if is_ssn(&raw[anchor.clone()]) && stands_alone(raw, &anchor) {
+            found.push(anchor);
         }
     }
 }

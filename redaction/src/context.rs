@@ -1,0 +1,204 @@
+//! Whether a number or a word stands alone, and whether the text before it says what it is.
+
+use std::ops::Range;
+
+use crate::haystack::Haystack;
+use crate::lexis::{backward, word_after, word_before, work};
+
+/// How far before a finding the word that names it may begin.
+pub(crate) const CONTEXT_BYTES: usize = 48;
+
+/// True when one of `words` begins in the [`CONTEXT_BYTES`] before `start`, on the same line.
+///
+/// Words are lower case and match in any case, as words of their own or of a name in any style:
+/// `nhs` is found in `NHS no`, `nhs_number` and `nhsNumber`, not in `unhsx`. A space in a word stands for
+/// one space, hyphen, dot, underscore or nothing: `tax id` is found in `taxId`. Words in placeholders do
+/// not count.
+pub(crate) fn follows_word(raw: &Haystack<'_>, start: usize, words: &[&str]) -> bool {
+    let begin = backward(raw, start, start.saturating_sub(CONTEXT_BYTES), |b| b != b'\n');
+    let mut at = begin;
+    while at < start {
+        if let Some(end) = raw.placeholder_end(at) {
+            at = end;
+            continue;
+        }
+        let is_begin = at == 0 || begins_part(raw[at - 1], raw[at]);
+        let is_word = |word: &&str| {
+            word_end(raw, at, word).is_some_and(|end| {
+                end <= start && raw.get(end).is_none_or(|b| !b.is_ascii_lowercase())
+            })
+        };
+        if is_begin && words.iter().any(is_word) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// True when a part of a name begins with `byte`: behind what is no letter, or as in `taxId`.
+fn begins_part(before: u8, byte: u8) -> bool {
+    !before.is_ascii_alphabetic() || before.is_ascii_lowercase() && byte.is_ascii_uppercase()
+}
+
+/// End of `word` if it stands at `at`. See [`follows_word`] for what a space stands for.
+pub(crate) fn word_end(raw: &[u8], at: usize, word: &str) -> Option<usize> {
+    let mut end = at;
+    for byte in word.bytes() {
+        let next = raw.get(end).copied();
+        if byte == b' ' {
+            end += usize::from(matches!(next, Some(b' ' | b'_' | b'-' | b'.')));
+        } else if next.is_some_and(|b| b.eq_ignore_ascii_case(&byte)) {
+            end += 1;
+        } else {
+            return None;
+        }
+        work::add(1);
+    }
+    Some(end)
+}
+
+/// False inside words, decimals, negative numbers, and names of parts joined by hyphens.
+pub(crate) fn stands_alone(raw: &[u8], range: &Range<usize>) -> bool {
+    let before = |n: usize| range.start.checked_sub(n).map(|i| raw[i]);
+    let after = |n: usize| raw.get(range.end + n).copied();
+    let is_digit = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_digit());
+    let is_alphanumeric = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+    let is_decimal = before(1) == Some(b'.') && is_digit(before(2))
+        || after(0) == Some(b'.') && is_digit(after(1));
+    let is_negative = before(1) == Some(b'-') && !is_alphanumeric(before(2));
+    let has_more = before(1) == Some(b'-') && is_digit(before(2))
+        || after(0) == Some(b'-') && is_alphanumeric(after(1));
+    let is_part = word_before(raw, range.start) || word_after(raw, range.end);
+    !(is_decimal || is_negative || has_more || is_part)
+}
+
+/// The digits of a number with separators, as values 0 to 9.
+///
+/// Numbers of more than 32 digits are cut: no rule has more.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Digits {
+    values: [u8; 32],
+    len: usize,
+}
+
+impl Digits {
+    /// The ASCII digits of `text`; other bytes are skipped.
+    pub(crate) fn of(text: &[u8]) -> Self {
+        let mut digits = Self::default();
+        work::add(text.len());
+        for byte in text.iter().filter(|b| b.is_ascii_digit()) {
+            if digits.len < digits.values.len() {
+                digits.values[digits.len] = byte - b'0';
+                digits.len += 1;
+            }
+        }
+        digits
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.values[..self.len]
+    }
+
+    /// The number that the digits `range` write.
+    pub(crate) fn number(&self, range: Range<usize>) -> u64 {
+        self.as_slice()[range].iter().fold(0, |sum, d| sum * 10 + u64::from(*d))
+    }
+
+    /// Sum of digits times `weights`, as far as both go.
+    pub(crate) fn weighted(&self, weights: &[u32]) -> u32 {
+        self.as_slice().iter().zip(weights).map(|(d, w)| u32::from(*d) * w).sum()
+    }
+}
+
+/// ISO/IEC 7812-1 annex B: the check of payment cards and many national numbers.
+pub(crate) fn passes_luhn(digits: &[u8]) -> bool {
+    /// A digit doubled, and the digits of the result added.
+    const DOUBLED: [u32; 10] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9];
+    let sum: u32 = (digits.rchunks(2))
+        .map(|pair| match pair {
+            [left, right] => DOUBLED[usize::from(*left)] + u32::from(*right),
+            [right, ..] => u32::from(*right),
+            [] => 0,
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+/// True for a month of 1 to 12 and a day that it can have, in a leap year.
+pub(crate) fn is_day(month: u64, day: u64) -> bool {
+    let last = match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=last).contains(&day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Digits, follows_word, is_day, passes_luhn, stands_alone};
+    use crate::haystack::{Haystack, Names};
+
+    #[track_caller]
+    fn check(before: &str, want: bool) {
+        let names = Names::new(["GB_NHS"].into_iter());
+        let text = format!("{before}943 476 5919");
+        let raw = Haystack::new(text.as_bytes(), &names);
+        assert_eq!(follows_word(&raw, before.len(), &["nhs", "tax id"]), want, "{before}");
+    }
+
+    #[test]
+    fn words_count_in_every_style_of_name_and_only_near() {
+        for before in ["NHS no ", "nhs_number=", "\"nhsNumber\":\"", "patientNhs=", "nhs2: "] {
+            check(before, true);
+        }
+        for before in ["tax id ", "taxId=", "TAX_ID=", "tax-id: ", "taxid "] {
+            check(before, true);
+        }
+        for before in ["unhsx ", "nhst ", "[GB_NHS] ", "nhs\n", "tax  id ", "enhs "] {
+            check(before, false);
+        }
+        check(&format!("nhs {}", ".".repeat(48)), false);
+    }
+
+    #[test]
+    fn parts_of_other_things_do_not_stand_alone() {
+        let is = |text: &str, number: &str| {
+            let start = text.find(number).unwrap();
+            stands_alone(text.as_bytes(), &(start..start + number.len()))
+        };
+        for text in ["123", "id=123.", "a-123", "(123)", "x: 123, 4", "\\n123"] {
+            assert!(is(text, "123"), "{text}");
+        }
+        for text in ["a123", "123b", "0.123", "123.4", "-123", "5-123", "123-4", "_123"] {
+            assert!(!is(text, "123"), "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_are_read_through_separators() {
+        let digits = Digits::of(b"12-3 4.5");
+        assert_eq!(digits.as_slice(), [1, 2, 3, 4, 5]);
+        assert_eq!((digits.number(1..4), digits.weighted(&[1, 10, 100])), (234, 321));
+        assert_eq!(Digits::of(&[b'7'; 99]).as_slice().len(), 32);
+    }
+
+    #[test]
+    fn changing_any_digit_breaks_the_luhn_check() {
+        let good = Digits::of(b"4012888888881881");
+        assert!(passes_luhn(good.as_slice()));
+        for place in 0..16 {
+            let mut bad = good.as_slice().to_vec();
+            bad[place] = (bad[place] + 1) % 10;
+            assert!(!passes_luhn(&bad), "{place}");
+        }
+    }
+
+    #[test]
+    fn every_month_has_its_days() {
+        let n_days = (0..=99).flat_map(|m| (0..=99).map(move |d| (m, d)));
+        assert_eq!(n_days.filter(|(m, d)| is_day(*m, *d)).count(), 366);
+    }
+}

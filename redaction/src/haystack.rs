@@ -1,0 +1,100 @@
+//! The bytes that are searched, and how placeholders in them are told from text.
+
+use std::ops::{Deref, Range};
+
+use crate::lexis::forward;
+
+/// Longest name of a type.
+pub(crate) const NAME_BYTES_MAX: usize = 48;
+/// Longest part of a placeholder behind its name: a pseudonym with its key's name.
+const PAYLOAD_BYTES_MAX: usize = 96;
+/// Placeholders that stand for no type: of records that the engine gave up on, and of dropped ones.
+pub(crate) const FAILED: &str = "REDACTION_FAILED";
+/// See [`FAILED`].
+pub(crate) const DROPPED: &str = "DROPPED";
+
+/// Names that stand in placeholders: `[NAME]` and `[NAME:payload]`.
+#[derive(Debug)]
+pub struct Names(Vec<Box<str>>);
+
+impl Names {
+    pub(crate) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let mut names: Vec<Box<str>> = names.chain([FAILED, DROPPED]).map(Box::from).collect();
+        names.sort();
+        Self(names)
+    }
+
+    fn has(&self, name: &[u8]) -> bool {
+        self.0.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
+    }
+}
+
+/// Bytes that are searched. Used like the slice it holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Haystack<'a> {
+    bytes: &'a [u8],
+    names: &'a Names,
+}
+
+impl<'a> Haystack<'a> {
+    pub(crate) fn new(bytes: &'a [u8], names: &'a Names) -> Self {
+        Self { bytes, names }
+    }
+
+    /// End of the placeholder that begins at `at`.
+    #[must_use]
+    pub fn placeholder_end(self, at: usize) -> Option<usize> {
+        if self.bytes.get(at) != Some(&b'[') {
+            return None;
+        }
+        let is_name = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+        let name_end = forward(self.bytes, at + 1, at + 2 + NAME_BYTES_MAX, is_name);
+        let end = match self.bytes.get(name_end)? {
+            b']' => name_end,
+            b':' => {
+                let limit = name_end + 2 + PAYLOAD_BYTES_MAX;
+                let end = forward(self.bytes, name_end + 1, limit, is_payload);
+                (self.bytes.get(end) == Some(&b']')).then_some(end)?
+            }
+            _ => return None,
+        };
+        self.names.has(&self.bytes[at + 1..name_end]).then_some(end + 1)
+    }
+
+    /// True when `range` is one placeholder: something that was redacted before.
+    #[must_use]
+    pub fn is_placeholder(self, range: &Range<usize>) -> bool {
+        self.placeholder_end(range.start) == Some(range.end)
+    }
+}
+
+/// True for bytes of what follows the name in a placeholder.
+pub(crate) fn is_payload(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_' | b'-' | b'.' | b':')
+}
+
+impl Deref for Haystack<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Haystack, Names};
+
+    #[test]
+    fn only_names_of_types_are_placeholders() {
+        let names = Names::new(["EMAIL"].into_iter());
+        let is =
+            |text: &str| Haystack::new(text.as_bytes(), &names).is_placeholder(&(0..text.len()));
+        for text in ["[EMAIL]", "[EMAIL:k1:0f3a]", "[EMAIL:**.com]", "[DROPPED]"] {
+            assert!(is(text), "{text}");
+        }
+        for text in ["[HUNTER]", "[EMAIL", "[EMAIL:a b]", "[EMAIL:\"]", "[EMAIL:]x", "EMAIL]", "[]"]
+        {
+            assert!(!is(text), "{text}");
+        }
+    }
+}

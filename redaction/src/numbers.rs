@@ -1,0 +1,220 @@
+//! Measures numbers that are printed in groups, and finds which part of one a rule asks for.
+//!
+//! Knows nothing of what a number may mean.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::lexis::{backward, forward, unicode_escape_end};
+
+/// Groups that are looked at around one place; longer lists are looked at piece by piece.
+const GROUPS_MAX: usize = 24;
+/// Most groups of one pattern.
+const PATTERN_GROUPS_MAX: usize = 8;
+/// Most digits of one group of a pattern.
+const GROUP_DIGITS_MAX: usize = 31;
+/// How far back from the place where a shape fired its number is looked for.
+const BACK_BYTES_MAX: usize = 64;
+
+/// Which detectors want a number of which groups.
+#[derive(Debug, Default)]
+pub(crate) struct Patterns {
+    owners: HashMap<u64, Vec<u8>>,
+    /// Bit `n`: some pattern begins with a group of `n` digits.
+    first_groups: u32,
+    groups_max: usize,
+}
+
+impl Patterns {
+    pub(crate) fn add(&mut self, pattern: &[u8], owner: u8) {
+        assert!((1..=PATTERN_GROUPS_MAX).contains(&pattern.len()), "{pattern:?} has 1 to 8 groups");
+        assert!(pattern.iter().all(|n| (1..=GROUP_DIGITS_MAX).contains(&usize::from(*n))));
+        self.first_groups |= 1 << pattern[0];
+        self.groups_max = self.groups_max.max(pattern.len());
+        let key = pattern.iter().fold(0, |key, n| append(key, usize::from(*n)));
+        let owners = self.owners.entry(key).or_default();
+        if !owners.contains(&owner) {
+            owners.push(owner);
+        }
+    }
+
+    /// Calls `ask` with each number around `at` that some pattern fits, and its owners; returns
+    /// where the search for the next number may begin.
+    ///
+    /// Groups divided by dots and hyphens are one number. Of groups divided by single spaces any
+    /// part may be one, and the longest pattern at each group is taken when `ask` returns true.
+    pub(crate) fn visit(
+        &self,
+        raw: &[u8],
+        at: usize,
+        begin: usize,
+        mut ask: impl FnMut(&[u8], Range<usize>) -> bool,
+    ) -> usize {
+        let is_token = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'-');
+        let begin = begin.max(at.saturating_sub(BACK_BYTES_MAX));
+        let token = backward(raw, at, begin, is_token);
+        let token_end = forward(raw, at, token + GROUPS_MAX * GROUP_DIGITS_MAX, is_token);
+        // The digits of `\u0022` belong to no number.
+        let token = unicode_escape_end(raw, token).min(token_end);
+        let mut groups = Groups::default();
+        groups.read(raw, token..token_end, is_divider);
+        if groups.len > 1 {
+            self.ask_from(&groups, 0, true, &mut ask);
+            return token_end;
+        }
+        let is_list = |b: u8| b.is_ascii_digit() || b == b' ';
+        let start = backward(raw, at, begin, is_list);
+        let end = forward(raw, at, start + GROUPS_MAX * (GROUP_DIGITS_MAX + 1), is_list);
+        let start = unicode_escape_end(raw, start).min(end);
+        groups.read(raw, start..end, |b| b == b' ');
+        let mut index = 0;
+        while index < groups.len {
+            if groups.is_cut && index > 0 && index + PATTERN_GROUPS_MAX > groups.len {
+                return groups.ranges[index].start;
+            }
+            index += self.ask_from(&groups, index, false, &mut ask).max(1);
+        }
+        end
+    }
+
+    /// Asks for the longest pattern first that begins at group `index`; returns its groups.
+    fn ask_from(
+        &self,
+        groups: &Groups,
+        index: usize,
+        is_whole: bool,
+        ask: &mut impl FnMut(&[u8], Range<usize>) -> bool,
+    ) -> usize {
+        if self.first_groups >> groups.digits(index).min(GROUP_DIGITS_MAX) & 1 == 0 {
+            return 0;
+        }
+        let limit = groups.len.min(index + self.groups_max);
+        let mut fits: [Option<&[u8]>; PATTERN_GROUPS_MAX] = [None; PATTERN_GROUPS_MAX];
+        let mut key = 0;
+        for group in index..limit {
+            key = append(key, groups.digits(group).min(GROUP_DIGITS_MAX + 1));
+            fits[group - index] = self.owners.get(&key).map(Vec::as_slice);
+            let is_joined = groups.ranges.get(group + 1).is_some_and(|next| {
+                group + 1 < groups.len && next.start == groups.ranges[group].end + 1
+            });
+            if !is_joined {
+                break;
+            }
+        }
+        for (n, owners) in fits.iter().enumerate().rev() {
+            let Some(owners) = owners else { continue };
+            let is_all = index == 0 && n + 1 == groups.len && !groups.is_cut;
+            let range = groups.ranges[index].start..groups.ranges[index + n].end;
+            if (is_all || !is_whole) && ask(owners, range) {
+                return n + 1;
+            }
+        }
+        0
+    }
+}
+
+fn append(key: u64, n_digits: usize) -> u64 {
+    key << 8 | n_digits as u64
+}
+
+fn is_divider(byte: u8) -> bool {
+    matches!(byte, b'.' | b'-')
+}
+
+/// Groups of digits in a row.
+#[derive(Default)]
+struct Groups {
+    ranges: [Range<usize>; GROUPS_MAX],
+    len: usize,
+    /// More groups follow than are kept.
+    is_cut: bool,
+}
+
+impl Groups {
+    fn digits(&self, index: usize) -> usize {
+        self.ranges[index].len()
+    }
+
+    /// Reads digits with dividers between; dividers at either end are not part of the number.
+    fn read(&mut self, raw: &[u8], range: Range<usize>, is_divider: impl Fn(u8) -> bool) {
+        (self.len, self.is_cut) = (0, false);
+        let mut at = range.start;
+        loop {
+            at = forward(raw, at, range.end, &is_divider);
+            if at >= range.end {
+                return;
+            }
+            if self.len == GROUPS_MAX {
+                self.is_cut = true;
+                return;
+            }
+            let end = forward(raw, at, range.end, |b| !is_divider(b));
+            self.ranges[self.len] = at..end;
+            self.len += 1;
+            at = end;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Patterns;
+
+    #[track_caller]
+    fn check(raw: &str, want: &[&str]) {
+        let mut patterns = Patterns::default();
+        for pattern in [&[16][..], &[4, 4, 4, 4], &[3, 2, 4], &[9], &[4, 4, 4, 4, 3]] {
+            patterns.add(pattern, 7);
+        }
+        let mut got = Vec::new();
+        let at = raw.find(|c: char| c.is_ascii_digit()).unwrap() + 3;
+        let end = patterns.visit(raw.as_bytes(), at, 0, |owners, range| {
+            assert_eq!(owners, [7]);
+            got.push(&raw[range]);
+            true
+        });
+        assert!(end > at && end <= raw.len(), "{end}");
+        assert_eq!(got, want, "{raw}");
+    }
+
+    #[test]
+    fn numbers_in_groups_are_found_as_a_whole() {
+        check("x 4111111111111111 y", &["4111111111111111"]);
+        check("x 4111-1111-1111-1111.", &["4111-1111-1111-1111"]);
+        check("123-45-6789", &["123-45-6789"]);
+        check("123-45-6789-1", &[]);
+        check("4111-1111-1111-1111-1", &[]);
+        check("1718907841998.123", &[]);
+    }
+
+    #[test]
+    fn a_list_of_groups_holds_numbers_anywhere() {
+        check("id 17 4111 1111 1111 1111 5 123 45 6789 x", &["4111 1111 1111 1111", "123 45 6789"]);
+        check(
+            "4111 1111 1111 1111 5500 0000 0000 0004",
+            &["4111 1111 1111 1111", "5500 0000 0000 0004"],
+        );
+        check("4111 1111 1111 1111 123", &["4111 1111 1111 1111 123"]);
+        check("4111  1111 1111 1111", &[]);
+    }
+
+    #[test]
+    fn lists_longer_than_the_limit_are_read_piece_by_piece() {
+        let raw = "12 ".repeat(200) + "123 45 6789 " + &"12 ".repeat(200);
+        let mut patterns = Patterns::default();
+        patterns.add(&[3, 2, 4], 0);
+        let (mut found, mut begin, mut n_visits) = (0, 0, 0);
+        for at in 0..raw.len() {
+            if at >= begin {
+                n_visits += 1;
+                begin = patterns.visit(raw.as_bytes(), at, begin, |_, _| {
+                    found += 1;
+                    true
+                });
+                assert!(begin > at || !raw.as_bytes()[at].is_ascii_digit());
+            }
+        }
+        assert!(n_visits < 100, "{n_visits}");
+        assert_eq!(found, 1);
+    }
+}
