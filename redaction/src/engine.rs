@@ -158,20 +158,19 @@ impl Engine {
 impl Scan<'_> {
     /// Asks about every candidate of the 64 bytes from `base` on.
     fn visit_lane(&mut self, lane: usize, base: usize) {
-        let mut literals = self.hits.masks.found.literals.0[lane];
+        let mut literals = self.hits.masks.literals(lane);
         while literals != 0 {
             let at = base + literals.trailing_zeros() as usize;
             literals &= literals - 1;
-            let engine = self.engine;
-            let raw = self.raw;
+            let (engine, raw) = (self.engine, self.raw);
             engine.literals.at(&raw, at, |owner, anchor| self.ask_literal(owner, anchor));
         }
-        let mut any = self.hits.masks.found.any.0[lane];
+        let mut any = self.hits.masks.any_shape(lane);
         while any != 0 {
             let bit = any.trailing_zeros();
             any &= any - 1;
             for index in 0..N_SHAPES {
-                if self.hits.masks.found.masks[index].0[lane] >> bit & 1 != 0 {
+                if self.hits.masks.has_shape(index, lane, bit) {
                     self.visit_shape(index, base + bit as usize);
                 }
             }

@@ -11,22 +11,45 @@ mod avx512;
 mod portable;
 
 use crate::literals::Buckets;
-use crate::shapes::{Classes, Found, GROUP_BYTES, LANE_BYTES, N_LANES};
+use crate::shapes::{Classes, GROUP_BYTES, LANE_BYTES, Lanes, N_LANES, N_SHAPES};
 
 /// A group and the bytes after it that a literal may reach into.
 pub(crate) type Window = [u8; GROUP_BYTES + LANE_BYTES];
 
-/// What one scan remembers from group to group.
+/// What one scan remembers from group to group, and where the shapes of the last group are.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
-    classes: Classes,
-    pub(crate) found: Found,
+    classes: Classes<Lanes>,
+    shapes: [Lanes; N_SHAPES],
+    any_shape: Lanes,
+    /// Where the four bytes of a literal may begin.
+    literals: [u64; N_LANES],
 }
 
 impl Scan {
     /// Forgets what came before the next group.
     pub(crate) fn restart(&mut self) {
         self.classes.clear(N_LANES - 1);
+    }
+
+    /// Where literals may begin in a lane of the last group.
+    #[inline]
+    pub(crate) fn literals(&self, lane: usize) -> u64 {
+        self.literals[lane]
+    }
+
+    /// Where any shape is in a lane of the last group.
+    #[inline]
+    pub(crate) fn any_shape(&self, lane: usize) -> u64 {
+        self.any_shape.0[lane]
+    }
+
+    /// Whether a shape is at a bit of a lane. Shapes are in the order of [`Shape::ALL`].
+    ///
+    /// [`Shape::ALL`]: crate::Shape
+    #[inline]
+    pub(crate) fn has_shape(&self, index: usize, lane: usize, bit: u32) -> bool {
+        self.shapes[index].0[lane] >> bit & 1 != 0
     }
 }
 
@@ -57,11 +80,14 @@ impl Path {
         paths
     }
 
-    /// Fills `scan.found` from the next group of a text. Bytes behind `n_bytes` are no text, and
-    /// zero.
+    /// Fills `scan` from the next group of a text. Bytes behind `n_bytes` are no text, and zero.
     #[inline]
     pub(crate) fn step(self, buckets: &Buckets, window: &Window, n_bytes: usize, scan: &mut Scan) {
         let n_lanes = n_bytes.div_ceil(LANE_BYTES);
+        scan.classes.advance();
+        for lane in n_lanes + 1..N_LANES {
+            scan.classes.clear(lane);
+        }
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::step(buckets, window, n_lanes, scan),
