@@ -118,8 +118,12 @@ impl Options {
                 _ => files.push(argument),
             }
         }
-        match engines.iter().find(|name| !ENGINES.contains(&name.as_str())) {
-            Some(name) => Err(format!("no engine {name:?}; there are {}", ENGINES.join(", "))),
+        if let Some(name) = engines.iter().find(|name| !ENGINES.contains(&name.as_str())) {
+            return Err(format!("no engine {name:?}; there are {}", ENGINES.join(", ")));
+        }
+        // Said now, not after minutes of measuring.
+        match files.iter().find(|path| std::fs::File::open(path).is_err()) {
+            Some(path) => Err(format!("{path} is not readable")),
             None => Ok(Self { engines, files }),
         }
     }
@@ -158,17 +162,23 @@ impl Contest {
         row.class_scan = wants("classes").then(|| reference::class_scan_rate(raw));
         row.chunk = wants("chunk").then(|| chunk_rate(raw, &self.of_18));
         row.all_types = wants("types").then(|| chunk_rate(raw, &self.of_all));
-        let mut is_equal = true;
+        let (mut is_equal, mut compared) = (true, Vec::new());
         if wants("line") {
             row.line = Some(line_rate(raw, &self.of_18));
             is_equal &= self.has_equal_lines(raw, &ours);
+            compared.push("per line");
         }
         if wants("regexset") {
             let cost = self.regex_set.measure(raw, &self.of_18);
             row.regex_set = Some(rate(raw.len(), cost.seconds));
-            println!("  RegexSet: {:.0} MB/s to find lines", rate(raw.len(), cost.set_seconds));
+            println!(
+                "  RegexSet: {:.0} MB/s to find lines, {:.0} MB/s to find and decide them whole",
+                rate(raw.len(), cost.set_seconds),
+                rate(raw.len(), cost.lines_seconds)
+            );
             let theirs = self.regex_set.findings(raw, &self.of_18);
             is_equal &= are_equal(raw, &ours, "RegexSet", &theirs);
+            compared.push("RegexSet");
         }
         if let Some(scanner) = &self.vectorscan {
             match scanner.scan(raw) {
@@ -176,18 +186,23 @@ impl Contest {
                     let rest = scanner.measure_rest(&scan, raw, &self.of_18);
                     row.vectorscan = Some(rate(raw.len(), scan.seconds + rest));
                     println!(
-                        "  vectorscan: {:.0} MB/s to find {} matches, {:.0} MB/s to decide them",
+                        "  vectorscan: {:.0} MB/s to find {} matches, {:.0} MB/s to decide them ({})",
                         rate(raw.len(), scan.seconds),
                         scan.n_matches(),
-                        rate(raw.len(), rest)
+                        rate(raw.len(), rest),
+                        scan.library
                     );
                     let theirs = scanner.findings(&scan, raw, &self.of_18);
                     is_equal &= are_equal(raw, &ours, "vectorscan", &theirs);
+                    compared.push("vectorscan");
                 }
                 Err(problem) => println!("  vectorscan is skipped: {problem}"),
             }
         }
-        println!("  spans equal: {}", if is_equal { "yes" } else { "NO" });
+        if !compared.is_empty() {
+            let answer = if is_equal { "yes" } else { "NO" };
+            println!("  spans equal: {answer} (chunk, {})", compared.join(", "));
+        }
         rows.push(row);
         is_equal
     }

@@ -6,8 +6,10 @@ use redaction::{Redactor, Span, Text};
 
 use crate::locators::ENTITIES;
 
-/// Farthest that a block of several lines goes on behind its first line, as the crate sees it.
-const BLOCK_BYTES_MAX: usize = 32 << 10;
+/// Longest key block that the crate hides as one.
+const BLOCK_BYTES_MAX: usize = 16 << 10;
+/// What stands in the last line of a key block.
+const FOOTER: &[u8] = b"-----END";
 
 /// Whole lines of one chunk, ascending; neighbours are one range.
 #[derive(Default)]
@@ -46,12 +48,7 @@ impl Regions {
 
     /// Adds a line of `chunk`, and the lines behind it when it begins a block.
     pub(crate) fn add(&mut self, chunk: &[u8], line: Range<usize>, begins_block: bool) {
-        let end = if begins_block {
-            let limit = chunk.len().min(line.end + BLOCK_BYTES_MAX);
-            memchr::memchr(b'\n', &chunk[limit..]).map_or(chunk.len(), |i| limit + i + 1)
-        } else {
-            line.end
-        };
+        let end = if begins_block { block_end(chunk, line.start) } else { line.end };
         match self.ranges.last_mut() {
             Some(last) if line.start <= last.end => last.end = last.end.max(end),
             _ => self.ranges.push(line.start..end),
@@ -106,6 +103,15 @@ impl Regions {
             output.ends.push(u32::try_from(output.gathered.len()).expect("a chunk is short"));
         }
     }
+}
+
+/// End of the line that ends the key block whose first line begins at `start`. A block without a
+/// footer may be as long as any.
+fn block_end(chunk: &[u8], start: usize) -> usize {
+    let limit = chunk.len().min(start + BLOCK_BYTES_MAX);
+    let footer = memchr::memmem::find(&chunk[start..limit], FOOTER);
+    let last_line = footer.map_or(limit, |i| start + i);
+    memchr::memchr(b'\n', &chunk[last_line..]).map_or(chunk.len(), |i| last_line + i + 1)
 }
 
 /// Appends the findings in `raw`, which is `base` bytes into the corpus; only of the types that all

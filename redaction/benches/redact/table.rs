@@ -59,7 +59,7 @@ pub(crate) fn print(rows: &[Row]) {
         println!(" {}", row.name);
     }
     println!("\nRatios of redact_chunk, and targets");
-    for row in rows {
+    for row in rows.iter().filter(|row| row.chunk.is_some()) {
         println!("{}", row.name);
         let class_target = row.has_little_pii.then_some(CLASS_SCAN_RATIO_MIN);
         print_ratio("RegexSet", row.chunk, row.regex_set, Some(REGEX_SET_RATIO_MIN));

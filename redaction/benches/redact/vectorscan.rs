@@ -20,6 +20,8 @@ pub(crate) struct Scanner {
 pub(crate) struct Scan {
     /// CPU seconds of the scan.
     pub(crate) seconds: f64,
+    /// Version of the library and what it uses of this machine.
+    pub(crate) library: String,
     /// Ascending: offset of a match's end in the corpus, and the rule.
     matches: Vec<(usize, u8)>,
 }
@@ -47,8 +49,8 @@ impl Scanner {
         std::fs::write(path("corpus"), raw).map_err(|e| e.to_string())?;
         let mut program = Command::new(path("scan"));
         program.args([path("patterns"), path("corpus"), path("matches")]);
-        let seconds =
-            output(program.args([CHUNK_BYTES.to_string(), N_RUNS.to_string()]))?.trim().parse();
+        let printed = output(program.args([CHUNK_BYTES.to_string(), N_RUNS.to_string()]))?;
+        let (seconds, library) = printed.trim().split_once(' ').unwrap_or_default();
         let encoded = std::fs::read(path("matches")).map_err(|e| e.to_string())?;
         let (words, _) = encoded.as_chunks::<8>();
         let decode = |word: &[u8; 8]| {
@@ -57,8 +59,8 @@ impl Scanner {
         };
         let mut matches: Vec<(usize, u8)> = words.iter().map(decode).collect();
         matches.sort_unstable();
-        let seconds = seconds.map_err(|_| "the C program printed no time".to_owned())?;
-        Ok(Scan { seconds, matches })
+        let seconds = seconds.parse().map_err(|_| format!("{printed:?} is no time"))?;
+        Ok(Scan { seconds, library: library.to_owned(), matches })
     }
 
     /// Lines with matches of each chunk in turn.
