@@ -3,8 +3,9 @@
 //! `cargo bench -p sidelight-redaction --bench redact -- [--engines NAME,NAME] [FILE...]`
 //!
 //! Every engine gets the same bytes in the same chunks and must end with the same findings, or the
-//! run fails. All times are CPU times of one thread, medians of nine. The other engines only locate;
-//! lines that they hit are decided and redacted by the crate, so their rules are the crate's.
+//! run fails. All times are CPU times of one thread, medians of nine. The other engines only
+//! locate; lines that they hit are decided and redacted by the crate, so their rules are the
+//! crate's.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 #[path = "redact/corpus.rs"]
