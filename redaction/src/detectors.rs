@@ -18,6 +18,7 @@ use std::ops::Range;
 
 use crate::haystack::Haystack;
 use crate::shapes::Shape;
+use crate::spans::Found;
 
 /// Every detector that ships. Order does not matter: overlapping findings are united.
 pub const DETECTORS: &[&dyn Detector] = &[
@@ -79,8 +80,9 @@ pub struct Rule<'a> {
     /// `&[9]` is `123456789`; `&[3, 2, 4]` is `123-45-6789` and `123 45 6789`: groups are divided
     /// by one space each, or by one of `.` and `-` each. With spaces the number may be a part of a
     /// longer list of groups; with dots and hyphens, and without groups, it is as long as possible.
-    /// A number of one group has eight digits or more, others a group of three between two, two
-    /// groups of four before another, four and six digits, or six and three: else nobody looks.
+    /// A number of one group has eight digits or more, others a group of three behind one of two or
+    /// more and before another, two groups of four before another, four and six digits, six and
+    /// three, or 3-2-4: else nobody looks.
     pub numbers: &'a [&'a [u8]],
     /// True when a finding ends by itself: nothing beside it, placeholder or not, makes it longer.
     ///
@@ -117,7 +119,7 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
     ///
     /// Total over all input: never panics, looks at a bounded number of bytes when it finds
     /// nothing, and crosses a line break only if the secret itself does.
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>);
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found);
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::literals::Literals;
 use crate::numbers::Patterns;
 use crate::shapes::{GROUP_BYTES, LANE_BYTES, N_SHAPES, Shape};
 use crate::simd::{self, Path, Window};
-use crate::spans::{Finding, offset};
+use crate::spans::{Finding, Found, offset};
 
 /// Most detectors of one engine: findings name theirs with a byte.
 pub(crate) const DETECTORS_MAX: usize = 250;
@@ -55,9 +55,16 @@ pub(crate) struct Engine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Open {
     pub(crate) at: u32,
-    /// A literal may be decided by anything on its line, a shape by what is near.
-    pub(crate) is_literal: bool,
+    /// How far from it a finding may stand that decides about it, within its line.
+    pub(crate) reach_bytes: u32,
 }
+
+/// A literal may be decided by anything on its line.
+const LINE_REACH_BYTES: u32 = u32::MAX;
+/// A shape is decided by what is near: the words that name a number, and the length of one.
+const NEAR_REACH_BYTES: u32 = 96;
+/// A number whose digits are wrong is decided by what joins it: it may then be a part of another.
+const JOINED_REACH_BYTES: u32 = 33;
 
 /// What a scan found, and where a second one could find more. Reused for its memory.
 #[derive(Debug, Default)]
@@ -68,8 +75,8 @@ pub(crate) struct Hits {
     pub(crate) open: Vec<Open>,
     /// The engine gave up: what it found is not all.
     pub(crate) is_exhausted: bool,
-    masks: simd::Scan,
-    found: Vec<Range<usize>>,
+    masks: Option<Box<simd::Scan>>,
+    found: Found,
     /// End of the last finding of each detector. An anchor before it lies inside that finding, and
     /// skipping it keeps the work linear when a finding may be long.
     found_until: Vec<usize>,
@@ -128,7 +135,8 @@ impl Engine {
         hits.is_exhausted = false;
         hits.found_until.clear();
         hits.found_until.resize(self.detectors.len(), 0);
-        hits.masks.restart();
+        let mut masks = hits.masks.take().unwrap_or_default();
+        masks.restart();
         let mut scan = Scan {
             engine: self,
             raw: self.haystack(raw),
@@ -146,46 +154,35 @@ impl Engine {
                 &padded
             });
             let n_bytes = rest.len().min(GROUP_BYTES);
-            self.path.step(&self.literals.buckets, window, n_bytes, &mut scan.hits.masks);
-            for lane in 1..=n_bytes.div_ceil(LANE_BYTES) {
-                scan.visit_lane(lane, at + (lane - 1) * LANE_BYTES);
-            }
+            self.path.step(&self.literals.buckets, window, n_bytes, &mut masks);
+            scan.visit(&masks, at, n_bytes.div_ceil(LANE_BYTES));
         }
+        hits.masks = Some(masks);
         hits.open.sort_unstable();
     }
 }
 
 impl Scan<'_> {
-    /// Asks about every candidate of the 64 bytes from `base` on.
-    fn visit_lane(&mut self, lane: usize, base: usize) {
-        let mut literals = self.hits.masks.literals(lane);
-        while literals != 0 {
-            let at = base + literals.trailing_zeros() as usize;
-            literals &= literals - 1;
-            let (engine, raw) = (self.engine, self.raw);
-            engine.literals.at(&raw, at, |owner, anchor| self.ask_literal(owner, anchor));
-        }
-        let mut any = self.hits.masks.any_shape(lane);
-        while any != 0 {
-            let bit = any.trailing_zeros();
-            any &= any - 1;
-            for index in 0..N_SHAPES {
-                if self.hits.masks.has_shape(index, lane, bit) {
-                    self.visit_shape(index, base + bit as usize);
-                }
-            }
-        }
+    /// Asks about every candidate of the group that begins at `base`.
+    fn visit(&mut self, masks: &simd::Scan, base: usize, n_lanes: usize) {
+        let (engine, raw) = (self.engine, self.raw);
+        masks.each_literal(n_lanes, |at| {
+            engine.literals.at(&raw, base + at, |owner, anchor| self.ask_literal(owner, anchor));
+        });
+        masks.each_shape(|index, at| self.visit_shape(index, base + at));
     }
 
     fn visit_shape(&mut self, index: usize, at: usize) {
-        if Shape::ALL[index] == Shape::Number {
+        let shape = Shape::ALL[index];
+        if shape == Shape::Number {
             return self.visit_number(at);
         }
         let engine = self.engine;
         for owner in &engine.by_shape[index] {
-            if self.ask(*owner, at..at + 1) == 0 {
-                let is_literal = Shape::ALL[index] == Shape::At;
-                self.hits.open.push(Open { at: offset(at), is_literal });
+            let answer = self.ask(*owner, at..at + 1);
+            if answer == Answer::Open {
+                let is_near = shape != Shape::At;
+                self.leave_open(at, if is_near { NEAR_REACH_BYTES } else { LINE_REACH_BYTES });
             }
         }
     }
@@ -194,49 +191,127 @@ impl Scan<'_> {
         if at < self.numbers_until {
             return;
         }
-        let engine = self.engine;
-        let raw = self.raw;
+        let (engine, raw) = (self.engine, self.raw);
         self.numbers_until = engine.numbers.visit(&raw, at, self.numbers_until, |owners, range| {
-            let is_part = word_before(&raw, range.start) || word_after(&raw, range.end);
+            if word_before(&raw, range.start) || word_after(&raw, range.end) {
+                self.leave_open(range.start, JOINED_REACH_BYTES);
+                return false;
+            }
+            let mut reach_bytes = JOINED_REACH_BYTES;
             let mut is_found = false;
-            for owner in if is_part { &[] } else { owners } {
-                is_found |= self.ask(*owner, range.clone()) > 0;
+            for owner in owners {
+                match self.ask(*owner, range.clone()) {
+                    Answer::Found => is_found = true,
+                    Answer::Open => reach_bytes = NEAR_REACH_BYTES,
+                    Answer::Never => {}
+                }
             }
             if !is_found {
-                self.hits.open.push(Open { at: offset(range.start), is_literal: false });
+                self.leave_open(range.start, reach_bytes);
             }
             is_found
         });
     }
 
     fn ask_literal(&mut self, owner: u8, anchor: Range<usize>) {
-        let at = offset(anchor.start);
-        if self.ask(owner, anchor) == 0 || !self.engine.is_token[usize::from(owner)] {
-            self.hits.open.push(Open { at, is_literal: true });
+        let at = anchor.start;
+        let answer = self.ask(owner, anchor);
+        let is_final = answer == Answer::Found && self.engine.is_token[usize::from(owner)];
+        if !is_final && answer != Answer::Never {
+            self.leave_open(at, LINE_REACH_BYTES);
         }
     }
 
-    /// Asks one detector about one anchor; returns how many bytes it found.
-    fn ask(&mut self, index: u8, anchor: Range<usize>) -> usize {
+    fn leave_open(&mut self, at: usize, reach_bytes: u32) {
+        self.hits.open.push(Open { at: offset(at), reach_bytes });
+    }
+
+    /// Asks one detector about one anchor.
+    fn ask(&mut self, index: u8, anchor: Range<usize>) -> Answer {
         let slot = usize::from(index);
         if anchor.start < self.hits.found_until[slot] {
-            return anchor.len();
+            return Answer::Found;
         }
         let Some(n_asks_left) = self.n_asks_left.checked_sub(1) else {
             self.hits.is_exhausted = true;
-            return 0;
+            return Answer::Open;
         };
         self.n_asks_left = n_asks_left;
         self.engine.detectors[slot].get().find(&self.raw, anchor, &mut self.hits.found);
-        let mut n_bytes = 0;
-        for range in self.hits.found.drain(..) {
+        let mut answer = if self.hits.found.is_never() { Answer::Never } else { Answer::Open };
+        for range in self.hits.found.drain() {
             self.hits.found_until[slot] = self.hits.found_until[slot].max(range.end);
             // What was redacted before is no finding, whatever stands around it.
             if !range.is_empty() && !self.raw.is_placeholder(&range) {
-                n_bytes += range.len();
                 self.hits.findings.push(Finding::new(index, range));
+                answer = Answer::Found;
             }
         }
-        n_bytes
+        answer
+    }
+}
+
+/// What came of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Found,
+    /// Nothing yet: other text beside the anchor may change that.
+    Open,
+    /// Nothing, whatever stands beside it.
+    Never,
+}
+
+#[cfg(test)]
+mod scratch {
+    use super::*;
+    #[test]
+    fn scratch_counts() {
+        let engine = Engine::new(
+            crate::DETECTORS.iter().map(|d| Asked::BuiltIn(*d)).collect(),
+            Path::available()[0],
+        );
+        for f in [
+            "/tmp/low20.log",
+            "/tmp/big/spark-3.5.9-driver-debug.log",
+            "/tmp/big/flink-1.20.5-taskmanager-chatty.log",
+        ] {
+            let Ok(raw) = std::fs::read(f) else { continue };
+            let mut masks = simd::Scan::default();
+            let mut counts = vec![0usize; N_SHAPES + 2];
+            let mut grams = std::collections::HashMap::<Vec<u8>, usize>::new();
+            for at in (0..raw.len() - 512).step_by(GROUP_BYTES) {
+                engine.path.step(
+                    &engine.literals.buckets,
+                    raw[at..].first_chunk().unwrap(),
+                    GROUP_BYTES,
+                    &mut masks,
+                );
+                masks.each_shape(|i, _| counts[i] += 1);
+                masks.each_literal(7, |i| {
+                    counts[N_SHAPES] += 1;
+                    let mut n = 0;
+                    engine.literals.at(&raw, at + i, |_, _| n += 1);
+                    if n > 0 {
+                        counts[N_SHAPES + 1] += 1
+                    } else {
+                        *grams.entry(raw[at + i..at + i + 4].to_vec()).or_default() += 1;
+                    }
+                });
+            }
+            println!("{f} {}", raw.len());
+            for (n, c) in counts.iter().enumerate() {
+                println!(
+                    "{:?} per KB {:.3}",
+                    Shape::ALL.get(n),
+                    *c as f64 / raw.len() as f64 * 1e3
+                );
+            }
+            let mut g: Vec<_> = grams.into_iter().collect();
+            g.sort_by_key(|x| std::cmp::Reverse(x.1));
+            for (k, n) in g.iter().take(25) {
+                print!("{:?}:{} ", String::from_utf8_lossy(k), n);
+            }
+            println!();
+        }
     }
 }

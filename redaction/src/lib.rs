@@ -25,7 +25,7 @@ mod text;
 pub use detectors::{Confidence, DETECTORS, Detector, Family, Rule};
 pub use haystack::{Haystack, Names};
 pub use shapes::Shape;
-pub use spans::Span;
+pub use spans::{Found, Span};
 pub use text::{Edit, Text, Value};
 
 use std::cell::Cell;

@@ -50,31 +50,78 @@ impl Patterns {
         begin: usize,
         mut ask: impl FnMut(&[u8], Range<usize>) -> bool,
     ) -> usize {
-        let is_token = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'-');
         let begin = begin.max(at.saturating_sub(BACK_BYTES_MAX));
-        let token = backward(raw, at, begin, is_token);
-        let token_end = forward(raw, at, token + GROUPS_MAX * GROUP_DIGITS_MAX, is_token);
+        let is_digit = |b: u8| b.is_ascii_digit();
+        let start = backward(raw, at, begin, is_digit);
+        let end = forward(raw, at, at + GROUPS_MAX * GROUP_DIGITS_MAX, is_digit);
         // The digits of `\u0022` belong to no number.
-        let token = unicode_escape_end(raw, token).min(token_end);
-        let mut groups = Groups::default();
-        groups.read(raw, token..token_end, is_divider);
-        if groups.len > 1 {
-            self.ask_from(&groups, 0, true, &mut ask);
-            return token_end;
+        let start = unicode_escape_end(raw, start).min(end);
+        let joins = |divider: usize, digit: usize| match raw.get(divider) {
+            Some(byte @ (b'.' | b'-' | b' ')) if raw.get(digit).is_some_and(u8::is_ascii_digit) => {
+                Some(*byte)
+            }
+            _ => None,
+        };
+        let before = start.checked_sub(2).and_then(|digit| joins(digit + 1, digit));
+        let divider = match (before, joins(end, end + 1)) {
+            // Dots and hyphens bind stronger than spaces.
+            (Some(b' '), Some(after)) => after,
+            (Some(divider), _) | (None, Some(divider)) => divider,
+            (None, None) => {
+                if let Some(owners) = self.owners.get(&((end - start) as u64)) {
+                    ask(owners, start..end);
+                }
+                return end;
+            }
+        };
+        if divider == b' ' {
+            self.visit_list(raw, at, begin, &mut ask)
+        } else {
+            self.visit_token(raw, at, begin, &mut ask)
         }
+    }
+
+    fn visit_token(
+        &self,
+        raw: &[u8],
+        at: usize,
+        begin: usize,
+        ask: &mut impl FnMut(&[u8], Range<usize>) -> bool,
+    ) -> usize {
+        let is_token = |b: u8| b.is_ascii_digit() || is_divider(b);
+        let start = backward(raw, at, begin, is_token);
+        let end = forward(raw, at, start + GROUPS_MAX * GROUP_DIGITS_MAX, is_token);
+        let start = unicode_escape_end(raw, start).min(end);
+        let mut groups = Groups::default();
+        groups.read(raw, start..end, is_divider);
+        if groups.len > 0 {
+            self.ask_from(&groups, 0, true, ask);
+        }
+        end.max(at + 1)
+    }
+
+    fn visit_list(
+        &self,
+        raw: &[u8],
+        at: usize,
+        begin: usize,
+        ask: &mut impl FnMut(&[u8], Range<usize>) -> bool,
+    ) -> usize {
         let is_list = |b: u8| b.is_ascii_digit() || b == b' ';
         let start = backward(raw, at, begin, is_list);
         let end = forward(raw, at, start + GROUPS_MAX * (GROUP_DIGITS_MAX + 1), is_list);
         let start = unicode_escape_end(raw, start).min(end);
+        let mut groups = Groups::default();
         groups.read(raw, start..end, |b| b == b' ');
         let mut index = 0;
         while index < groups.len {
-            if groups.is_cut && index > 0 && index + PATTERN_GROUPS_MAX > groups.len {
-                return groups.ranges[index].start;
+            let start = groups.ranges[index].start;
+            if groups.is_cut && start > at && index + PATTERN_GROUPS_MAX > groups.len {
+                return start;
             }
-            index += self.ask_from(&groups, index, false, &mut ask).max(1);
+            index += self.ask_from(&groups, index, false, ask).max(1);
         }
-        end
+        end.max(at + 1)
     }
 
     /// Asks for the longest pattern first that begins at group `index`; returns its groups.

@@ -14,9 +14,6 @@ use crate::text::Text;
 
 /// Rounds before a line that still changes is hidden as a whole. Real lines need one.
 const ROUNDS_MAX: usize = 8;
-/// Farthest that what stands beside a shape can decide about it: the words that name a number, and
-/// the length of one.
-const REACH_BYTES: u32 = 96;
 
 /// Adds to the findings of `hits` (sorted, disjoint) what can be found in the redacted lines.
 pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], hits: &mut Hits) {
@@ -35,7 +32,7 @@ pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], h
             rest = after;
             open = &open[open.partition_point(|open| (open.at as usize) < start)..];
             let own = &open[..open.partition_point(|open| (open.at as usize) < end)];
-            if !own.iter().any(|open| open.is_literal || is_beside(*open, group)) {
+            if !own.iter().any(|open| is_beside(*open, group)) {
                 continue;
             }
             line.clear();
@@ -56,10 +53,11 @@ pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], h
     }
 }
 
-/// True when the place of a shape is near enough to a finding to be decided by it.
+/// True when the place is near enough to a finding to be decided by it.
 fn is_beside(open: Open, findings: &[Finding]) -> bool {
-    let next = findings.partition_point(|f| f.range.end + REACH_BYTES < open.at);
-    findings.get(next).is_some_and(|f| f.range.start <= open.at + REACH_BYTES)
+    let reach_end = |at: u32| at.saturating_add(open.reach_bytes);
+    let next = findings.partition_point(|f| reach_end(f.range.end) < open.at);
+    findings.get(next).is_some_and(|f| f.range.start <= reach_end(open.at))
 }
 
 /// Number of leading findings on the lines of the first one, and the end of the last of these lines.

@@ -73,6 +73,8 @@ pub(crate) trait Mask: Copy {
     fn without(self, other: Self) -> Self;
     /// The mask as seen `n` bytes later: bit `i` tells of byte `i - n`. `n` is 1 to 63.
     fn back(self, n: u32) -> Self;
+    /// Bit `n` tells whether lane `n` has any bit.
+    fn used_lanes(self) -> u8;
 }
 
 /// One bit for each byte of a group; lane 0 is the 64 bytes before it.
@@ -145,12 +147,11 @@ impl Default for Classes<Lanes> {
     }
 }
 
-/// Where the shapes of one group are: one mask a shape, in the order of [`Shape::ALL`], and one for
-/// all of them together.
+/// Where the shapes of one group are: one mask a shape, in the order of [`Shape::ALL`].
 ///
 /// Inlined into each dispatch path, which brings its vectors as `M`.
 #[inline(always)]
-pub(crate) fn find<M: Mask>(classes: &Classes<M>) -> ([M; N_SHAPES], M) {
+pub(crate) fn find<M: Mask>(classes: &Classes<M>) -> [M; N_SHAPES] {
     let [digit, upper, dot] = [Class::Digit, Class::Upper, Class::Dot].map(|c| classes.of(c));
     let [hyphen, space, plus] = [Class::Hyphen, Class::Space, Class::Plus].map(|c| classes.of(c));
     let digits2 = digit.and(digit.back(1));
@@ -165,9 +166,9 @@ pub(crate) fn find<M: Mask>(classes: &Classes<M>) -> ([M; N_SHAPES], M) {
     let quadruple = separator.and(digits4.back(1)).and(separator.back(5)).and(digits4.back(6));
     let century = hyphen.or(plus).or(upper);
     let six_and_three = digits3.and(century.back(3)).and(digits6.back(4)).without(digit.back(10));
-    // Groups of 3-2-4 digits, of x-3-x, of 4-4-x, of 4-6, or eight in a row.
+    // Groups of 3-2-4 digits, of 2-3-x, of 4-4-x, of 4-6, or eight in a row.
     let number = (digits4.and(ssn_middle.back(4)).and(digits3.back(8)))
-        .or(digit.and(triple.back(1)).and(digit.back(6)))
+        .or(digit.and(triple.back(1)).and(digits2.back(6)))
         .or(digit.and(quadruple.back(1)))
         .or(digits6.and(separator.back(6)).and(digits4.back(7)))
         .or(six_and_three)
@@ -179,7 +180,7 @@ pub(crate) fn find<M: Mask>(classes: &Classes<M>) -> ([M; N_SHAPES], M) {
         .and(upper.back(7))
         .and(digits2.back(8))
         .and(upper.back(10));
-    let shapes = [
+    [
         classes.of(Class::At),
         digit.and(plus.back(1)),
         dotted_quad(digit, dot),
@@ -192,12 +193,7 @@ pub(crate) fn find<M: Mask>(classes: &Classes<M>) -> ([M; N_SHAPES], M) {
         iban(classes, digits2),
         long_word(classes),
         number,
-    ];
-    let mut any = shapes[0];
-    for shape in &shapes[1..] {
-        any = any.or(*shape);
-    }
-    (shapes, any)
+    ]
 }
 
 #[inline(always)]

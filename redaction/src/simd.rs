@@ -21,7 +21,8 @@ pub(crate) type Window = [u8; GROUP_BYTES + LANE_BYTES];
 pub(crate) struct Scan {
     classes: Classes<Lanes>,
     shapes: [Lanes; N_SHAPES],
-    any_shape: Lanes,
+    /// For each shape, bit `n` tells whether it is in lane `n`.
+    used_lanes: [u8; N_SHAPES],
     /// Where the four bytes of a literal may begin.
     literals: [u64; N_LANES],
 }
@@ -32,24 +33,37 @@ impl Scan {
         self.classes.clear(N_LANES - 1);
     }
 
-    /// Where literals may begin in a lane of the last group.
-    #[inline]
-    pub(crate) fn literals(&self, lane: usize) -> u64 {
-        self.literals[lane]
-    }
-
-    /// Where any shape is in a lane of the last group.
-    #[inline]
-    pub(crate) fn any_shape(&self, lane: usize) -> u64 {
-        self.any_shape.0[lane]
-    }
-
-    /// Whether a shape is at a bit of a lane. Shapes are in the order of [`Shape::ALL`].
+    /// Calls `visit` with each place of the last group where a shape is: index in [`Shape::ALL`] and
+    /// offset in the group. One shape after the other, each from the first place to the last.
     ///
     /// [`Shape::ALL`]: crate::Shape
     #[inline]
-    pub(crate) fn has_shape(&self, index: usize, lane: usize, bit: u32) -> bool {
-        self.shapes[index].0[lane] >> bit & 1 != 0
+    pub(crate) fn each_shape(&self, mut visit: impl FnMut(usize, usize)) {
+        for (index, used_lanes) in self.used_lanes.iter().enumerate() {
+            // Lane 0 was visited with the group before.
+            let mut lanes = used_lanes & !1;
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros() as usize;
+                lanes &= lanes - 1;
+                each_bit(self.shapes[index].0[lane], lane, |at| visit(index, at));
+            }
+        }
+    }
+
+    /// Calls `visit` with each offset in the last group where the bytes of a literal may begin.
+    #[inline]
+    pub(crate) fn each_literal(&self, n_lanes: usize, mut visit: impl FnMut(usize)) {
+        for lane in 1..=n_lanes {
+            each_bit(self.literals[lane], lane, &mut visit);
+        }
+    }
+}
+
+#[inline(always)]
+fn each_bit(mut mask: u64, lane: usize, mut visit: impl FnMut(usize)) {
+    while mask != 0 {
+        visit((lane - 1) * LANE_BYTES + mask.trailing_zeros() as usize);
+        mask &= mask - 1;
     }
 }
 

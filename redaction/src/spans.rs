@@ -30,6 +30,41 @@ impl Finding {
     }
 }
 
+/// What a detector answers about one anchor.
+#[derive(Debug, Default)]
+pub struct Found {
+    ranges: Vec<Range<usize>>,
+    is_never: bool,
+}
+
+impl Found {
+    /// Hides `range`.
+    pub fn push(&mut self, range: Range<usize>) {
+        self.ranges.push(range);
+    }
+
+    /// Hides each of `ranges`.
+    pub fn extend(&mut self, ranges: impl IntoIterator<Item = Range<usize>>) {
+        self.ranges.extend(ranges);
+    }
+
+    /// Says that nothing that may stand beside the anchor makes it a finding, as when a check sum is
+    /// wrong. A line with findings need not be searched again because of it.
+    pub fn never(&mut self) {
+        self.is_never = true;
+    }
+
+    /// Takes the ranges out, and forgets the rest.
+    pub(crate) fn drain(&mut self) -> std::vec::Drain<'_, Range<usize>> {
+        self.is_never = false;
+        self.ranges.drain(..)
+    }
+
+    pub(crate) fn is_never(&self) -> bool {
+        self.is_never
+    }
+}
+
 /// Converts an index into a chunk or a text.
 pub(crate) fn offset(index: usize) -> u32 {
     u32::try_from(index).expect("callers seal a batch long before 4 GiB")

@@ -6,6 +6,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::{backward, forward, has_before, unicode_escape_end, word_after, word_before};
 use crate::shapes::Shape;
+use crate::spans::Found;
 
 /// Dotted numbers this long are none of four; they are looked at in part.
 const ADDRESS_BYTES_MAX: usize = 32;
@@ -40,7 +41,7 @@ impl Detector for IpAddress {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let is_address = |b: u8| b.is_ascii_digit() || b == b'.';
         let begin = anchor.start.saturating_sub(ADDRESS_BYTES_MAX);
         let start = backward(raw, anchor.start, begin, is_address);
@@ -48,7 +49,9 @@ impl Detector for IpAddress {
         let start = unicode_escape_end(raw, start).min(end);
         let start = forward(raw, start, end, |b| b == b'.');
         let end = backward(raw, end, start, |b| b == b'.');
-        if is_ipv4(&raw[start..end]) && stands_alone(raw, &(start..end)) {
+        if !is_ipv4(&raw[start..end]) {
+            found.never();
+        } else if stands_alone(raw, &(start..end)) {
             found.push(start..end);
         }
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::{forward, has_at, work};
+use crate::spans::Found;
 
 /// Longest block with its footer; the longest in use, RSA of 16,384 bits, has 13 KB.
 const BLOCK_BYTES_MAX: usize = 16 << 10;
@@ -44,7 +45,7 @@ impl Detector for PrivateKey {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let Some(body) = header_end(raw, anchor.end) else { return };
         if let Some(end) = footer_end(raw, body).or_else(|| open_end(raw, body)) {
             found.push(anchor.start..end);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::{word_after, word_before};
+use crate::spans::Found;
 
 /// Finds United States social security numbers.
 #[derive(Debug)]
@@ -33,8 +34,10 @@ impl Detector for UsSsn {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
-        if is_ssn(&raw[anchor.clone()]) && stands_alone(raw, &anchor) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
+        if !is_ssn(&raw[anchor.clone()]) {
+            found.never();
+        } else if stands_alone(raw, &anchor) {
             found.push(anchor);
         }
     }

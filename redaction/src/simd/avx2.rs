@@ -3,10 +3,11 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm256_and_si256, _mm256_andnot_si256,
-    _mm256_blend_epi32, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256,
-    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_permute4x64_epi64,
-    _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sll_epi64,
-    _mm256_srl_epi64, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi8,
+    _mm256_blend_epi32, _mm256_broadcastsi128_si256, _mm256_castsi256_pd, _mm256_cmpeq_epi8,
+    _mm256_cmpeq_epi64, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
+    _mm256_movemask_pd, _mm256_or_si256, _mm256_permute4x64_epi64, _mm256_set1_epi8,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sll_epi64, _mm256_srl_epi64,
+    _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi8,
 };
 
 use super::{Scan, Window};
@@ -32,11 +33,11 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
             join(tables.candidates(window, at), tables.candidates(window, at + VECTOR_BYTES));
     }
     let classes = Classes(scan.classes.0.each_ref().map(Vectors::load));
-    let (shapes, any) = shapes::find(&classes);
-    for (mask, lanes) in shapes.iter().zip(&mut scan.shapes) {
-        mask.store(lanes);
+    let shapes = shapes::find(&classes);
+    for (index, mask) in shapes.into_iter().enumerate() {
+        scan.used_lanes[index] = mask.used_lanes();
+        mask.store(&mut scan.shapes[index]);
     }
-    any.store(&mut scan.any_shape);
 }
 
 fn join(low: u32, high: u32) -> u64 {
@@ -196,5 +197,14 @@ impl Mask for Vectors {
                 _mm256_or_si256(_mm256_sll_epi64(own, up), _mm256_srl_epi64(before, down))
             })
         }
+    }
+    #[inline(always)]
+    fn used_lanes(self) -> u8 {
+        // SAFETY: as in `and`.
+        let [low, high] = self.0.map(|half| unsafe {
+            let unused = _mm256_cmpeq_epi64(half, _mm256_setzero_si256());
+            _mm256_movemask_pd(_mm256_castsi256_pd(unused)) as u8
+        });
+        !(low | high << 4)
     }
 }

@@ -7,6 +7,7 @@ use std::arch::x86_64::{
     _mm512_loadu_si512, _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8,
     _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_sll_epi64, _mm512_srl_epi64,
     _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_test_epi8_mask,
+    _mm512_test_epi64_mask,
 };
 
 use super::{Scan, Window};
@@ -27,11 +28,11 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         scan.literals[lane] = tables.candidates(window, (lane - 1) * LANE_BYTES);
     }
     let classes = Classes(scan.classes.0.each_ref().map(Vector::load));
-    let (shapes, any) = shapes::find(&classes);
-    for (mask, lanes) in shapes.iter().zip(&mut scan.shapes) {
-        mask.store(lanes);
+    let shapes = shapes::find(&classes);
+    for (index, mask) in shapes.into_iter().enumerate() {
+        scan.used_lanes[index] = mask.used_lanes();
+        mask.store(&mut scan.shapes[index]);
     }
-    any.store(&mut scan.any_shape);
 }
 
 /// The 64 bytes of `window` from `at` on.
@@ -160,5 +161,10 @@ impl Mask for Vector {
             let (up, down) = (_mm_cvtsi32_si128(n as i32), _mm_cvtsi32_si128(64 - n as i32));
             _mm512_or_si512(_mm512_sll_epi64(self.0, up), _mm512_srl_epi64(before, down))
         })
+    }
+    #[inline(always)]
+    fn used_lanes(self) -> u8 {
+        // SAFETY: as in `and`.
+        unsafe { _mm512_test_epi64_mask(self.0, self.0) }
     }
 }

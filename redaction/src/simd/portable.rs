@@ -2,7 +2,7 @@
 
 use super::{Scan, Window};
 use crate::literals::{Buckets, KEY_BYTES};
-use crate::shapes::{self, Class, LANE_BYTES, Lanes, Mask};
+use crate::shapes::{self, Class, LANE_BYTES, Lanes, Mask, N_LANES};
 
 pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
     for lane in 1..=n_lanes {
@@ -30,7 +30,8 @@ pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mu
             .map(|i| 1 << i)
             .sum();
     }
-    (scan.shapes, scan.any_shape) = shapes::find(&scan.classes);
+    scan.shapes = shapes::find(&scan.classes);
+    scan.used_lanes = scan.shapes.map(Lanes::used_lanes);
 }
 
 impl Mask for Lanes {
@@ -49,6 +50,10 @@ impl Mask for Lanes {
     fn back(self, n: u32) -> Self {
         let before = |lane: usize| lane.checked_sub(1).map_or(0, |lane| self.0[lane]);
         Self(std::array::from_fn(|i| self.0[i] << n | before(i) >> (64 - n)))
+    }
+
+    fn used_lanes(self) -> u8 {
+        (0..N_LANES).map(|lane| u8::from(self.0[lane] != 0) << lane).sum()
     }
 }
 
