@@ -120,6 +120,10 @@ impl Patterns {
         let start = backward(raw, at, begin, is_list);
         let end = forward(raw, at, start + GROUPS_MAX * (GROUP_DIGITS_MAX + 1), is_list);
         let start = unicode_escape_end(raw, start).min(end);
+        // A last group with dots or hyphens behind it is a number of its own.
+        let is_token = raw.get(end).is_some_and(|b| is_divider(*b))
+            && raw.get(end + 1).is_some_and(u8::is_ascii_digit);
+        let end = if is_token { backward(raw, end, at, |b| b.is_ascii_digit()) } else { end };
         let mut groups = Groups::default();
         groups.read(raw, start..end, |b| b == b' ');
         let mut index = 0;
@@ -257,6 +261,7 @@ mod tests {
         );
         check("4111 1111 1111 1111 123", &["4111 1111 1111 1111 123"]);
         check("4111  1111 1111 1111", &[]);
+        check("4111111111111111 123-45-6789", &["4111111111111111"]);
     }
 
     #[test]
