@@ -96,8 +96,8 @@ pub(crate) struct Hits {
     pub(crate) is_exhausted: bool,
     masks: Option<Box<simd::Scan>>,
     found: Found,
-    /// The last finding of each detector. Skipping the anchors inside it keeps the work linear when
-    /// a finding may be long.
+    /// The last finding of each detector, or what it looked through. Skipping the anchors inside it
+    /// keeps the work linear when a finding may be long.
     last_found: Vec<Range<usize>>,
 }
 
@@ -258,15 +258,20 @@ impl Scan<'_> {
             return Answer::Open;
         };
         self.n_asks_left = n_asks_left;
+        let start = anchor.start;
         self.engine.detectors[slot].get().find(&self.raw, anchor, &mut self.hits.found);
-        let mut answer = if self.hits.found.is_never() { Answer::Never } else { Answer::Open };
-        for range in self.hits.found.drain() {
+        let (ranges, is_never, looked_until) = self.hits.found.take();
+        let mut answer = if is_never { Answer::Never } else { Answer::Open };
+        for range in ranges {
             self.hits.last_found[slot] = range.clone();
             // What was redacted before is no finding, whatever stands around it.
             if !range.is_empty() && !self.raw.is_placeholder(&range) {
                 self.hits.findings.push(Finding::new(index, range));
                 answer = Answer::Found;
             }
+        }
+        if looked_until > start {
+            self.hits.last_found[slot] = start..looked_until;
         }
         answer
     }

@@ -35,6 +35,7 @@ impl Finding {
 pub struct Found {
     ranges: Vec<Range<usize>>,
     is_never: bool,
+    looked_until: usize,
 }
 
 impl Found {
@@ -54,14 +55,17 @@ impl Found {
         self.is_never = true;
     }
 
-    /// Takes the ranges out, and forgets the rest.
-    pub(crate) fn drain(&mut self) -> std::vec::Drain<'_, Range<usize>> {
-        self.is_never = false;
-        self.ranges.drain(..)
+    /// Says that all up to `at` was looked through: the detector is not asked about anchors before.
+    pub fn looked_until(&mut self, at: usize) {
+        self.looked_until = at;
     }
 
-    pub(crate) fn is_never(&self) -> bool {
-        self.is_never
+    /// Takes out the ranges, whether nothing can make the anchor a finding, and how far all was
+    /// looked through.
+    pub(crate) fn take(&mut self) -> (std::vec::Drain<'_, Range<usize>>, bool, usize) {
+        let is_never = std::mem::take(&mut self.is_never);
+        let looked_until = std::mem::take(&mut self.looked_until);
+        (self.ranges.drain(..), is_never, looked_until)
     }
 }
 
