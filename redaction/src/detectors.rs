@@ -10,7 +10,7 @@ mod email;
 mod ip_address;
 mod jwt;
 mod key_value_secret;
-mod private_key;
+pub(crate) mod private_key;
 mod url_userinfo;
 mod us_ssn;
 
@@ -33,6 +33,9 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &url_userinfo::UrlUserinfo,
     &us_ssn::UsSsn,
 ];
+
+/// Detectors that hide more than most want: looked for when the policy names their type.
+pub const DETECTORS_ON_REQUEST: &[&dyn Detector] = &[];
 
 /// What kind of data a detector finds: profiles are made of families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

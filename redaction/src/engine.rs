@@ -138,6 +138,11 @@ impl Engine {
         }
     }
 
+    /// The detector that a finding names.
+    pub(crate) fn detector(&self, index: u8) -> &dyn Detector {
+        self.detectors[usize::from(index)].get()
+    }
+
     pub(crate) fn detectors(&self) -> impl ExactSizeIterator<Item = &dyn Detector> {
         self.detectors.iter().map(Asked::get)
     }
@@ -265,7 +270,7 @@ impl Scan<'_> {
         for range in ranges {
             self.hits.last_found[slot] = range.clone();
             // What was redacted before is no finding, whatever stands around it.
-            if !range.is_empty() && !self.raw.is_placeholder(&range) {
+            if !range.is_empty() && !self.raw.begins_in_placeholder(&range) {
                 self.hits.findings.push(Finding::new(index, range));
                 answer = Answer::Found;
             }
