@@ -5,6 +5,8 @@
 
 mod auth_header;
 mod aws_key_id;
+mod br_cnpj;
+mod br_cpf;
 mod credit_card;
 mod email;
 mod ip_address;
@@ -24,6 +26,8 @@ use crate::spans::Found;
 pub const DETECTORS: &[&dyn Detector] = &[
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
+    &br_cnpj::BrCnpj,
+    &br_cpf::BR_CPF,
     &credit_card::CreditCard,
     &email::Email,
     &ip_address::IpAddress,
