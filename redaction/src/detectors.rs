@@ -7,12 +7,19 @@ mod auth_header;
 mod aws_key_id;
 mod br_cnpj;
 mod br_cpf;
+mod cn_resident_id;
 mod credit_card;
 mod email;
+mod in_aadhaar;
+mod in_pan;
 mod ip_address;
+mod jp_my_number;
 mod jwt;
 mod key_value_secret;
+mod kr_rrn;
 mod private_key;
+mod sg_nric;
+mod th_national_id;
 mod url_userinfo;
 mod us_ssn;
 
@@ -28,12 +35,19 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &aws_key_id::AwsKeyId,
     &br_cnpj::BrCnpj,
     &br_cpf::BR_CPF,
+    &cn_resident_id::CnResidentId,
     &credit_card::CreditCard,
     &email::Email,
+    &in_aadhaar::IN_AADHAAR,
+    &in_pan::InPan,
     &ip_address::IpAddress,
+    &jp_my_number::JP_MY_NUMBER,
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
+    &kr_rrn::KR_RRN,
     &private_key::PrivateKey,
+    &sg_nric::SgNric,
+    &th_national_id::TH_NATIONAL_ID,
     &url_userinfo::UrlUserinfo,
     &us_ssn::UsSsn,
 ];
