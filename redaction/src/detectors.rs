@@ -3,6 +3,9 @@
 //! A new detector is one file in `detectors/` and two lines here: its `mod` and its entry in
 //! [`DETECTORS`]. The tests below then hold it to its own samples.
 
+mod au_abn;
+mod au_medicare;
+mod au_tfn;
 mod auth_header;
 mod aws_key_id;
 mod br_cnpj;
@@ -20,8 +23,10 @@ mod kr_rrn;
 mod private_key;
 mod sg_nric;
 mod th_national_id;
+mod tr_tckn;
 mod url_userinfo;
 mod us_ssn;
+mod za_id;
 
 use std::ops::Range;
 
@@ -31,6 +36,9 @@ use crate::spans::Found;
 
 /// Every detector that ships. Order does not matter: overlapping findings are united.
 pub const DETECTORS: &[&dyn Detector] = &[
+    &au_abn::AU_ABN,
+    &au_medicare::AU_MEDICARE,
+    &au_tfn::AU_TFN,
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
     &br_cnpj::BrCnpj,
@@ -48,8 +56,10 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &private_key::PrivateKey,
     &sg_nric::SgNric,
     &th_national_id::TH_NATIONAL_ID,
+    &tr_tckn::TR_TCKN,
     &url_userinfo::UrlUserinfo,
     &us_ssn::UsSsn,
+    &za_id::ZA_ID,
 ];
 
 /// What kind of data a detector finds: profiles are made of families.
