@@ -10,6 +10,7 @@ mod auth_header;
 mod aws_key_id;
 mod br_cnpj;
 mod br_cpf;
+mod ca_sin;
 mod cn_resident_id;
 mod credit_card;
 mod email;
@@ -20,6 +21,8 @@ mod jp_my_number;
 mod jwt;
 mod key_value_secret;
 mod kr_rrn;
+mod mx_curp;
+mod mx_rfc;
 mod private_key;
 mod sg_nric;
 mod th_national_id;
@@ -43,6 +46,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &aws_key_id::AwsKeyId,
     &br_cnpj::BrCnpj,
     &br_cpf::BR_CPF,
+    &ca_sin::CA_SIN,
     &cn_resident_id::CnResidentId,
     &credit_card::CreditCard,
     &email::Email,
@@ -53,6 +57,8 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
     &kr_rrn::KR_RRN,
+    &mx_curp::MxCurp,
+    &mx_rfc::MxRfc,
     &private_key::PrivateKey,
     &sg_nric::SgNric,
     &th_national_id::TH_NATIONAL_ID,
