@@ -3,6 +3,7 @@
 //! A new detector is one file in `detectors/` and two lines here: its `mod` and its entry in
 //! [`DETECTORS`]. The tests below then hold it to its own samples.
 
+mod aba_routing;
 mod au_abn;
 mod au_medicare;
 mod au_tfn;
@@ -28,6 +29,9 @@ mod sg_nric;
 mod th_national_id;
 mod tr_tckn;
 mod url_userinfo;
+mod us_ein;
+mod us_itin;
+mod us_npi;
 mod us_ssn;
 mod za_id;
 
@@ -39,6 +43,7 @@ use crate::spans::Found;
 
 /// Every detector that ships. Order does not matter: overlapping findings are united.
 pub const DETECTORS: &[&dyn Detector] = &[
+    &aba_routing::ABA_ROUTING,
     &au_abn::AU_ABN,
     &au_medicare::AU_MEDICARE,
     &au_tfn::AU_TFN,
@@ -64,6 +69,9 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &th_national_id::TH_NATIONAL_ID,
     &tr_tckn::TR_TCKN,
     &url_userinfo::UrlUserinfo,
+    &us_ein::US_EIN,
+    &us_itin::US_ITIN,
+    &us_npi::US_NPI,
     &us_ssn::UsSsn,
     &za_id::ZA_ID,
 ];
