@@ -1,6 +1,6 @@
 //! Cuts a stream of bytes where redaction may cut it, however the bytes arrive.
 
-use crate::detectors::private_key::open_block;
+use crate::detectors::open_block;
 
 /// A line longer than this is cut, behind a blank or a comma where there is one near.
 const LINE_BYTES_MAX: usize = 1 << 20;

@@ -3,18 +3,41 @@
 //! A new detector is one file in `detectors/` and two lines here: its `mod` and its entry in
 //! [`DETECTORS`]. The tests below then hold it to its own samples.
 
+mod aba_routing;
+mod au_abn;
+mod au_medicare;
+mod au_tfn;
 mod auth_header;
 mod aws_key_id;
+mod br_cnpj;
+mod br_cpf;
+mod ca_sin;
+mod cn_resident_id;
 mod credit_card;
 mod email;
+mod in_aadhaar;
+mod in_pan;
 mod ip_address;
+mod jp_my_number;
 mod jwt;
 mod key_value_secret;
-pub(crate) mod private_key;
+mod kr_rrn;
+mod mx_curp;
+mod mx_rfc;
+mod private_key;
+mod sg_nric;
+mod th_national_id;
+mod tr_tckn;
 mod url_userinfo;
+mod us_ein;
+mod us_itin;
+mod us_npi;
 mod us_ssn;
+mod za_id;
 
 use std::ops::Range;
+
+pub(crate) use private_key::open_block;
 
 use crate::haystack::Haystack;
 use crate::shapes::Shape;
@@ -22,16 +45,37 @@ use crate::spans::Found;
 
 /// Every detector that ships. Order does not matter: overlapping findings are united.
 pub const DETECTORS: &[&dyn Detector] = &[
+    &aba_routing::ABA_ROUTING,
+    &au_abn::AU_ABN,
+    &au_medicare::AU_MEDICARE,
+    &au_tfn::AU_TFN,
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
+    &br_cnpj::BrCnpj,
+    &br_cpf::BR_CPF,
+    &ca_sin::CA_SIN,
+    &cn_resident_id::CnResidentId,
     &credit_card::CreditCard,
     &email::Email,
+    &in_aadhaar::IN_AADHAAR,
+    &in_pan::InPan,
     &ip_address::IpAddress,
+    &jp_my_number::JP_MY_NUMBER,
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
+    &kr_rrn::KR_RRN,
+    &mx_curp::MxCurp,
+    &mx_rfc::MxRfc,
     &private_key::PrivateKey,
+    &sg_nric::SgNric,
+    &th_national_id::TH_NATIONAL_ID,
+    &tr_tckn::TR_TCKN,
     &url_userinfo::UrlUserinfo,
+    &us_ein::US_EIN,
+    &us_itin::US_ITIN,
+    &us_npi::US_NPI,
     &us_ssn::UsSsn,
+    &za_id::ZA_ID,
 ];
 
 /// Detectors that hide more than most want: looked for when the policy names their type.

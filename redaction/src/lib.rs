@@ -9,6 +9,7 @@
 //! fails on the way is replaced, never passed on.
 
 mod assignment;
+mod checked_number;
 mod chunks;
 mod context;
 mod custom;
@@ -16,6 +17,7 @@ mod detectors;
 mod engine;
 mod guard;
 mod haystack;
+mod layouts;
 mod lexis;
 mod literals;
 mod numbers;
