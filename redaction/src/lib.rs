@@ -15,6 +15,7 @@ mod context;
 mod custom;
 mod detectors;
 mod engine;
+mod folded;
 mod guard;
 mod haystack;
 mod layouts;
