@@ -70,9 +70,10 @@ pub(crate) struct Hits {
     pub(crate) is_exhausted: bool,
     masks: simd::Scan,
     found: Vec<Range<usize>>,
-    /// End of the last finding of each detector. An anchor before it lies inside that finding, and
-    /// skipping it keeps the work linear when a finding may be long.
-    found_until: Vec<usize>,
+    /// The last finding of each detector. Skipping anchors inside it keeps the work linear when a
+    /// finding may be long. Others may stand before it: a literal is asked about before the shapes
+    /// beside it, and may find what is far behind it.
+    found_last: Vec<Range<usize>>,
 }
 
 /// One scan.
@@ -126,8 +127,8 @@ impl Engine {
         hits.findings.clear();
         hits.open.clear();
         hits.is_exhausted = false;
-        hits.found_until.clear();
-        hits.found_until.resize(self.detectors.len(), 0);
+        hits.found_last.clear();
+        hits.found_last.resize(self.detectors.len(), 0..0);
         hits.masks.restart();
         let mut scan = Scan {
             engine: self,
@@ -220,7 +221,7 @@ impl Scan<'_> {
     /// Asks one detector about one anchor; returns how many bytes it found.
     fn ask(&mut self, index: u8, anchor: Range<usize>) -> usize {
         let slot = usize::from(index);
-        if anchor.start < self.hits.found_until[slot] {
+        if self.hits.found_last[slot].contains(&anchor.start) {
             return anchor.len();
         }
         let Some(n_asks_left) = self.n_asks_left.checked_sub(1) else {
@@ -231,7 +232,9 @@ impl Scan<'_> {
         self.engine.detectors[slot].get().find(&self.raw, anchor, &mut self.hits.found);
         let mut n_bytes = 0;
         for range in self.hits.found.drain(..) {
-            self.hits.found_until[slot] = self.hits.found_until[slot].max(range.end);
+            if range.end > self.hits.found_last[slot].end {
+                self.hits.found_last[slot] = range.clone();
+            }
             // What was redacted before is no finding, whatever stands around it.
             if !range.is_empty() && !self.raw.is_placeholder(&range) {
                 n_bytes += range.len();
