@@ -3,14 +3,35 @@
 //! A new detector is one file in `detectors/` and two lines here: its `mod` and its entry in
 //! [`DETECTORS`]. The tests below then hold it to its own samples.
 
+mod at_svnr;
 mod auth_header;
 mod aws_key_id;
+mod be_national_number;
+mod ch_ahv;
 mod credit_card;
+mod cz_birth_number;
+mod de_social_security;
+mod de_tax_id;
+mod dk_cpr;
 mod email;
+mod es_nif;
+mod es_nuss;
+mod fi_hetu;
+mod fr_nir;
+mod ie_pps;
 mod ip_address;
+mod it_fiscal_code;
 mod jwt;
 mod key_value_secret;
+mod nl_bsn;
+mod no_fodselsnummer;
+mod pl_pesel;
 mod private_key;
+mod pt_nif;
+mod ro_cnp;
+mod se_personnummer;
+mod uk_nhs;
+mod uk_nino;
 mod url_userinfo;
 mod us_ssn;
 
@@ -21,14 +42,35 @@ use crate::shapes::Shape;
 
 /// Every detector that ships. Order does not matter: overlapping findings are united.
 pub const DETECTORS: &[&dyn Detector] = &[
+    &at_svnr::AT_SVNR,
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
+    &be_national_number::BE_NATIONAL_NUMBER,
+    &ch_ahv::CH_AHV,
     &credit_card::CreditCard,
+    &cz_birth_number::CZ_BIRTH_NUMBER,
+    &de_social_security::DE_SOCIAL_SECURITY,
+    &de_tax_id::DE_TAX_ID,
+    &dk_cpr::DK_CPR,
     &email::Email,
+    &es_nif::ES_NIF,
+    &es_nuss::ES_NUSS,
+    &fi_hetu::FiHetu,
+    &fr_nir::FrNir,
+    &ie_pps::IE_PPS,
     &ip_address::IpAddress,
+    &it_fiscal_code::IT_FISCAL_CODE,
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
+    &nl_bsn::NL_BSN,
+    &no_fodselsnummer::NO_FODSELSNUMMER,
+    &pl_pesel::PL_PESEL,
     &private_key::PrivateKey,
+    &pt_nif::PT_NIF,
+    &ro_cnp::RO_CNP,
+    &se_personnummer::SePersonnummer,
+    &uk_nhs::UK_NHS,
+    &uk_nino::UK_NINO,
     &url_userinfo::UrlUserinfo,
     &us_ssn::UsSsn,
 ];

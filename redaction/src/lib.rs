@@ -8,10 +8,12 @@
 //! spans are united, changed lines are searched again, and placeholders replace the spans.
 
 mod assignment;
+mod checked_number;
 mod context;
 mod detectors;
 mod engine;
 mod haystack;
+mod layouts;
 mod lexis;
 mod literals;
 mod numbers;

@@ -115,12 +115,12 @@ mod tests {
 
     #[test]
     fn ranges_of_a_redacted_line_map_to_the_bytes_they_came_from() {
-        // Detector 0 stands in as `[AUTH_HEADER]`, 13 bytes, for 4..6 and 10..30.
+        // Detector 0 of this engine stands in as `[AUTH_HEADER]`, 13 bytes, for 4..6 and 10..30.
         let raw = b"abc 45 78 0123456789012345678 x";
         let mut line = Text::default();
         let findings = [Finding::new(0, 4..6), Finding::new(0, 10..29)];
-        let auth_header = Asked::BuiltIn(DETECTORS[0]);
-        let engine = Engine::new(vec![auth_header], Path::Portable);
+        let auth_header = DETECTORS.iter().find(|d| d.rule().entity == "AUTH_HEADER").unwrap();
+        let engine = Engine::new(vec![Asked::BuiltIn(*auth_header)], Path::Portable);
         Placeholders::new(&engine).append(raw, 0, &findings, &mut line);
         assert_eq!(line.as_bytes(), b"abc [AUTH_HEADER] 78 [AUTH_HEADER] x");
         for (text, want) in [
