@@ -118,12 +118,6 @@ pub(crate) fn is_amount(raw: &Haystack<'_>, range: &Range<usize>) -> bool {
     !is_quoted && text[0].is_ascii_digit() && text.last().is_some_and(|b| b"BDFGKLMPT".contains(b))
 }
 
-/// True for the last two digits of a year in which logs are written: six digits and four may then be a
-/// day and a time.
-pub(crate) fn is_recent(year: u64) -> bool {
-    (10..=49).contains(&year)
-}
-
 /// True for digits divided by spaces among others, or behind a plus: parts of a list or of a phone
 /// number.
 pub(crate) fn is_in_list(raw: &[u8], range: &Range<usize>) -> bool {

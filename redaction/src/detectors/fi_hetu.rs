@@ -4,7 +4,6 @@
 use std::ops::Range;
 
 use super::{Confidence, Detector, Family, Rule};
-use crate::checked_number::is_recent;
 use crate::context::{Digits, follows_word, is_day, stands_alone};
 use crate::haystack::Haystack;
 use crate::layouts::words_behind;
@@ -31,7 +30,7 @@ impl Detector for FiHetu {
             entity: "FI_HETU",
             family: Family::Personal,
             confidence: Confidence::Certain,
-            validator: "check character and a date",
+            validator: "check character, a date, and words where it may be a time",
             shapes: &[Shape::SixAndThree],
             // For lower case.
             literals: &["hetu", "tunnus"],
@@ -43,7 +42,7 @@ impl Detector for FiHetu {
             negative: &[
                 "290284A3477 131052-703K 310594Y763X 150878+7383",
                 "x290284A3476 290284A34760 1290284A3476 id_290284A3476 131052-703J-1",
-                "run 150924-1200, backup-240531-1830, 310294-7033 310294A703U 131052G703J 131052/703J",
+                "run 150924-1200, backup 240509-1002, 310294-7033 310294A703U 131052G703J 131052/703J",
             ],
             ..Rule::NONE
         }
@@ -83,11 +82,12 @@ fn is_code(text: &[u8]) -> bool {
         && CHECKS[(digits.number(0..9) % 31) as usize] == text[BODY_BYTES].to_ascii_uppercase()
 }
 
-/// True for digits that may be a day of now and a time or a counter: `150924-1237`.
+/// True for digits that may be a day of now and a time or a counter, `150924-1200` and, with the year
+/// first, `240509-1230`. The people are those born before 1950.
 fn may_be_time(text: &[u8]) -> bool {
     text[6] == b'-'
         && text[BODY_BYTES].is_ascii_digit()
-        && is_recent(Digits::of(&text[4..6]).number(0..2))
+        && Digits::of(&text[4..6]).number(0..2) < 50
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 use std::ops::Range;
 
 use super::{Confidence, Detector, Family, Rule};
-use crate::checked_number::is_recent;
 use crate::context::{Digits, follows_word, is_day, passes_luhn, stands_alone};
 use crate::haystack::Haystack;
 use crate::shapes::Shape;
@@ -95,11 +94,9 @@ fn is_personnummer(text: &[u8]) -> bool {
 /// True for digits only, and for a day of now and a time or a counter: `240915-1230`.
 fn needs_word(text: &[u8]) -> bool {
     let digits = Digits::of(text);
-    match text.len() - digits.as_slice().len() {
-        0 => true,
-        _ if text.contains(&b'+') => false,
-        _ => is_recent(digits.number(digits.as_slice().len() - 10..digits.as_slice().len() - 8)),
-    }
+    let year = digits.as_slice().len() - 10;
+    let is_recent = || (10..=49).contains(&digits.number(year..year + 2));
+    text.len() == digits.as_slice().len() || !text.contains(&b'+') && is_recent()
 }
 
 #[cfg(test)]
