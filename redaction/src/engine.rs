@@ -49,6 +49,8 @@ pub(crate) struct Engine {
     literals: Literals,
     /// Indices of the detectors that want each shape.
     by_shape: [Vec<u8>; N_SHAPES],
+    /// Shapes that nobody wants.
+    is_unasked: [bool; N_SHAPES],
     numbers: Patterns,
     /// Detectors whose plain numbers stand behind words, and how these begin.
     is_named: Vec<bool>,
@@ -146,6 +148,10 @@ impl Engine {
             path,
             is_token: detectors.iter().map(|d| d.get().rule().is_token).collect(),
             literals: Literals::new(&literals, &prefixes),
+            is_unasked: std::array::from_fn(|index| {
+                let is_own = matches!(Shape::ALL[index], Shape::Number | Shape::Encoded);
+                by_shape[index].is_empty() && !is_own
+            }),
             by_shape,
             numbers,
             is_named,
@@ -235,7 +241,7 @@ impl Engine {
             });
             let n_bytes = rest.len().min(GROUP_BYTES);
             self.path.step(&self.literals.buckets, window, n_bytes, &mut masks);
-            scan.visit(&masks, at, n_bytes.div_ceil(LANE_BYTES));
+            scan.visit(&masks, window, at);
         }
         hits.masks = Some(masks);
     }
@@ -243,18 +249,19 @@ impl Engine {
 
 impl Scan<'_> {
     /// Asks about every candidate of the group that begins at `base`.
-    fn visit(&mut self, masks: &simd::Scan, base: usize, n_lanes: usize) {
+    fn visit(&mut self, masks: &simd::Scan, window: &Window, base: usize) {
         let (engine, raw) = (self.engine, self.raw);
         let n_before = self.hits.findings.len();
-        masks.each_literal(n_lanes, |at| {
+        let bytes = |at: usize| [window[at], window[at + 1], window[at + 2], window[at + 3]];
+        masks.each_literal(|at| {
             let ask = |owner, anchor| self.ask_literal(owner, anchor);
-            engine.literals.anywhere.at(&raw, base + at, ask);
+            engine.literals.anywhere.at(&raw, base + at, bytes(at), ask);
         });
-        masks.each_prefix(n_lanes, |at| {
+        masks.each_prefix(|at| {
             let ask = |owner, anchor| self.ask_literal(owner, anchor);
-            engine.literals.prefixes.at(&raw, base + at, ask);
+            engine.literals.prefixes.at(&raw, base + at, bytes(at), ask);
         });
-        masks.each_shape(|index, at| self.visit_shape(index, base + at));
+        masks.each_shape(&engine.is_unasked, |index, at| self.visit_shape(index, base + at));
         // A group has few, and in order of place they need no other sorting in the end.
         if let Some(found) = self.hits.findings.get_mut(n_before..).filter(|f| f.len() > 1) {
             found.sort_unstable_by_key(spans::order);

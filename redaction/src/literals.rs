@@ -130,32 +130,40 @@ impl Table {
         Self { literals, filter, by_key }
     }
 
-    /// Calls `hit` with owner and start of each literal whose searched bytes begin at `at`.
+    /// Calls `hit` with owner and place of each literal whose searched bytes are at `at` of `raw`.
+    /// `window` begins with the four bytes at `at`, and zeros behind the end.
     #[inline]
     pub(crate) fn at(
         &self,
         raw: &[u8],
         at: usize,
+        window: [u8; KEY_BYTES],
+        hit: impl FnMut(u8, std::ops::Range<usize>),
+    ) {
+        let four = u32::from_le_bytes(window) | 0x2020_2020;
+        let three = four & 0x00ff_ffff;
+        // Nearly every candidate is none, so this is decided without a branch in between.
+        let has = |key: u32| self.filter[slot(key) / 64] >> (slot(key) % 64) & 1;
+        if has(three) | has(four) != 0 {
+            self.compare(raw, at, [three, four], hit);
+        }
+    }
+
+    #[cold]
+    fn compare(
+        &self,
+        raw: &[u8],
+        at: usize,
+        keys: [u32; 2],
         mut hit: impl FnMut(u8, std::ops::Range<usize>),
     ) {
-        let Some(bytes) = raw.get(at..at + LITERAL_BYTES_MIN) else { return };
-        let three = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) | 0x0020_2020;
-        let four = raw.get(at + 3).map(|last| three | u32::from(last | 0x20) << 24);
-        for key in [Some(three), four].into_iter().flatten() {
-            let slot = slot(key);
-            if self.filter[slot / 64] >> (slot % 64) & 1 == 0 {
-                continue;
-            }
-            for index in self.by_key.get(&key).into_iter().flatten() {
-                let literal = &self.literals[usize::from(*index)];
-                let Some(start) = at.checked_sub(literal.key_at) else { continue };
-                let range = start..start + literal.bytes.len();
-                if raw
-                    .get(range.clone())
-                    .is_some_and(|text| text.eq_ignore_ascii_case(&literal.bytes))
-                {
-                    literal.owners.iter().for_each(|owner| hit(*owner, range.clone()));
-                }
+        for index in keys.iter().filter_map(|key| self.by_key.get(key)).flatten() {
+            let literal = &self.literals[usize::from(*index)];
+            let Some(start) = at.checked_sub(literal.key_at) else { continue };
+            let range = start..start + literal.bytes.len();
+            let text = raw.get(range.clone());
+            if text.is_some_and(|text| text.eq_ignore_ascii_case(&literal.bytes)) {
+                literal.owners.iter().for_each(|owner| hit(*owner, range.clone()));
             }
         }
     }

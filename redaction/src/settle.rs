@@ -70,6 +70,10 @@ fn joins_number(raw: &[u8], findings: &[Finding], mut numbers: &[Range<u32>]) ->
     let joins = |gap: u32, edge: u32| gap == 0 || gap == 1 && raw[edge as usize].is_ascii_digit();
     findings.iter().any(|finding| {
         let Range { start, end } = finding.range;
+        // Digits that go on a word were not looked at.
+        if raw.get(end as usize).is_some_and(u8::is_ascii_digit) {
+            return true;
+        }
         numbers = &numbers[numbers.partition_point(|number| number.end + 1 < start)..];
         numbers.iter().take_while(|number| number.start <= end + 1).any(|number| {
             let is_before = number.end <= start && joins(start - number.end, start);

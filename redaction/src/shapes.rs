@@ -171,13 +171,17 @@ pub(crate) fn find<M: Mask>(classes: &Classes<M>) -> [M; N_SHAPES] {
     let quadruple = separator.and(digits4.back(1)).and(separator.back(5)).and(digits4.back(6));
     let century = hyphen.or(plus).or(upper);
     let six_and_three = digits3.and(century.back(3)).and(digits6.back(4)).without(digit.back(10));
+    // Digits that go on a word are none; the letter of an escape such as `\n` is no part of a word.
+    let word = classes.of(Class::Letter).or(classes.of(Class::WordMark));
+    let part = word.without(classes.of(Class::Backslash).back(1));
+    let plain = digits8.without(digit.back(8)).without(part.back(8));
     // Groups of 3-2-4 digits, of 2-3-x, of 4-4-x, of 4-6, or eight in a row.
     let number = (digits4.and(ssn_middle.back(4)).and(digits3.back(8)))
         .or(digit.and(triple.back(1)).and(digits2.back(6)))
         .or(digit.and(quadruple.back(1)))
         .or(digits6.and(separator.back(6)).and(digits4.back(7)))
         .or(six_and_three)
-        .or(digits8.without(digit.back(8)));
+        .or(plain);
 
     let letter_middle = upper.and(digits3.back(1)).and(upper.back(4));
     let tax_code = letter_middle

@@ -24,8 +24,10 @@ pub(crate) struct Scan {
     /// For each shape, bit `n` tells whether it is in lane `n`.
     used_lanes: [u8; N_SHAPES],
     /// Where the four bytes of a literal may begin, and of one that begins a word.
-    anywhere: [u64; N_LANES],
+    anywhere: Lanes,
     prefixes: Lanes,
+    /// For `anywhere` and `prefixes`, bit `n` tells whether lane `n` has any.
+    used_literals: [u8; 2],
 }
 
 impl Scan {
@@ -35,18 +37,19 @@ impl Scan {
     }
 
     /// Calls `visit` with each place of the last group where a shape is: index in [`Shape::ALL`] and
-    /// offset in the group. One shape after the other, each from the first place to the last.
+    /// offset in the group. One shape after the other, each from the first place to the last; but those that
+    /// nobody asks for.
     ///
     /// [`Shape::ALL`]: crate::Shape
     #[inline]
-    pub(crate) fn each_shape(&self, mut visit: impl FnMut(usize, usize)) {
+    pub(crate) fn each_shape(
+        &self,
+        is_unasked: &[bool; N_SHAPES],
+        mut visit: impl FnMut(usize, usize),
+    ) {
         for (index, used_lanes) in self.used_lanes.iter().enumerate() {
-            // Lane 0 was visited with the group before.
-            let mut lanes = used_lanes & !1;
-            while lanes != 0 {
-                let lane = lanes.trailing_zeros() as usize;
-                lanes &= lanes - 1;
-                each_bit(self.shapes[index].0[lane], lane, |at| visit(index, at));
+            if *used_lanes > 1 && !is_unasked[index] {
+                each_place(&self.shapes[index], *used_lanes, |at| visit(index, at));
             }
         }
     }
@@ -54,18 +57,25 @@ impl Scan {
     /// Calls `visit` with each offset in the last group where the bytes of a literal may begin that
     /// is found anywhere.
     #[inline]
-    pub(crate) fn each_literal(&self, n_lanes: usize, mut visit: impl FnMut(usize)) {
-        for lane in 1..=n_lanes {
-            each_bit(self.anywhere[lane], lane, &mut visit);
-        }
+    pub(crate) fn each_literal(&self, visit: impl FnMut(usize)) {
+        each_place(&self.anywhere, self.used_literals[0], visit);
     }
 
     /// Calls `visit` with each offset in the last group where the bytes of a prefix may begin.
     #[inline]
-    pub(crate) fn each_prefix(&self, n_lanes: usize, mut visit: impl FnMut(usize)) {
-        for lane in 1..=n_lanes {
-            each_bit(self.prefixes.0[lane], lane, &mut visit);
-        }
+    pub(crate) fn each_prefix(&self, visit: impl FnMut(usize)) {
+        each_place(&self.prefixes, self.used_literals[1], visit);
+    }
+}
+
+#[inline(always)]
+fn each_place(mask: &Lanes, used_lanes: u8, mut visit: impl FnMut(usize)) {
+    // Lane 0 was visited with the group before.
+    let mut lanes = used_lanes & !1;
+    while lanes != 0 {
+        let lane = lanes.trailing_zeros() as usize;
+        lanes &= lanes - 1;
+        each_bit(mask.0[lane], lane, &mut visit);
     }
 }
 
@@ -111,6 +121,7 @@ impl Path {
         scan.classes.advance();
         for lane in n_lanes + 1..N_LANES {
             scan.classes.clear(lane);
+            (scan.anywhere.0[lane], scan.prefixes.0[lane]) = (0, 0);
         }
         match self {
             #[cfg(target_arch = "x86_64")]

@@ -34,12 +34,13 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         let at = (lane - 1) * LANE_BYTES;
         let low = tables.candidates(window, at);
         let high = tables.candidates(window, at + VECTOR_BYTES);
-        scan.anywhere[lane] = join(low[0], high[0]);
+        scan.anywhere.0[lane] = join(low[0], high[0]);
         scan.prefixes.0[lane] = join(low[1], high[1]);
     }
     let classes = Classes(scan.classes.0.each_ref().map(Vectors::load));
     let prefixes = Vectors::load(&scan.prefixes).and(shapes::word_starts(&classes));
     prefixes.store(&mut scan.prefixes);
+    scan.used_literals = [Vectors::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];
     let shapes = shapes::find(&classes);
     for (index, mask) in shapes.into_iter().enumerate() {
         scan.used_lanes[index] = mask.used_lanes();

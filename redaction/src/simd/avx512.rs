@@ -29,12 +29,13 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
     let tables = Tables::new(buckets);
     for lane in 1..=n_lanes {
         let [anywhere, prefixes] = tables.candidates(window, (lane - 1) * LANE_BYTES);
-        scan.anywhere[lane] = anywhere;
+        scan.anywhere.0[lane] = anywhere;
         scan.prefixes.0[lane] = prefixes;
     }
     let classes = Classes(scan.classes.0.each_ref().map(Vector::load));
     let prefixes = Vector::load(&scan.prefixes).and(shapes::word_starts(&classes));
     prefixes.store(&mut scan.prefixes);
+    scan.used_literals = [Vector::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];
     let shapes = shapes::find(&classes);
     for (index, mask) in shapes.into_iter().enumerate() {
         scan.used_lanes[index] = mask.used_lanes();

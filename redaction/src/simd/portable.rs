@@ -32,10 +32,11 @@ pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mu
                 .map(|i| 1 << i)
                 .sum()
         };
-        scan.anywhere[lane] = candidates(0);
+        scan.anywhere.0[lane] = candidates(0);
         scan.prefixes.0[lane] = candidates(1);
     }
     scan.prefixes = scan.prefixes.and(shapes::word_starts(&scan.classes));
+    scan.used_literals = [scan.anywhere.used_lanes(), scan.prefixes.used_lanes()];
     scan.shapes = shapes::find(&scan.classes);
     scan.used_lanes = scan.shapes.map(Lanes::used_lanes);
 }
