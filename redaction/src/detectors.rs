@@ -3,14 +3,20 @@
 //! A new detector is one file in `detectors/` and two lines here: its `mod` and its entry in
 //! [`DETECTORS`]. The tests below then hold it to its own samples.
 
+mod ai_tokens;
+mod app_tokens;
 mod auth_header;
 mod aws_key_id;
+mod cloud_tokens;
+mod code_tokens;
 mod credit_card;
 mod email;
 mod ip_address;
 mod jwt;
 mod key_value_secret;
 mod private_key;
+mod token;
+mod twilio_key;
 mod url_userinfo;
 mod us_ssn;
 
@@ -22,14 +28,48 @@ use crate::spans::Found;
 
 /// Every detector that ships. Order does not matter: overlapping findings are united.
 pub const DETECTORS: &[&dyn Detector] = &[
+    &ai_tokens::ANTHROPIC_KEY,
+    &ai_tokens::HUGGING_FACE_TOKEN,
+    &ai_tokens::OPENAI_KEY,
+    &app_tokens::GRAFANA_TOKEN,
+    &app_tokens::LINEAR_KEY,
+    &app_tokens::NEW_RELIC_KEY,
+    &app_tokens::POSTMAN_KEY,
+    &app_tokens::SENDGRID_KEY,
+    &app_tokens::SENTRY_TOKEN,
+    &app_tokens::SHOPIFY_TOKEN,
+    &app_tokens::SLACK_TOKEN,
+    &app_tokens::STRIPE_KEY,
+    &app_tokens::TELEGRAM_TOKEN,
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
+    &cloud_tokens::AWS_BEDROCK_KEY,
+    &cloud_tokens::AWS_SESSION_TOKEN,
+    &cloud_tokens::AZURE_KEY,
+    &cloud_tokens::CONFLUENT_SECRET,
+    &cloud_tokens::DATABRICKS_TOKEN,
+    &cloud_tokens::DIGITALOCEAN_TOKEN,
+    &cloud_tokens::GOOGLE_API_KEY,
+    &cloud_tokens::GOOGLE_OAUTH_TOKEN,
+    &cloud_tokens::OPENSHIFT_TOKEN,
+    &cloud_tokens::SNOWFLAKE_TOKEN,
+    &code_tokens::ARTIFACTORY_TOKEN,
+    &code_tokens::ATLASSIAN_TOKEN,
+    &code_tokens::DOCKER_TOKEN,
+    &code_tokens::GITHUB_TOKEN,
+    &code_tokens::GITLAB_TOKEN,
+    &code_tokens::NPM_TOKEN,
+    &code_tokens::PULUMI_TOKEN,
+    &code_tokens::PYPI_TOKEN,
+    &code_tokens::TERRAFORM_TOKEN,
+    &code_tokens::VAULT_TOKEN,
     &credit_card::CreditCard,
     &email::Email,
     &ip_address::IpAddress,
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
     &private_key::PrivateKey,
+    &twilio_key::TwilioKey,
     &url_userinfo::UrlUserinfo,
     &us_ssn::UsSsn,
 ];
@@ -130,7 +170,8 @@ mod tests {
 
     fn redact(raw: &str) -> String {
         let mut text = Text::default();
-        Redactor::new().redact_chunk(raw.as_bytes(), &mut text);
+        thread_local!(static REDACTOR: Redactor = Redactor::new());
+        REDACTOR.with(|r| r.redact_chunk(raw.as_bytes(), &mut text));
         String::from_utf8(text.as_bytes().to_vec()).unwrap()
     }
 

@@ -117,7 +117,8 @@ mod tests {
         let raw = b"abc 45 78 0123456789012345678 x";
         let mut line = Text::default();
         let findings = [Finding::new(0, 4..6), Finding::new(0, 10..29)];
-        let auth_header = Asked::BuiltIn(DETECTORS[0]);
+        let auth_header = DETECTORS.iter().find(|d| d.rule().entity == "AUTH_HEADER").unwrap();
+        let auth_header = Asked::BuiltIn(*auth_header);
         let engine = Engine::new(vec![auth_header], Path::Portable);
         Placeholders::new(&engine).append(raw, 0, &findings, &mut line);
         assert_eq!(line.as_bytes(), b"abc [AUTH_HEADER] 78 [AUTH_HEADER] x");

@@ -34,7 +34,7 @@ impl Detector for UrlUserinfo {
                 "jdbc:postgresql://«etl:LzDyTai2»@ip-10-2-27-35.internal:5432/metrics",
                 "postgres://«u:p@ss»@db.example.com/x and postgres://«u:p/ss»@db:5432/x",
                 r#"{"url":"https://«user:pw»@example.com/","u":"https:\/\/«user:pw»@host\/"}"#,
-                "clone https://«ghp_16C7e42F292c6912E7710c838347Ae178B4a»@github.com/acme/jobs",
+                "clone https://«x-access-token:k9Q2mX7vB9nL4pR8»@github.com/acme/jobs",
                 "sftp://«jane.doe@example.com»@files.example.com/in, jdbc:oracle:thin:«scott/tiger»@//db:1521/x",
                 "mongodb://«a:b»@h1,mongodb://«c:d»@h2",
             ],
