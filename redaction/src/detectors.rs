@@ -7,13 +7,16 @@ mod ai_tokens;
 mod app_tokens;
 mod auth_header;
 mod aws_key_id;
+mod aws_secret_key;
 mod cloud_tokens;
 mod code_tokens;
+mod cookie;
 mod credit_card;
 mod email;
 mod ip_address;
 mod jwt;
 mod key_value_secret;
+mod presigned_signature;
 mod private_key;
 mod token;
 mod twilio_key;
@@ -43,6 +46,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &app_tokens::TELEGRAM_TOKEN,
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
+    &aws_secret_key::AwsSecretKey,
     &cloud_tokens::AWS_BEDROCK_KEY,
     &cloud_tokens::AWS_SESSION_TOKEN,
     &cloud_tokens::AZURE_KEY,
@@ -63,11 +67,13 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &code_tokens::PYPI_TOKEN,
     &code_tokens::TERRAFORM_TOKEN,
     &code_tokens::VAULT_TOKEN,
+    &cookie::Cookie,
     &credit_card::CreditCard,
     &email::Email,
     &ip_address::IpAddress,
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
+    &presigned_signature::PresignedSignature,
     &private_key::PrivateKey,
     &twilio_key::TwilioKey,
     &url_userinfo::UrlUserinfo,

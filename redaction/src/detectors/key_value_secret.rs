@@ -22,8 +22,6 @@ const WORDS: &[&str] = &[
     "credential",
     "auth.user.info",
     "redis.auth",
-    "&sig",
-    "-signature",
     "_key",
     "-key",
     ".key",
@@ -135,8 +133,7 @@ impl Detector for KeyValueSecret {
                 "-Dspark.redis.auth=«r1» -Ddb.pass=«p1» {'DB_PASS': '«p2»', 'es.auth.pass': '«p3»'}",
                 "HIVE_PASS -> «p4», hive.ldap.bindpw=«p5» ALTER USER x IDENTIFIED BY '«p6»'",
                 "user=sa;password=«{Str0ng;Pass»};encrypt=true password=«{noop}changeit» end",
-                "https://a.blob.core.windows.net/c?sv=2020&sig=«ab%2Bc%3D»&se=1 X-Amz-Signature=«0a1b»",
-                "fs.azure.sas.c.a.blob.core.windows.net=sv=1&sig=«ab%3D» ssl.keystore.key = «MIIEvQ»",
+                "ssl.keystore.key = «MIIEvQ» X-Vault-Token: «s.kQ2mX7vB9nL4» X-Api-Key: «a1b2»",
                 "OPTIONS ('password' '«p7»', 'token' '«t7»') {\"SecretString\":\"«s7»\",\"pass\":\"«p8»\"}",
                 "[] - Loading configuration property: s3.access-key, «minio1»",
                 r"body {\u0022password\u0022:«\u0022hunter2\u0022»,\u0022n\u0022:1}",
@@ -152,7 +149,7 @@ impl Detector for KeyValueSecret {
                 "PWD=/opt/spark OLDPWD=/ /run/secrets/token: no such file; Token::new()",
                 "could not obtain token: connection refused; password=${DB_PASSWORD}",
                 "tests: 3 pass, 0 fail; first-pass: 2 of 3 {\"pass\":12}; two_pass=true compass=n by_pass: 0",
-                "credentials=() secret={a=b} password={} password={\"a\":1} method-signature: run",
+                "credentials=() secret={a=b} password={} password={\"a\":1}",
                 "Loading configuration property: taskmanager.numberOfTaskSlots, 4",
                 "org.apache.hadoop.security.token expired for bob",
                 "Unrecognized token 'abc': was expecting JSON ('true', 'false' or 'null')",
@@ -211,10 +208,9 @@ fn word_end(raw: &[u8], anchor: &Range<usize>) -> Option<usize> {
         rest(&[b"word", b"wd", b"phrase"]).or(is_key.then_some(anchor.end))
     } else if is(b"secret") {
         rest(&[b"key", b" key", b"string"]).or(Some(anchor.end))
-    } else if is(b"-signature") {
-        let is_of_url =
-            [&b"amz"[..], b"goog"].iter().any(|word| has_before(raw, anchor.start, word));
-        is_of_url.then_some(anchor.end)
+    } else if is(b"token") {
+        // `X-Amz-Security-Token` is a part of a presigned URL.
+        (!has_before(raw, anchor.start, b"amz-security-")).then_some(anchor.end)
     } else {
         Some(anchor.end)
     }
