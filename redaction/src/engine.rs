@@ -12,7 +12,7 @@ use crate::literals::Literals;
 use crate::numbers::Patterns;
 use crate::shapes::{GROUP_BYTES, LANE_BYTES, N_SHAPES, Shape};
 use crate::simd::{self, Path, Window};
-use crate::spans::{Finding, Found, offset};
+use crate::spans::{self, Finding, Found, offset};
 
 /// Most detectors of one engine: findings name theirs with a byte.
 pub(crate) const DETECTORS_MAX: usize = 250;
@@ -51,35 +51,54 @@ pub(crate) struct Engine {
     names: Names,
 }
 
-/// A place where a detector was asked and found nothing that is final.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Open {
-    pub(crate) at: u32,
-    /// How far from it a finding may stand that decides about it, within its line.
-    pub(crate) reach_bytes: u32,
-}
+/// Bytes that one bit of [`Places`] stands for.
+const PLACE_BYTES: usize = 64;
 
-/// A literal may be decided by anything on its line.
-const LINE_REACH_BYTES: u32 = u32::MAX;
-/// A shape is decided by what is near: the words that name a number, and the length of one.
-const NEAR_REACH_BYTES: u32 = 96;
-/// A number whose digits are wrong is decided by what joins it: it may then be a part of another.
-const JOINED_REACH_BYTES: u32 = 33;
+/// Places of a text, to within 64 bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Places(Vec<u64>);
+
+impl Places {
+    fn clear(&mut self, n_bytes: usize) {
+        self.0.clear();
+        self.0.resize(n_bytes.div_ceil(PLACE_BYTES * 64), 0);
+    }
+
+    fn mark(&mut self, at: usize) {
+        let place = at / PLACE_BYTES;
+        self.0[place / 64] |= 1 << (place % 64);
+    }
+
+    /// True when some marked place may be in `range`; false when none is.
+    pub(crate) fn any(&self, range: Range<usize>) -> bool {
+        let (first, last) = (range.start / PLACE_BYTES, range.end / PLACE_BYTES);
+        (first / 64..=last / 64).any(|word| {
+            let from = if word == first / 64 { first % 64 } else { 0 };
+            let to = if word == last / 64 { last % 64 } else { 63 };
+            self.0.get(word).is_some_and(|bits| bits & (u64::MAX >> (63 - to)) >> from << from != 0)
+        })
+    }
+}
 
 /// What a scan found, and where a second one could find more. Reused for its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Hits {
     /// Unsorted, may overlap.
     pub(crate) findings: Vec<Finding>,
-    /// Ascending.
-    pub(crate) open: Vec<Open>,
+    /// Where a literal or an at sign led to nothing, or to a finding that is no token: anything on
+    /// the line may decide about it.
+    pub(crate) open_lines: Places,
+    /// Where another shape did: what is near may decide about it.
+    pub(crate) open_near: Places,
+    /// Numbers that are none of those asked for, ascending: what joins them may decide.
+    pub(crate) open_numbers: Vec<Range<u32>>,
     /// The engine gave up: what it found is not all.
     pub(crate) is_exhausted: bool,
     masks: Option<Box<simd::Scan>>,
     found: Found,
-    /// End of the last finding of each detector. An anchor before it lies inside that finding, and
-    /// skipping it keeps the work linear when a finding may be long.
-    found_until: Vec<usize>,
+    /// The last finding of each detector, or what it looked through. Skipping the anchors inside it
+    /// keeps the work linear when a finding may be long.
+    last_found: Vec<Range<usize>>,
 }
 
 /// One scan.
@@ -131,10 +150,12 @@ impl Engine {
     /// Replaces the contents of `hits` by what the detectors find in `raw`.
     pub(crate) fn scan(&self, raw: &[u8], hits: &mut Hits) {
         hits.findings.clear();
-        hits.open.clear();
+        hits.open_lines.clear(raw.len());
+        hits.open_near.clear(raw.len());
+        hits.open_numbers.clear();
         hits.is_exhausted = false;
-        hits.found_until.clear();
-        hits.found_until.resize(self.detectors.len(), 0);
+        hits.last_found.resize(self.detectors.len(), 0..0);
+        hits.last_found.fill(0..0);
         let mut masks = hits.masks.take().unwrap_or_default();
         masks.restart();
         let mut scan = Scan {
@@ -158,7 +179,6 @@ impl Engine {
             scan.visit(&masks, at, n_bytes.div_ceil(LANE_BYTES));
         }
         hits.masks = Some(masks);
-        hits.open.sort_unstable();
     }
 }
 
@@ -166,10 +186,15 @@ impl Scan<'_> {
     /// Asks about every candidate of the group that begins at `base`.
     fn visit(&mut self, masks: &simd::Scan, base: usize, n_lanes: usize) {
         let (engine, raw) = (self.engine, self.raw);
+        let n_before = self.hits.findings.len();
         masks.each_literal(n_lanes, |at| {
             engine.literals.at(&raw, base + at, |owner, anchor| self.ask_literal(owner, anchor));
         });
         masks.each_shape(|index, at| self.visit_shape(index, base + at));
+        // A group has few, and in order of place they need no other sorting in the end.
+        if let Some(found) = self.hits.findings.get_mut(n_before..).filter(|f| f.len() > 1) {
+            found.sort_unstable_by_key(spans::order);
+        }
     }
 
     fn visit_shape(&mut self, index: usize, at: usize) {
@@ -182,7 +207,8 @@ impl Scan<'_> {
             let answer = self.ask(*owner, at..at + 1);
             if answer == Answer::Open {
                 let is_near = shape != Shape::At;
-                self.leave_open(at, if is_near { NEAR_REACH_BYTES } else { LINE_REACH_BYTES });
+                let hits = &mut self.hits;
+                if is_near { &mut hits.open_near } else { &mut hits.open_lines }.mark(at);
             }
         }
     }
@@ -192,25 +218,24 @@ impl Scan<'_> {
             return;
         }
         let (engine, raw) = (self.engine, self.raw);
-        self.numbers_until = engine.numbers.visit(&raw, at, self.numbers_until, |owners, range| {
-            if word_before(&raw, range.start) || word_after(&raw, range.end) {
-                self.leave_open(range.start, JOINED_REACH_BYTES);
-                return false;
-            }
-            let mut reach_bytes = JOINED_REACH_BYTES;
-            let mut is_found = false;
-            for owner in owners {
+        let mut is_found = false;
+        let seen = engine.numbers.visit(&raw, at, self.numbers_until, |owners, range| {
+            let is_part = word_before(&raw, range.start) || word_after(&raw, range.end);
+            let mut is_number = false;
+            for owner in if is_part { &[] } else { owners } {
                 match self.ask(*owner, range.clone()) {
-                    Answer::Found => is_found = true,
-                    Answer::Open => reach_bytes = NEAR_REACH_BYTES,
+                    Answer::Found => is_number = true,
+                    Answer::Open => self.hits.open_near.mark(range.start),
                     Answer::Never => {}
                 }
             }
-            if !is_found {
-                self.leave_open(range.start, reach_bytes);
-            }
-            is_found
+            is_found |= is_number;
+            is_number
         });
+        self.numbers_until = seen.end;
+        if !is_found {
+            self.hits.open_numbers.push(offset(seen.start)..offset(seen.end));
+        }
     }
 
     fn ask_literal(&mut self, owner: u8, anchor: Range<usize>) {
@@ -218,18 +243,14 @@ impl Scan<'_> {
         let answer = self.ask(owner, anchor);
         let is_final = answer == Answer::Found && self.engine.is_token[usize::from(owner)];
         if !is_final && answer != Answer::Never {
-            self.leave_open(at, LINE_REACH_BYTES);
+            self.hits.open_lines.mark(at);
         }
-    }
-
-    fn leave_open(&mut self, at: usize, reach_bytes: u32) {
-        self.hits.open.push(Open { at: offset(at), reach_bytes });
     }
 
     /// Asks one detector about one anchor.
     fn ask(&mut self, index: u8, anchor: Range<usize>) -> Answer {
         let slot = usize::from(index);
-        if anchor.start < self.hits.found_until[slot] {
+        if self.hits.last_found[slot].contains(&anchor.start) {
             return Answer::Found;
         }
         let Some(n_asks_left) = self.n_asks_left.checked_sub(1) else {
@@ -237,15 +258,20 @@ impl Scan<'_> {
             return Answer::Open;
         };
         self.n_asks_left = n_asks_left;
+        let start = anchor.start;
         self.engine.detectors[slot].get().find(&self.raw, anchor, &mut self.hits.found);
-        let mut answer = if self.hits.found.is_never() { Answer::Never } else { Answer::Open };
-        for range in self.hits.found.drain() {
-            self.hits.found_until[slot] = self.hits.found_until[slot].max(range.end);
+        let (ranges, is_never, looked_until) = self.hits.found.take();
+        let mut answer = if is_never { Answer::Never } else { Answer::Open };
+        for range in ranges {
+            self.hits.last_found[slot] = range.clone();
             // What was redacted before is no finding, whatever stands around it.
             if !range.is_empty() && !self.raw.is_placeholder(&range) {
                 self.hits.findings.push(Finding::new(index, range));
                 answer = Answer::Found;
             }
+        }
+        if looked_until > start {
+            self.hits.last_found[slot] = start..looked_until;
         }
         answer
     }
@@ -262,56 +288,20 @@ enum Answer {
 }
 
 #[cfg(test)]
-mod scratch {
-    use super::*;
+mod tests {
+    use super::Places;
+
     #[test]
-    fn scratch_counts() {
-        let engine = Engine::new(
-            crate::DETECTORS.iter().map(|d| Asked::BuiltIn(*d)).collect(),
-            Path::available()[0],
-        );
-        for f in [
-            "/tmp/low20.log",
-            "/tmp/big/spark-3.5.9-driver-debug.log",
-            "/tmp/big/flink-1.20.5-taskmanager-chatty.log",
-        ] {
-            let Ok(raw) = std::fs::read(f) else { continue };
-            let mut masks = simd::Scan::default();
-            let mut counts = vec![0usize; N_SHAPES + 2];
-            let mut grams = std::collections::HashMap::<Vec<u8>, usize>::new();
-            for at in (0..raw.len() - 512).step_by(GROUP_BYTES) {
-                engine.path.step(
-                    &engine.literals.buckets,
-                    raw[at..].first_chunk().unwrap(),
-                    GROUP_BYTES,
-                    &mut masks,
-                );
-                masks.each_shape(|i, _| counts[i] += 1);
-                masks.each_literal(7, |i| {
-                    counts[N_SHAPES] += 1;
-                    let mut n = 0;
-                    engine.literals.at(&raw, at + i, |_, _| n += 1);
-                    if n > 0 {
-                        counts[N_SHAPES + 1] += 1
-                    } else {
-                        *grams.entry(raw[at + i..at + i + 4].to_vec()).or_default() += 1;
-                    }
-                });
-            }
-            println!("{f} {}", raw.len());
-            for (n, c) in counts.iter().enumerate() {
-                println!(
-                    "{:?} per KB {:.3}",
-                    Shape::ALL.get(n),
-                    *c as f64 / raw.len() as f64 * 1e3
-                );
-            }
-            let mut g: Vec<_> = grams.into_iter().collect();
-            g.sort_by_key(|x| std::cmp::Reverse(x.1));
-            for (k, n) in g.iter().take(25) {
-                print!("{:?}:{} ", String::from_utf8_lossy(k), n);
-            }
-            println!();
+    fn marked_places_are_seen_from_every_range_that_holds_them() {
+        let mut places = Places::default();
+        places.clear(20_000);
+        for at in [0, 4095, 4096, 10_000, 19_999] {
+            places.mark(at);
+            assert!(places.any(at..at) && places.any(0..20_000), "{at}");
+            assert!(places.any(at.saturating_sub(5000)..at) && places.any(at..at + 9000), "{at}");
         }
+        assert!(!places.any(64..4031) && !places.any(4160..9983) && !places.any(10_048..19_900));
+        places.clear(20_000);
+        assert!(!places.any(0..20_000));
     }
 }

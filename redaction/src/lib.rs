@@ -16,6 +16,7 @@ mod lexis;
 mod literals;
 mod numbers;
 mod placeholders;
+mod policy;
 mod settle;
 mod shapes;
 mod simd;
@@ -24,6 +25,7 @@ mod text;
 
 pub use detectors::{Confidence, DETECTORS, Detector, Family, Rule};
 pub use haystack::{Haystack, Names};
+pub use policy::{CustomRule, Matcher, Policy, Problem, Profile, PseudonymKey, Strategy};
 pub use shapes::Shape;
 pub use spans::{Found, Span};
 pub use text::{Edit, Text, Value};

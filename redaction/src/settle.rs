@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::engine::{Engine, Hits, Open};
+use crate::engine::{Engine, Hits};
 use crate::lexis::{line_end, line_start};
 use crate::placeholders::Placeholders;
 use crate::spans::{Finding, unite};
@@ -15,24 +15,27 @@ use crate::text::Text;
 /// Rounds before a line that still changes is hidden as a whole. Real lines need one.
 const ROUNDS_MAX: usize = 8;
 
+/// Farthest that what stands beside a shape decides about it.
+const REACH_BYTES: usize = 96;
+
 /// Adds to the findings of `hits` (sorted, disjoint) what can be found in the redacted lines.
 pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], hits: &mut Hits) {
     let mut line = Text::default();
     let (mut again, mut added) = (Hits::default(), Vec::new());
     for round in 0..=ROUNDS_MAX {
         let mut rest = hits.findings.as_slice();
-        let mut open = hits.open.as_slice();
+        let mut numbers = hits.open_numbers.as_slice();
         while let Some(first) = rest.first() {
-            if open.is_empty() {
-                break;
-            }
             let start = line_start(raw, first.bytes().start);
             let (n_findings, end) = group(raw, rest);
             let (group, after) = rest.split_at(n_findings);
             rest = after;
-            open = &open[open.partition_point(|open| (open.at as usize) < start)..];
-            let own = &open[..open.partition_point(|open| (open.at as usize) < end)];
-            if !own.iter().any(|open| is_beside(*open, group)) {
+            let next = numbers.partition_point(|number| (number.end as usize) < start);
+            numbers = &numbers[next..];
+            let is_open = hits.open_lines.any(start..end)
+                || group.iter().any(|f| hits.open_near.any(near(f)))
+                || joins_number(raw, group, numbers);
+            if !is_open {
                 continue;
             }
             line.clear();
@@ -53,11 +56,26 @@ pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], h
     }
 }
 
-/// True when the place is near enough to a finding to be decided by it.
-fn is_beside(open: Open, findings: &[Finding]) -> bool {
-    let reach_end = |at: u32| at.saturating_add(open.reach_bytes);
-    let next = findings.partition_point(|f| reach_end(f.range.end) < open.at);
-    findings.get(next).is_some_and(|f| f.range.start <= reach_end(open.at))
+/// What may be decided by the finding: the words that name a number, and the length of one.
+fn near(finding: &Finding) -> Range<usize> {
+    let range = finding.bytes();
+    range.start.saturating_sub(REACH_BYTES)..range.end + REACH_BYTES
+}
+
+/// True when a number stands so close to a finding that it may be a part of another one, once the
+/// finding is a placeholder.
+fn joins_number(raw: &[u8], findings: &[Finding], mut numbers: &[Range<u32>]) -> bool {
+    // Glued, or a group of digits beside another one.
+    let joins = |gap: u32, edge: u32| gap == 0 || gap == 1 && raw[edge as usize].is_ascii_digit();
+    findings.iter().any(|finding| {
+        let Range { start, end } = finding.range;
+        numbers = &numbers[numbers.partition_point(|number| number.end + 1 < start)..];
+        numbers.iter().take_while(|number| number.start <= end + 1).any(|number| {
+            let is_before = number.end <= start && joins(start - number.end, start);
+            let is_after = number.start >= end && joins(number.start - end, end - 1);
+            is_before || is_after || (number.end > start && number.start < end)
+        })
+    })
 }
 
 /// Number of leading findings on the lines of the first one, and the end of the last of these lines.

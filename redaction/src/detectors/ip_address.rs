@@ -49,9 +49,7 @@ impl Detector for IpAddress {
         let start = unicode_escape_end(raw, start).min(end);
         let start = forward(raw, start, end, |b| b == b'.');
         let end = backward(raw, end, start, |b| b == b'.');
-        if !is_ipv4(&raw[start..end]) {
-            found.never();
-        } else if stands_alone(raw, &(start..end)) {
+        if is_ipv4(&raw[start..end]) && stands_alone(raw, &(start..end)) {
             found.push(start..end);
         }
     }

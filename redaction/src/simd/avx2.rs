@@ -25,9 +25,12 @@ pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mu
 
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
-    let tables = Tables::new(buckets);
     for lane in 1..=n_lanes {
         classify(window, lane, scan);
+    }
+    // Between the masks' being stored and their being loaded, so that the loads need not wait.
+    let tables = Tables::new(buckets);
+    for lane in 1..=n_lanes {
         let at = (lane - 1) * LANE_BYTES;
         scan.literals[lane] =
             join(tables.candidates(window, at), tables.candidates(window, at + VECTOR_BYTES));

@@ -22,9 +22,12 @@ pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mu
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,bmi1,bmi2,lzcnt,popcnt")]
 fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
-    let tables = Tables::new(buckets);
     for lane in 1..=n_lanes {
         classify(window, lane, scan);
+    }
+    // Between the masks' being stored and their being loaded, so that the loads need not wait.
+    let tables = Tables::new(buckets);
+    for lane in 1..=n_lanes {
         scan.literals[lane] = tables.candidates(window, (lane - 1) * LANE_BYTES);
     }
     let classes = Classes(scan.classes.0.each_ref().map(Vector::load));
