@@ -3,27 +3,50 @@
 //! A new detector is one file in `detectors/` and two lines here: its `mod` and its entry in
 //! [`DETECTORS`]. The tests below then hold it to its own samples.
 
+mod aba_routing;
 mod ai_tokens;
 mod app_tokens;
+mod au_abn;
+mod au_medicare;
+mod au_tfn;
 mod auth_header;
 mod aws_key_id;
 mod aws_secret_key;
+mod br_cnpj;
+mod br_cpf;
+mod ca_sin;
 mod cloud_tokens;
+mod cn_resident_id;
 mod code_tokens;
 mod cookie;
 mod credit_card;
 mod email;
+mod in_aadhaar;
+mod in_pan;
 mod ip_address;
+mod jp_my_number;
 mod jwt;
 mod key_value_secret;
+mod kr_rrn;
+mod mx_curp;
+mod mx_rfc;
 mod presigned_signature;
 mod private_key;
+mod sg_nric;
+mod th_national_id;
 mod token;
+mod tr_tckn;
 mod twilio_key;
 mod url_userinfo;
+mod us_ein;
+mod us_itin;
+mod us_npi;
 mod us_ssn;
+mod za_id;
 
 use std::ops::Range;
+
+pub(crate) use private_key::open_block;
 
 use crate::haystack::Haystack;
 use crate::shapes::Shape;
@@ -31,6 +54,7 @@ use crate::spans::Found;
 
 /// Every detector that ships. Order does not matter: overlapping findings are united.
 pub const DETECTORS: &[&dyn Detector] = &[
+    &aba_routing::ABA_ROUTING,
     &ai_tokens::ANTHROPIC_KEY,
     &ai_tokens::HUGGING_FACE_TOKEN,
     &ai_tokens::OPENAI_KEY,
@@ -44,9 +68,15 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &app_tokens::SLACK_TOKEN,
     &app_tokens::STRIPE_KEY,
     &app_tokens::TELEGRAM_TOKEN,
+    &au_abn::AU_ABN,
+    &au_medicare::AU_MEDICARE,
+    &au_tfn::AU_TFN,
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
     &aws_secret_key::AwsSecretKey,
+    &br_cnpj::BrCnpj,
+    &br_cpf::BR_CPF,
+    &ca_sin::CA_SIN,
     &cloud_tokens::AWS_BEDROCK_KEY,
     &cloud_tokens::AWS_SESSION_TOKEN,
     &cloud_tokens::AZURE_KEY,
@@ -57,6 +87,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &cloud_tokens::GOOGLE_OAUTH_TOKEN,
     &cloud_tokens::OPENSHIFT_TOKEN,
     &cloud_tokens::SNOWFLAKE_TOKEN,
+    &cn_resident_id::CnResidentId,
     &code_tokens::ARTIFACTORY_TOKEN,
     &code_tokens::ATLASSIAN_TOKEN,
     &code_tokens::DOCKER_TOKEN,
@@ -70,15 +101,31 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &cookie::Cookie,
     &credit_card::CreditCard,
     &email::Email,
+    &in_aadhaar::IN_AADHAAR,
+    &in_pan::InPan,
     &ip_address::IpAddress,
+    &jp_my_number::JP_MY_NUMBER,
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
+    &kr_rrn::KR_RRN,
+    &mx_curp::MxCurp,
+    &mx_rfc::MxRfc,
     &presigned_signature::PresignedSignature,
     &private_key::PrivateKey,
+    &sg_nric::SgNric,
+    &th_national_id::TH_NATIONAL_ID,
+    &tr_tckn::TR_TCKN,
     &twilio_key::TwilioKey,
     &url_userinfo::UrlUserinfo,
+    &us_ein::US_EIN,
+    &us_itin::US_ITIN,
+    &us_npi::US_NPI,
     &us_ssn::UsSsn,
+    &za_id::ZA_ID,
 ];
+
+/// Detectors that hide more than most want: looked for when the policy names their type.
+pub const DETECTORS_ON_REQUEST: &[&dyn Detector] = &[];
 
 /// What kind of data a detector finds: profiles are made of families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,8 +223,7 @@ mod tests {
 
     fn redact(raw: &str) -> String {
         let mut text = Text::default();
-        thread_local!(static REDACTOR: Redactor = Redactor::new());
-        REDACTOR.with(|r| r.redact_chunk(raw.as_bytes(), &mut text));
+        Redactor::new().redact_chunk(raw.as_bytes(), &mut text);
         String::from_utf8(text.as_bytes().to_vec()).unwrap()
     }
 

@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use crate::engine::{Engine, Hits};
+use crate::engine::Hits;
 use crate::lexis::{line_end, line_start};
-use crate::placeholders::Placeholders;
+use crate::rules::Rules;
 use crate::spans::{Finding, unite};
 use crate::text::Text;
 
@@ -19,7 +19,7 @@ const ROUNDS_MAX: usize = 8;
 const REACH_BYTES: usize = 96;
 
 /// Adds to the findings of `hits` (sorted, disjoint) what can be found in the redacted lines.
-pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], hits: &mut Hits) {
+pub(crate) fn settle(rules: &Rules, raw: &[u8], hits: &mut Hits) {
     let mut line = Text::default();
     let (mut again, mut added) = (Hits::default(), Vec::new());
     for round in 0..=ROUNDS_MAX {
@@ -39,8 +39,9 @@ pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], h
                 continue;
             }
             line.clear();
-            placeholders.append(&raw[start..end], start, group, &mut line);
-            engine.scan(line.as_bytes(), &mut again);
+            rules.placeholders.append(&raw[start..end], start, group, &mut line);
+            rules.scan(line.as_bytes(), &mut again);
+            hits.is_exhausted |= again.is_exhausted;
             for finding in &again.findings {
                 let Some(range) = to_raw(&line, &finding.bytes()) else { continue };
                 let range = start + range.start..start + range.end;
@@ -125,6 +126,7 @@ mod tests {
     use crate::detectors::DETECTORS;
     use crate::engine::{Asked, Engine};
     use crate::placeholders::Placeholders;
+    use crate::policy::Strategy;
     use crate::simd::Path;
     use crate::spans::Finding;
     use crate::text::Text;
@@ -135,10 +137,11 @@ mod tests {
         let raw = b"abc 45 78 0123456789012345678 x";
         let mut line = Text::default();
         let findings = [Finding::new(0, 4..6), Finding::new(0, 10..29)];
-        let auth_header = DETECTORS.iter().find(|d| d.rule().entity == "AUTH_HEADER").unwrap();
-        let auth_header = Asked::BuiltIn(*auth_header);
+        let auth_header = DETECTORS.iter().find(|d| d.rule().entity == "AUTH_HEADER");
+        let auth_header = Asked::BuiltIn(*auth_header.unwrap());
         let engine = Engine::new(vec![auth_header], Path::Portable);
-        Placeholders::new(&engine).append(raw, 0, &findings, &mut line);
+        let masks = [Strategy::Mask];
+        Placeholders::new(&engine, &masks, None).append(raw, 0, &findings, &mut line);
         assert_eq!(line.as_bytes(), b"abc [AUTH_HEADER] 78 [AUTH_HEADER] x");
         for (text, want) in [
             (0..3, Some(0..3)),

@@ -2,13 +2,19 @@
 
 use std::ops::Range;
 
+use crate::detectors::Confidence;
+
 /// One piece of PII or secret, as bytes of the chunk that was searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
+pub struct Span<'a> {
     /// Type name of the detector, such as `EMAIL`.
-    pub entity: &'static str,
+    pub entity: &'a str,
     /// Offsets into the chunk.
     pub range: Range<u32>,
+    /// How sure the finding is.
+    pub confidence: Confidence,
+    /// What proves it, in a few words.
+    pub validator: &'a str,
 }
 
 /// A span while it is worked on.

@@ -22,8 +22,7 @@ const PLANTED: &[&str] = &[
 
 fn redact(raw: &str) -> String {
     let mut text = Text::default();
-    thread_local!(static REDACTOR: Redactor = Redactor::new());
-    REDACTOR.with(|r| r.redact_chunk(raw.as_bytes(), &mut text));
+    Redactor::new().redact_chunk(raw.as_bytes(), &mut text);
     String::from_utf8(text.as_bytes().to_vec()).unwrap()
 }
 
