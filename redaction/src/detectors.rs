@@ -18,12 +18,14 @@ mod ca_sin;
 mod cloud_tokens;
 mod cn_resident_id;
 mod code_tokens;
+mod command_secret;
 mod cookie;
 mod credit_card;
 mod email;
 mod in_aadhaar;
 mod in_pan;
 mod ip_address;
+mod jdbc_url;
 mod jp_my_number;
 mod jwt;
 mod key_value_secret;
@@ -33,6 +35,7 @@ mod mx_rfc;
 mod presigned_signature;
 mod private_key;
 mod sg_nric;
+mod sql_literal;
 mod th_national_id;
 mod token;
 mod tr_tckn;
@@ -98,6 +101,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &code_tokens::PYPI_TOKEN,
     &code_tokens::TERRAFORM_TOKEN,
     &code_tokens::VAULT_TOKEN,
+    &command_secret::CommandSecret,
     &cookie::Cookie,
     &credit_card::CreditCard,
     &email::Email,
@@ -125,7 +129,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
 ];
 
 /// Detectors that hide more than most want: looked for when the policy names their type.
-pub const DETECTORS_ON_REQUEST: &[&dyn Detector] = &[];
+pub const DETECTORS_ON_REQUEST: &[&dyn Detector] = &[&jdbc_url::JdbcUrl, &sql_literal::SqlLiteral];
 
 /// What kind of data a detector finds: profiles are made of families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,14 +221,25 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
 
 #[cfg(test)]
 mod tests {
-    use super::DETECTORS;
+    use super::{DETECTORS, DETECTORS_ON_REQUEST, Detector};
     use crate::shapes::Shape;
-    use crate::{Redactor, Text};
+    use crate::{Policy, Redactor, Strategy, Text};
 
-    fn redact(raw: &str) -> String {
+    fn redact(redactor: &Redactor, raw: &str) -> String {
         let mut text = Text::default();
-        Redactor::new().redact_chunk(raw.as_bytes(), &mut text);
+        redactor.redact_chunk(raw.as_bytes(), &mut text);
         String::from_utf8(text.as_bytes().to_vec()).unwrap()
+    }
+
+    /// Every detector with a redactor that has it; those on request are alone with the usual ones.
+    fn detectors() -> impl Iterator<Item = (&'static dyn Detector, Redactor)> {
+        let usual = DETECTORS.iter().map(|detector| (*detector, Redactor::new()));
+        let others = DETECTORS_ON_REQUEST.iter().map(|detector| {
+            let strategies = [(detector.rule().entity.to_owned(), Strategy::Mask)].into();
+            let policy = Policy { strategies, ..Policy::default() };
+            (*detector, Redactor::with_policy(&policy).unwrap())
+        });
+        usual.chain(others)
     }
 
     /// Replaces each marked part by `replacement`, or drops the marks.
@@ -242,40 +257,46 @@ mod tests {
 
     #[test]
     fn every_detector_hides_exactly_what_its_positive_samples_mark() {
-        for detector in DETECTORS {
+        for (detector, redactor) in detectors() {
             let placeholder = format!("[{}]", detector.rule().entity);
             assert!(detector.rule().positive.len() >= 3, "{placeholder} needs samples");
             for sample in detector.rule().positive {
                 let raw = unmark(sample, None);
                 assert_ne!(&raw, sample, "{placeholder}: nothing is marked");
-                assert_eq!(redact(&raw), unmark(sample, Some(&placeholder)), "{raw}");
+                assert_eq!(redact(&redactor, &raw), unmark(sample, Some(&placeholder)), "{raw}");
                 let embedded = format!("before\n{raw}\nafter");
                 let want = format!("before\n{}\nafter", unmark(sample, Some(&placeholder)));
-                assert_eq!(redact(&embedded), want, "between other lines");
+                assert_eq!(redact(&redactor, &embedded), want, "between other lines");
             }
         }
     }
 
     #[test]
     fn no_detector_touches_any_negative_sample() {
-        for detector in DETECTORS {
+        for (detector, redactor) in detectors() {
             assert!(
                 detector.rule().negative.len() >= 3,
                 "{} needs samples",
                 detector.rule().entity
             );
             for sample in detector.rule().negative {
-                assert_eq!(&redact(sample), sample, "negative of {}", detector.rule().entity);
+                assert_eq!(
+                    &redact(&redactor, sample),
+                    sample,
+                    "negative of {}",
+                    detector.rule().entity
+                );
             }
         }
     }
 
     #[test]
     fn names_are_unique_upper_case_and_json_safe() {
-        let mut names: Vec<_> = DETECTORS.iter().map(|d| d.rule().entity).collect();
+        let all = DETECTORS.iter().chain(DETECTORS_ON_REQUEST);
+        let mut names: Vec<_> = all.map(|d| d.rule().entity).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), DETECTORS.len());
+        assert_eq!(names.len(), DETECTORS.len() + DETECTORS_ON_REQUEST.len());
         for name in names {
             let is_plain = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
             assert!(name.bytes().all(is_plain) && name.len() >= 2, "{name}");
@@ -284,7 +305,7 @@ mod tests {
 
     #[test]
     fn every_detector_is_asked_somewhere() {
-        for detector in DETECTORS {
+        for detector in DETECTORS.iter().chain(DETECTORS_ON_REQUEST) {
             let rule = detector.rule();
             let n_anchors = rule.literals.len() + rule.shapes.len() + rule.numbers.len();
             assert!(n_anchors > 0 && !rule.shapes.contains(&Shape::Number), "{}", rule.entity);

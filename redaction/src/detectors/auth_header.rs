@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::{Confidence, Detector, Family, Rule};
 use crate::assignment::{bare_end, key_start, opening_quote, quoted, value_start};
+use crate::command_line::{Glue, values};
 use crate::haystack::Haystack;
 use crate::lexis::{backward, forward, has_at, is_line_end, skip_blanks, word_before};
 use crate::spans::Found;
@@ -19,9 +20,8 @@ const LIST_SCHEMES: &[&[u8]] = &[b"digest", b"aws4-hmac-sha256", b"hawk", b"oaut
 const TOKEN_BYTES_MIN: usize = 8;
 
 /// Options of curl with `user:password` behind them.
-const CURL_OPTIONS: &[&[u8]] = &[b" -u", b" --user", b" --proxy-user"];
-/// How far behind `curl` an option is looked for.
-const CURL_BYTES_MAX: usize = 512;
+const CURL_OPTIONS: &[(&str, Glue)] =
+    &[("-u", Glue::Any), ("--user", Glue::Blank), ("--proxy-user", Glue::Blank)];
 
 /// Finds HTTP credentials.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Detector for AuthHeader {
                 "retry with «Bearer q0Zx8L2m-1k» and «basic dXNlcjpwYXNzd29yZA==».",
                 "Authorization: «0123456789abcdef» Host: x",
                 "Authorization: «Snowflake Token=\"abc\"»",
-                "sh -c curl -s -u «elastic:P@ss$1» https://es:9200 -U x",
+                "sh -c curl -s -u «elastic:P@ss$1» https://es:9200?a=1&b -U x",
                 r#"{"cmd":"curl --user \"«api:d2L'k!»\" https://h","x":"curl -u «a:b»\n"}"#,
                 "curl -X POST --proxy-user='«u:p w»' http://h; curl -u \"«:d2LkV78»\" https://h",
                 "curl --user \"«{acd3}\":\"{ZqL5}»\" --header x",
@@ -121,15 +121,7 @@ fn header_value(raw: &Haystack<'_>, at: usize) -> Option<Range<usize>> {
 
 /// `user:password` behind an option of the curl whose arguments begin at `at`.
 fn curl_user(raw: &Haystack<'_>, at: usize) -> Option<Range<usize>> {
-    let end = forward(raw, at, at + CURL_BYTES_MAX, |b| b != b'\n');
-    let option_end =
-        |i: usize| CURL_OPTIONS.iter().find(|o| has_at(raw, i, o)).map(|o| i + o.len());
-    (at..end).filter(|i| raw[*i] == b' ').filter_map(option_end).find_map(|option| {
-        let is_short = raw[option - 2] == b'-';
-        let value = skip_blanks(raw, option + usize::from(raw.get(option) == Some(&b'=')));
-        if value == option && !is_short {
-            return None;
-        }
+    values(raw, at, CURL_OPTIONS).find_map(|value| {
         let mut range = match quoted(raw, value) {
             Some(first) => first,
             None => value..bare_end(raw, value),

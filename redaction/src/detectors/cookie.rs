@@ -99,6 +99,7 @@ fn find_in_list(raw: &Haystack<'_>, mut at: usize, found: &mut Found) {
     while let Some(range) = quoted_pairs(raw, at) {
         let close = forward(raw, range.end, range.end + 7, |b| b == b'\\') + 1;
         found.push(range);
+        found.looked_until(close);
         at = skip_blanks(raw, close);
         if raw.get(at) != Some(&b',') {
             return;
