@@ -55,7 +55,7 @@ impl Detector for AuthHeader {
                 "Authorization: disabled; authorization=false; Authorization: [AUTH_HEADER]",
                 "authorization failed for user x, basic: 12345678 BasicAuthenticator12",
                 "curl --user-agent x:y -u $USER:$PASS https://h; curl --upload-file a:b -u name",
-                "docker run --user 1000:1000 flink; libcurl -u is for users: none",
+                "docker run --user 1000:1000 flink; libcurl -u is for users: none; curl -u u:[PASSWORD] x",
             ],
             ..Rule::NONE
         }
@@ -133,7 +133,8 @@ fn curl_user(raw: &Haystack<'_>, at: usize) -> Option<Range<usize>> {
         }
         let text = &raw[range.clone()];
         let colon = memchr::memchr(b':', text)?;
-        let is_variable = text.starts_with(b"$") || text.starts_with(b"{{");
+        let is_hidden = matches!(text.get(colon + 1), Some(b'[' | b'<' | b'*'));
+        let is_variable = text.starts_with(b"$") || text.starts_with(b"{{") || is_hidden;
         (colon + 1 < text.len() && !is_variable && is_credential(raw, &range)).then_some(range)
     })
 }
