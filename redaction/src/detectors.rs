@@ -6,25 +6,38 @@
 mod aba_routing;
 mod ai_tokens;
 mod app_tokens;
+mod at_svnr;
 mod au_abn;
 mod au_medicare;
 mod au_tfn;
 mod auth_header;
 mod aws_key_id;
 mod aws_secret_key;
+mod be_national_number;
 mod br_cnpj;
 mod br_cpf;
 mod ca_sin;
+mod ch_ahv;
 mod cloud_tokens;
 mod cn_resident_id;
 mod code_tokens;
 mod command_secret;
 mod cookie;
 mod credit_card;
+mod cz_birth_number;
+mod de_social_security;
+mod de_tax_id;
+mod dk_cpr;
 mod email;
+mod es_nif;
+mod es_nuss;
+mod fi_hetu;
+mod fr_nir;
+mod ie_pps;
 mod in_aadhaar;
 mod in_pan;
 mod ip_address;
+mod it_fiscal_code;
 mod jdbc_url;
 mod jp_my_number;
 mod jwt;
@@ -32,14 +45,22 @@ mod key_value_secret;
 mod kr_rrn;
 mod mx_curp;
 mod mx_rfc;
+mod nl_bsn;
+mod no_fodselsnummer;
+mod pl_pesel;
 mod presigned_signature;
 mod private_key;
+mod pt_nif;
+mod ro_cnp;
+mod se_personnummer;
 mod sg_nric;
 mod sql_literal;
 mod th_national_id;
 mod token;
 mod tr_tckn;
 mod twilio_key;
+mod uk_nhs;
+mod uk_nino;
 mod url_userinfo;
 mod us_ein;
 mod us_itin;
@@ -71,15 +92,18 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &app_tokens::SLACK_TOKEN,
     &app_tokens::STRIPE_KEY,
     &app_tokens::TELEGRAM_TOKEN,
+    &at_svnr::AT_SVNR,
     &au_abn::AU_ABN,
     &au_medicare::AU_MEDICARE,
     &au_tfn::AU_TFN,
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
     &aws_secret_key::AwsSecretKey,
+    &be_national_number::BE_NATIONAL_NUMBER,
     &br_cnpj::BrCnpj,
     &br_cpf::BR_CPF,
     &ca_sin::CA_SIN,
+    &ch_ahv::CH_AHV,
     &cloud_tokens::AWS_BEDROCK_KEY,
     &cloud_tokens::AWS_SESSION_TOKEN,
     &cloud_tokens::AZURE_KEY,
@@ -104,22 +128,40 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &command_secret::CommandSecret,
     &cookie::Cookie,
     &credit_card::CreditCard,
+    &cz_birth_number::CZ_BIRTH_NUMBER,
+    &de_social_security::DE_SOCIAL_SECURITY,
+    &de_tax_id::DE_TAX_ID,
+    &dk_cpr::DK_CPR,
     &email::Email,
+    &es_nif::ES_NIF,
+    &es_nuss::ES_NUSS,
+    &fi_hetu::FiHetu,
+    &fr_nir::FrNir,
+    &ie_pps::IE_PPS,
     &in_aadhaar::IN_AADHAAR,
     &in_pan::InPan,
     &ip_address::IpAddress,
+    &it_fiscal_code::IT_FISCAL_CODE,
     &jp_my_number::JP_MY_NUMBER,
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
     &kr_rrn::KR_RRN,
     &mx_curp::MxCurp,
     &mx_rfc::MxRfc,
+    &nl_bsn::NL_BSN,
+    &no_fodselsnummer::NO_FODSELSNUMMER,
+    &pl_pesel::PL_PESEL,
     &presigned_signature::PresignedSignature,
     &private_key::PrivateKey,
+    &pt_nif::PT_NIF,
+    &ro_cnp::RO_CNP,
+    &se_personnummer::SePersonnummer,
     &sg_nric::SgNric,
     &th_national_id::TH_NATIONAL_ID,
     &tr_tckn::TR_TCKN,
     &twilio_key::TwilioKey,
+    &uk_nhs::UK_NHS,
+    &uk_nino::UK_NINO,
     &url_userinfo::UrlUserinfo,
     &us_ein::US_EIN,
     &us_itin::US_ITIN,

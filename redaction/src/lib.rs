@@ -20,6 +20,7 @@ mod folded;
 mod guard;
 mod haystack;
 mod layouts;
+mod lettered_number;
 mod lexis;
 mod literals;
 mod numbers;
