@@ -54,10 +54,13 @@ pub(crate) fn value_start(
         (b',', _) if has_before(raw, key_start, b" property: ") => (at + 1, Joint::Syntax),
         // Scala's `(k,v)` and Python's `('k', 'v')`.
         (b',', _) if before == Some(b'(') && !is_quoted => (at + 1, Joint::Syntax),
-        (b',', _) if is_quoted => {
+        (b',', _) if is_first_of_list(raw, key_start) => {
             let value = skip_blanks(raw, at + 1);
             return opening_quote(raw, value).map(|_| (value, Joint::Syntax));
         }
+        // `"name":"k","value":"v"`, `name=k, value=v` and `name="k" value="v"` of XML.
+        (b',', _) => return named_value(raw, skip_blanks(raw, at + 1)),
+        (b'v' | b'V', _) if is_quoted => return named_value(raw, at),
         (b'>', _) if before == Some(b'<') => (at + 1, Joint::Syntax),
         (b'<', _) if has_at(raw, at, b"</name>") => {
             let value = skip_blanks(raw, at + 7);
@@ -74,6 +77,23 @@ pub(crate) fn value_start(
         _ => return None,
     };
     Some((skip_blanks(raw, after), joint))
+}
+
+/// True when the quoted key at `key_start` is the first string of a call or a list.
+fn is_first_of_list(raw: &[u8], key_start: usize) -> bool {
+    let begin = key_start.saturating_sub(8);
+    let quote = backward(raw, key_start, begin, |b| matches!(b, b'"' | b'\'' | b'u' | b'\\'));
+    quote < key_start && quote > 0 && matches!(raw[quote - 1], b'(' | b'[')
+}
+
+/// The value behind the key `value` at `at`, in quotes or not.
+fn named_value(raw: &Haystack<'_>, at: usize) -> Option<(usize, Joint)> {
+    let quote = opening_quote(raw, at);
+    let name = quote.map_or(at, |quote| quote + 1);
+    let end = name + b"value".len();
+    let joint = skip_blanks(raw, skip_closers(raw, end));
+    let is_value = has_at(raw, name, b"value") && matches!(raw.get(joint), Some(b':' | b'='));
+    is_value.then(|| (skip_blanks(raw, joint + 1), Joint::Syntax))
 }
 
 /// True for a line `a.b.key   value`, as `spark-defaults.conf` has it: a dotted key that begins the
@@ -213,6 +233,18 @@ mod tests {
         check_value("<key>v</key>", Some(("v</key>", Joint::Syntax)));
         check_value("<name>key</name> <value>v</value>", Some(("v</value>", Joint::Syntax)));
         check_value("key 'v'", Some(("'v'", Joint::Quote)));
+        for raw in [
+            r#"{"name":"key","value":"v"}"#,
+            r#"{\"name\":\"key\", \"value\": \"v\"}"#,
+            "Entry(name=key, value=v)",
+            "name: key, value: v",
+            r#"<property name="key" value="v"/>"#,
+        ] {
+            let start = raw.find("key").unwrap();
+            let got = value_start(&haystack(raw), start, start + 3);
+            let value = got.map(|(at, _)| raw[at..].trim_start_matches(['"', '\\']));
+            assert!(value.is_some_and(|v| v.starts_with('v') && v.len() < 7), "{raw}");
+        }
     }
 
     #[test]

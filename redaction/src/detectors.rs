@@ -4,18 +4,25 @@
 //! [`DETECTORS`]. The tests below then hold it to its own samples.
 
 mod aba_routing;
+mod ai_tokens;
+mod app_tokens;
 mod at_svnr;
 mod au_abn;
 mod au_medicare;
 mod au_tfn;
 mod auth_header;
 mod aws_key_id;
+mod aws_secret_key;
 mod be_national_number;
 mod br_cnpj;
 mod br_cpf;
 mod ca_sin;
 mod ch_ahv;
+mod cloud_tokens;
 mod cn_resident_id;
+mod code_tokens;
+mod command_secret;
+mod cookie;
 mod credit_card;
 mod cz_birth_number;
 mod de_social_security;
@@ -31,6 +38,7 @@ mod in_aadhaar;
 mod in_pan;
 mod ip_address;
 mod it_fiscal_code;
+mod jdbc_url;
 mod jp_my_number;
 mod jwt;
 mod key_value_secret;
@@ -40,13 +48,17 @@ mod mx_rfc;
 mod nl_bsn;
 mod no_fodselsnummer;
 mod pl_pesel;
+mod presigned_signature;
 mod private_key;
 mod pt_nif;
 mod ro_cnp;
 mod se_personnummer;
 mod sg_nric;
+mod sql_literal;
 mod th_national_id;
+mod token;
 mod tr_tckn;
+mod twilio_key;
 mod uk_nhs;
 mod uk_nino;
 mod url_userinfo;
@@ -67,18 +79,54 @@ use crate::spans::Found;
 /// Every detector that ships. Order does not matter: overlapping findings are united.
 pub const DETECTORS: &[&dyn Detector] = &[
     &aba_routing::ABA_ROUTING,
+    &ai_tokens::ANTHROPIC_KEY,
+    &ai_tokens::HUGGING_FACE_TOKEN,
+    &ai_tokens::OPENAI_KEY,
+    &app_tokens::GRAFANA_TOKEN,
+    &app_tokens::LINEAR_KEY,
+    &app_tokens::NEW_RELIC_KEY,
+    &app_tokens::POSTMAN_KEY,
+    &app_tokens::SENDGRID_KEY,
+    &app_tokens::SENTRY_TOKEN,
+    &app_tokens::SHOPIFY_TOKEN,
+    &app_tokens::SLACK_TOKEN,
+    &app_tokens::STRIPE_KEY,
+    &app_tokens::TELEGRAM_TOKEN,
     &at_svnr::AT_SVNR,
     &au_abn::AU_ABN,
     &au_medicare::AU_MEDICARE,
     &au_tfn::AU_TFN,
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
+    &aws_secret_key::AwsSecretKey,
     &be_national_number::BE_NATIONAL_NUMBER,
     &br_cnpj::BrCnpj,
     &br_cpf::BR_CPF,
     &ca_sin::CA_SIN,
     &ch_ahv::CH_AHV,
+    &cloud_tokens::AWS_BEDROCK_KEY,
+    &cloud_tokens::AWS_SESSION_TOKEN,
+    &cloud_tokens::AZURE_KEY,
+    &cloud_tokens::CONFLUENT_SECRET,
+    &cloud_tokens::DATABRICKS_TOKEN,
+    &cloud_tokens::DIGITALOCEAN_TOKEN,
+    &cloud_tokens::GOOGLE_API_KEY,
+    &cloud_tokens::GOOGLE_OAUTH_TOKEN,
+    &cloud_tokens::OPENSHIFT_TOKEN,
+    &cloud_tokens::SNOWFLAKE_TOKEN,
     &cn_resident_id::CnResidentId,
+    &code_tokens::ARTIFACTORY_TOKEN,
+    &code_tokens::ATLASSIAN_TOKEN,
+    &code_tokens::DOCKER_TOKEN,
+    &code_tokens::GITHUB_TOKEN,
+    &code_tokens::GITLAB_TOKEN,
+    &code_tokens::NPM_TOKEN,
+    &code_tokens::PULUMI_TOKEN,
+    &code_tokens::PYPI_TOKEN,
+    &code_tokens::TERRAFORM_TOKEN,
+    &code_tokens::VAULT_TOKEN,
+    &command_secret::CommandSecret,
+    &cookie::Cookie,
     &credit_card::CreditCard,
     &cz_birth_number::CZ_BIRTH_NUMBER,
     &de_social_security::DE_SOCIAL_SECURITY,
@@ -103,6 +151,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &nl_bsn::NL_BSN,
     &no_fodselsnummer::NO_FODSELSNUMMER,
     &pl_pesel::PL_PESEL,
+    &presigned_signature::PresignedSignature,
     &private_key::PrivateKey,
     &pt_nif::PT_NIF,
     &ro_cnp::RO_CNP,
@@ -110,6 +159,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &sg_nric::SgNric,
     &th_national_id::TH_NATIONAL_ID,
     &tr_tckn::TR_TCKN,
+    &twilio_key::TwilioKey,
     &uk_nhs::UK_NHS,
     &uk_nino::UK_NINO,
     &url_userinfo::UrlUserinfo,
@@ -121,7 +171,7 @@ pub const DETECTORS: &[&dyn Detector] = &[
 ];
 
 /// Detectors that hide more than most want: looked for when the policy names their type.
-pub const DETECTORS_ON_REQUEST: &[&dyn Detector] = &[];
+pub const DETECTORS_ON_REQUEST: &[&dyn Detector] = &[&jdbc_url::JdbcUrl, &sql_literal::SqlLiteral];
 
 /// What kind of data a detector finds: profiles are made of families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,14 +271,25 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
 
 #[cfg(test)]
 mod tests {
-    use super::DETECTORS;
+    use super::{DETECTORS, DETECTORS_ON_REQUEST, Detector};
     use crate::shapes::Shape;
-    use crate::{Redactor, Text};
+    use crate::{Policy, Redactor, Strategy, Text};
 
-    fn redact(raw: &str) -> String {
+    fn redact(redactor: &Redactor, raw: &str) -> String {
         let mut text = Text::default();
-        Redactor::new().redact_chunk(raw.as_bytes(), &mut text);
+        redactor.redact_chunk(raw.as_bytes(), &mut text);
         String::from_utf8(text.as_bytes().to_vec()).unwrap()
+    }
+
+    /// Every detector with a redactor that has it; those on request are alone with the usual ones.
+    fn detectors() -> impl Iterator<Item = (&'static dyn Detector, Redactor)> {
+        let usual = DETECTORS.iter().map(|detector| (*detector, Redactor::new()));
+        let others = DETECTORS_ON_REQUEST.iter().map(|detector| {
+            let strategies = [(detector.rule().entity.to_owned(), Strategy::Mask)].into();
+            let policy = Policy { strategies, ..Policy::default() };
+            (*detector, Redactor::with_policy(&policy).unwrap())
+        });
+        usual.chain(others)
     }
 
     /// Replaces each marked part by `replacement`, or drops the marks.
@@ -246,40 +307,46 @@ mod tests {
 
     #[test]
     fn every_detector_hides_exactly_what_its_positive_samples_mark() {
-        for detector in DETECTORS {
+        for (detector, redactor) in detectors() {
             let placeholder = format!("[{}]", detector.rule().entity);
             assert!(detector.rule().positive.len() >= 3, "{placeholder} needs samples");
             for sample in detector.rule().positive {
                 let raw = unmark(sample, None);
                 assert_ne!(&raw, sample, "{placeholder}: nothing is marked");
-                assert_eq!(redact(&raw), unmark(sample, Some(&placeholder)), "{raw}");
+                assert_eq!(redact(&redactor, &raw), unmark(sample, Some(&placeholder)), "{raw}");
                 let embedded = format!("before\n{raw}\nafter");
                 let want = format!("before\n{}\nafter", unmark(sample, Some(&placeholder)));
-                assert_eq!(redact(&embedded), want, "between other lines");
+                assert_eq!(redact(&redactor, &embedded), want, "between other lines");
             }
         }
     }
 
     #[test]
     fn no_detector_touches_any_negative_sample() {
-        for detector in DETECTORS {
+        for (detector, redactor) in detectors() {
             assert!(
                 detector.rule().negative.len() >= 3,
                 "{} needs samples",
                 detector.rule().entity
             );
             for sample in detector.rule().negative {
-                assert_eq!(&redact(sample), sample, "negative of {}", detector.rule().entity);
+                assert_eq!(
+                    &redact(&redactor, sample),
+                    sample,
+                    "negative of {}",
+                    detector.rule().entity
+                );
             }
         }
     }
 
     #[test]
     fn names_are_unique_upper_case_and_json_safe() {
-        let mut names: Vec<_> = DETECTORS.iter().map(|d| d.rule().entity).collect();
+        let all = DETECTORS.iter().chain(DETECTORS_ON_REQUEST);
+        let mut names: Vec<_> = all.map(|d| d.rule().entity).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), DETECTORS.len());
+        assert_eq!(names.len(), DETECTORS.len() + DETECTORS_ON_REQUEST.len());
         for name in names {
             let is_plain = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
             assert!(name.bytes().all(is_plain) && name.len() >= 2, "{name}");
@@ -288,7 +355,7 @@ mod tests {
 
     #[test]
     fn every_detector_is_asked_somewhere() {
-        for detector in DETECTORS {
+        for detector in DETECTORS.iter().chain(DETECTORS_ON_REQUEST) {
             let rule = detector.rule();
             let literals = || rule.literals.iter().chain(rule.prefixes);
             let n_anchors = literals().count() + rule.shapes.len() + rule.numbers.len();

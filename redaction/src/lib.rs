@@ -11,6 +11,7 @@
 mod assignment;
 mod checked_number;
 mod chunks;
+mod command_line;
 mod context;
 mod custom;
 mod detectors;

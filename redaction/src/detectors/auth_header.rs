@@ -1,9 +1,11 @@
-//! AUTH_HEADER: credentials of HTTP, `Authorization: ...`, `Bearer ...`, `Basic ...`.
+//! AUTH_HEADER: credentials of HTTP, `Authorization: ...`, `Bearer ...`, `Basic ...`, and those that
+//! a command line of `curl` makes such a header from.
 
 use std::ops::Range;
 
 use super::{Confidence, Detector, Family, Rule};
 use crate::assignment::{bare_end, key_start, opening_quote, quoted, value_start};
+use crate::command_line::{Glue, values};
 use crate::haystack::Haystack;
 use crate::lexis::{backward, forward, has_at, is_line_end, skip_blanks, word_before};
 use crate::spans::Found;
@@ -13,9 +15,13 @@ use crate::spans::Found;
 const TOKEN_SCHEMES: &[&[u8]] =
     &[b"bearer", b"basic", b"negotiate", b"ntlm", b"token", b"apikey", b"dpop", b"sharedkey"];
 /// Schemes with a list of parameters after them.
-const LIST_SCHEMES: &[&[u8]] = &[b"digest", b"aws4-hmac-sha256", b"hawk", b"oauth"];
+const LIST_SCHEMES: &[&[u8]] = &[b"digest", b"aws4-hmac-sha256", b"hawk", b"oauth", b"snowflake"];
 /// Fewest bytes of a token behind `Bearer` or `Basic` that stand in a sentence.
 const TOKEN_BYTES_MIN: usize = 8;
+
+/// Options of curl with `user:password` behind them.
+const CURL_OPTIONS: &[(&str, Glue)] =
+    &[("-u", Glue::Any), ("--user", Glue::Blank), ("--proxy-user", Glue::Blank)];
 
 /// Finds HTTP credentials.
 #[derive(Debug)]
@@ -28,7 +34,7 @@ impl Detector for AuthHeader {
             family: Family::Secret,
             confidence: Confidence::Likely,
             validator: "header name or scheme",
-            literals: &["authorization", "bearer", "basic"],
+            literals: &["authorization", "bearer", "basic", "curl "],
             is_token: false,
             positive: &[
                 "DEBUG HttpClient: >> Authorization: «Basic plgag2NlNqQQNI4B4RyS7hscAdZ5xmX==»",
@@ -38,18 +44,29 @@ impl Detector for AuthHeader {
                 "curl -H 'authorization: «Bearer abc.def»' https://example.com",
                 "retry with «Bearer q0Zx8L2m-1k» and «basic dXNlcjpwYXNzd29yZA==».",
                 "Authorization: «0123456789abcdef» Host: x",
+                "Authorization: «Snowflake Token=\"abc\"»",
+                "sh -c curl -s -u «elastic:P@ss$1» https://es:9200?a=1&b -U x",
+                r#"{"cmd":"curl --user \"«api:d2L'k!»\" https://h","x":"curl -u «a:b»\n"}"#,
+                "curl -X POST --proxy-user='«u:p w»' http://h; curl -u \"«:d2LkV78»\" https://h",
+                "curl --user \"«{acd3}\":\"{ZqL5}»\" --header x",
             ],
             negative: &[
                 "Bearer token required, basic authentication failed, Basic SparkContext started",
                 "Authorization: disabled; authorization=false; Authorization: [AUTH_HEADER]",
                 "authorization failed for user x, basic: 12345678 BasicAuthenticator12",
+                "curl --user-agent x:y -u $USER:$PASS https://h; curl --upload-file a:b -u name",
+                "docker run --user 1000:1000 flink; libcurl -u is for users: none; curl -u u:[PASSWORD] x",
             ],
             ..Rule::NONE
         }
     }
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
-        if has_at(raw, anchor.start, b"authorization") {
+        if has_at(raw, anchor.start, b"curl ") {
+            if !word_before(raw, anchor.start) {
+                found.extend(curl_user(raw, anchor.end - 1));
+            }
+        } else if has_at(raw, anchor.start, b"authorization") {
             let start = key_start(raw, anchor.start);
             if let Some((at, _)) = value_start(raw, start, anchor.end) {
                 found.extend(header_value(raw, at));
@@ -100,6 +117,26 @@ fn header_value(raw: &Haystack<'_>, at: usize) -> Option<Range<usize>> {
         bare_end(raw, at)
     };
     is_credential(raw, &(at..end)).then_some(at..end)
+}
+
+/// `user:password` behind an option of the curl whose arguments begin at `at`.
+fn curl_user(raw: &Haystack<'_>, at: usize) -> Option<Range<usize>> {
+    values(raw, at, CURL_OPTIONS).find_map(|value| {
+        let mut range = match quoted(raw, value) {
+            Some(first) => first,
+            None => value..bare_end(raw, value),
+        };
+        // The shell joins `"user":"password"`.
+        let closed = raw.get(range.end..range.end + 2) == Some(b"\":");
+        if let Some(second) = quoted(raw, range.end + 2).filter(|_| closed) {
+            range.end = second.end;
+        }
+        let text = &raw[range.clone()];
+        let colon = memchr::memchr(b':', text)?;
+        let is_hidden = matches!(text.get(colon + 1), Some(b'[' | b'<' | b'*'));
+        let is_variable = text.starts_with(b"$") || text.starts_with(b"{{") || is_hidden;
+        (colon + 1 < text.len() && !is_variable && is_credential(raw, &range)).then_some(range)
+    })
 }
 
 /// False for what was redacted before, and for a word such as `disabled`.

@@ -17,13 +17,13 @@ const WORDS: &[&str] = &[
     "pass",
     "bindpw",
     "identified by",
+    "identified with ",
     "secret",
     "token",
     "credential",
     "auth.user.info",
     "redis.auth",
-    "&sig",
-    "-signature",
+    "rediscli_auth",
     "_key",
     "-key",
     ".key",
@@ -57,10 +57,13 @@ const KEY_QUALIFIERS: &[&[u8]] = &[
     b"service",
     b"hmac",
     b"ssh",
+    b"license",
+    b"app",
+    b"application",
 ];
 
 /// Words that mean a password and nothing else; what follows them may look like anything.
-const PASSWORD_WORDS: &[&[u8]] = &[b"pass", b"pwd", b"bindpw", b"identified by"];
+const PASSWORD_WORDS: &[&[u8]] = &[b"pass", b"pwd", b"bindpw", b"identified "];
 
 /// Values that are no secret: nothing, a type of a schema, or hidden already.
 const PLAIN_VALUES: &[&[u8]] = &[
@@ -134,13 +137,18 @@ impl Detector for KeyValueSecret {
                 "CREATE USER bob PASSWORD '«x y»'; <name>a.password</name><value>«x»</value>",
                 "-Dspark.redis.auth=«r1» -Ddb.pass=«p1» {'DB_PASS': '«p2»', 'es.auth.pass': '«p3»'}",
                 "HIVE_PASS -> «p4», hive.ldap.bindpw=«p5» ALTER USER x IDENTIFIED BY '«p6»'",
-                "user=sa;password=«{Str0ng;Pass»};encrypt=true password=«{noop}changeit» end",
-                "https://a.blob.core.windows.net/c?sv=2020&sig=«ab%2Bc%3D»&se=1 X-Amz-Signature=«0a1b»",
-                "fs.azure.sas.c.a.blob.core.windows.net=sv=1&sig=«ab%3D» ssl.keystore.key = «MIIEvQ»",
+                "user=sa;password=«{Str0ng;Pass}»;encrypt=true password=«{noop}changeit» end",
+                "ssl.keystore.key = «MIIEvQ» X-Vault-Token: «s.kQ2mX7vB9nL4» X-Api-Key: «a1b2»",
                 "OPTIONS ('password' '«p7»', 'token' '«t7»') {\"SecretString\":\"«s7»\",\"pass\":\"«p8»\"}",
                 "[] - Loading configuration property: s3.access-key, «minio1»",
                 r"body {\u0022password\u0022:«\u0022hunter2\u0022»,\u0022n\u0022:1}",
                 "spark.hadoop.fs.s3a.secret.key   «wJalrXUtnFEMI/K7»",
+                "fs.azure.account.oauth2.client.secret.lake.dfs.core.windows.net=«a~b» x",
+                "CREATE USER b IDENTIFIED WITH mysql_native_password BY '«p9»'",
+                "SECRET_ACCESS_KEY '«k1/2»' jdbc:sqlserver://h;password=«{p }} q}»;encrypt=true",
+                r#"{"env":[{"name":"DB_PASSWORD","value":"«p0»"}]} <property name="password" value="«p1»"/>"#,
+                "ConfigEntry(name=ssl.keystore.password, value=«p2», source=STATIC)",
+                "jdbc:snowflake://a/?private_key_base64=«MIIE»&x=1 NEW_RELIC_LICENSE_KEY=«l1»",
             ],
             negative: &[
                 "token parameter is required; Project [password_hash#12, token_id#5L]",
@@ -152,9 +160,11 @@ impl Detector for KeyValueSecret {
                 "PWD=/opt/spark OLDPWD=/ /run/secrets/token: no such file; Token::new()",
                 "could not obtain token: connection refused; password=${DB_PASSWORD}",
                 "tests: 3 pass, 0 fail; first-pass: 2 of 3 {\"pass\":12}; two_pass=true compass=n by_pass: 0",
-                "credentials=() secret={a=b} password={} password={\"a\":1} method-signature: run",
+                "credentials=() secret={a=b} password={} password={\"a\":1}",
                 "Loading configuration property: taskmanager.numberOfTaskSlots, 4",
                 "org.apache.hadoop.security.token expired for bob",
+                r#"{"columns":["id","password","name"],"key":"password","n":1}"#,
+                "secret 'db' not found; IDENTIFIED WITH kerberos; fs.azure.account.auth.type=x",
                 "Unrecognized token 'abc': was expecting JSON ('true', 'false' or 'null')",
             ],
             ..Rule::NONE
@@ -170,13 +180,14 @@ impl Detector for KeyValueSecret {
         {
             return;
         }
-        let key_end = key_end(raw, &anchor);
         let key_start = key_start(raw, anchor.start + usize::from(!is_joined));
+        let key_end = key_end(raw, key_start, &anchor);
         let Some((at, joint)) = value_start(raw, key_start, key_end) else { return };
         let word = &raw[anchor];
         let is_password = PASSWORD_WORDS.iter().any(|w| has_at(word, 0, w));
         match joint {
-            Joint::Quote if !is_password => return,
+            // `SECRET_ACCESS_KEY 'x'` of SQL, but not `secret 'x' not found`.
+            Joint::Quote if !is_password && (is_joined || !is_key) => return,
             // `/run/secrets/token: no such file`: a path, not a key.
             Joint::Colon if key_start > 0 && raw[key_start - 1] == b'/' => return,
             _ => {}
@@ -184,13 +195,14 @@ impl Detector for KeyValueSecret {
         if raw.get(at) == Some(&b'[') && opening_quote(raw, skip_blanks(raw, at + 1)).is_some() {
             return find_in_array(raw, at + 1, found);
         }
-        let range = quoted(raw, at).unwrap_or_else(|| at..bare_end(raw, at));
+        let braced_end = braced_end(raw, at).filter(|_| is_password);
+        let range = quoted(raw, at).unwrap_or_else(|| at..bare_end(raw, braced_end.unwrap_or(at)));
         let is_bare = range.start == at;
         let is_prose = is_bare && joint == Joint::Colon && !is_password && is_prose(raw, &range);
         // `PWD=/home/x` is the working directory.
         let is_directory = word == b"PWD" && raw[range.clone()].starts_with(b"/");
         let is_structure = is_bare && matches!(raw.get(at), Some(b'{' | b'('));
-        let is_structure = is_structure && !(is_password && is_braced(raw, at));
+        let is_structure = is_structure && braced_end.is_none();
         // `first-pass: 2 of 3` counts; the value of `password` may be a short number too.
         let is_any = is_password && word.len() != b"pass".len();
         if !is_prose && !is_directory && !is_structure && is_secret(raw, &range, is_any) {
@@ -211,19 +223,24 @@ fn word_end(raw: &[u8], anchor: &Range<usize>) -> Option<usize> {
         rest(&[b"word", b"wd", b"phrase"]).or(is_key.then_some(anchor.end))
     } else if is(b"secret") {
         rest(&[b"key", b" key", b"string"]).or(Some(anchor.end))
-    } else if is(b"-signature") {
-        let is_of_url =
-            [&b"amz"[..], b"goog"].iter().any(|word| has_before(raw, anchor.start, word));
-        is_of_url.then_some(anchor.end)
+    } else if is(b"identified with ") {
+        // `IDENTIFIED WITH mysql_native_password BY 'x'`.
+        let plugin = forward(raw, anchor.end, anchor.end + 64, |b| !b.is_ascii_whitespace());
+        let by = skip_blanks(raw, plugin);
+        has_at(raw, by, b"by ").then_some(by + 2)
+    } else if is(b"token") {
+        // `X-Amz-Security-Token` is a part of a presigned URL.
+        (!has_before(raw, anchor.start, b"amz-security-")).then_some(anchor.end)
     } else {
         Some(anchor.end)
     }
 }
 
 /// End of the key whose secret word is `anchor`.
-fn key_end(raw: &[u8], anchor: &Range<usize>) -> usize {
+fn key_end(raw: &[u8], key_start: usize, anchor: &Range<usize>) -> usize {
     let mut end = anchor.end;
-    if has_before(raw, anchor.end, b"account.key") && raw.get(end) == Some(&b'.') {
+    let key = &raw[key_start..anchor.end.max(key_start)];
+    if raw.get(end) == Some(&b'.') && memchr::memmem::find(key, b"fs.azure.").is_some() {
         // Azure appends the name of the storage account.
         let is_host = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
         end = forward(raw, end, end + 128, is_host);
@@ -231,8 +248,9 @@ fn key_end(raw: &[u8], anchor: &Range<usize>) -> usize {
         end += usize::from(matches!(raw.get(end), Some(b's' | b'S')));
     }
     end = forward(raw, end, end + 2, |b| b.is_ascii_digit());
-    let value = end + usize::from(matches!(raw.get(end), Some(b'-' | b'_' | b'.')));
-    if has_at(raw, value, b"value") { value + 5 } else { end }
+    let suffix = end + usize::from(matches!(raw.get(end), Some(b'-' | b'_' | b'.')));
+    let is = |word: &&&[u8]| has_at(raw, suffix, word);
+    [&b"value"[..], b"base64"].iter().find(is).map_or(end, |word| suffix + word.len())
 }
 
 /// Hides every string of `"a","b"]`.
@@ -252,11 +270,17 @@ fn find_in_array(raw: &Haystack<'_>, mut at: usize, found: &mut Found) {
     }
 }
 
-/// True for one value in braces, as SQL Server quotes it, or behind its scheme, `{noop}x`.
-fn is_braced(raw: &[u8], at: usize) -> bool {
+/// End of one value in braces, as SQL Server quotes it, or of a scheme before it, `{noop}x`.
+fn braced_end(raw: &[u8], at: usize) -> Option<usize> {
     let is_inner = |b: u8| !matches!(b, b'{' | b'}' | b'=' | b':' | b'"' | b'\n');
-    let close = forward(raw, at + 1, at + 128, is_inner);
-    raw[at] == b'{' && close > at + 1 && raw.get(close) == Some(&b'}')
+    let limit = at + 128;
+    let mut close = forward(raw, at + 1, limit, is_inner);
+    // A brace inside is doubled.
+    while has_at(raw, close, b"}}") {
+        close = forward(raw, close + 2, limit, is_inner);
+    }
+    let is_braced = raw.get(at) == Some(&b'{') && close > at + 1 && raw.get(close) == Some(&b'}');
+    is_braced.then_some(close + 1)
 }
 
 /// True for the first word of a sentence: `token: connection refused`.

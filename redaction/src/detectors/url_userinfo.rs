@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{Confidence, Detector, Family, Rule};
+use crate::assignment::quoted;
 use crate::haystack::Haystack;
 use crate::lexis::{backward, forward, has_before};
 use crate::spans::Found;
@@ -28,15 +29,17 @@ impl Detector for UrlUserinfo {
             family: Family::Secret,
             confidence: Confidence::High,
             validator: "URL grammar",
-            literals: &["://", r":\/\/", "jdbc:oracle:thin:", "jdbc:oracle:oci:"],
+            literals: &["://", r":\/\/", "jdbc:oracle:"],
             is_token: false,
             positive: &[
                 "jdbc:postgresql://«etl:LzDyTai2»@ip-10-2-27-35.internal:5432/metrics",
                 "postgres://«u:p@ss»@db.example.com/x and postgres://«u:p/ss»@db:5432/x",
                 r#"{"url":"https://«user:pw»@example.com/","u":"https:\/\/«user:pw»@host\/"}"#,
-                "clone https://«ghp_16C7e42F292c6912E7710c838347Ae178B4a»@github.com/acme/jobs",
+                "clone https://«x-access-token:k9Q2mX7vB9nL4pR8»@github.com/acme/jobs",
                 "sftp://«jane.doe@example.com»@files.example.com/in, jdbc:oracle:thin:«scott/tiger»@//db:1521/x",
                 "mongodb://«a:b»@h1,mongodb://«c:d»@h2",
+                "jdbc:oracle:oci8:«scott/tiger»@x and jdbc:oracle:thin:«scott/\"t@i/ger\"»@//db:1521/x",
+                r#"{"url":"jdbc:oracle:thin:«scott/\"t@iger\"»@//db:1521/x"}"#,
             ],
             negative: &[
                 "pekko.tcp://flink@localhost:6123/user/rpc and spark://HeartbeatReceiver@vm:34567",
@@ -48,8 +51,11 @@ impl Detector for UrlUserinfo {
     }
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
-        let start = anchor.end;
-        let is_oracle = raw[anchor.start..start].ends_with(b":");
+        let is_oracle = raw[anchor.clone()].ends_with(b":");
+        let start = if is_oracle { driver_end(raw, anchor.end) } else { anchor.end };
+        if let Some(end) = quoted_password_end(raw, start).filter(|_| is_oracle) {
+            return found.push(start..end);
+        }
         // The next URL of a list has slashes, so no two anchors look at the same authority.
         let authority_end = forward(raw, start, start + USERINFO_BYTES_MAX, |b| {
             is_url(b) && !matches!(b, b'/' | b'?' | b'#')
@@ -77,6 +83,20 @@ impl Detector for UrlUserinfo {
             found.push(start..start + len);
         }
     }
+}
+
+/// Skips `thin:` of `jdbc:oracle:thin:`.
+fn driver_end(raw: &[u8], at: usize) -> usize {
+    let end = forward(raw, at, at + 8, |b| b.is_ascii_alphanumeric());
+    end + usize::from(raw.get(end) == Some(&b':'))
+}
+
+/// End of Oracle's `user/"password"` before an at sign; such a password may hold at signs.
+fn quoted_password_end(raw: &[u8], start: usize) -> Option<usize> {
+    let slash = forward(raw, start, start + ODD_PASSWORD_BYTES_MAX, |b| is_url(b) && b != b'/');
+    let password = quoted(raw, slash + 1).filter(|_| raw.get(slash) == Some(&b'/'))?;
+    let quote = forward(raw, password.end, password.end + 7, |b| b == b'\\');
+    (raw.get(quote + 1) == Some(&b'@')).then_some(quote + 1)
 }
 
 fn is_url(byte: u8) -> bool {
