@@ -212,8 +212,8 @@ pub struct Rule<'a> {
     pub validator: &'a str,
     /// Asked at each of these ASCII literals, of three bytes or more, found in any case.
     pub literals: &'a [&'a str],
-    /// Like `literals`, but only where a word begins: behind no letter or digit. Hundreds of these cost
-    /// as much as a dozen literals, so tokens are named by their prefixes.
+    /// Like `literals`, but only where a word begins: behind no letter or digit, or with a capital
+    /// behind a small letter. Hundreds of these cost as much as a dozen literals.
     pub prefixes: &'a [&'a str],
     /// Asked at each of these shapes, with the offset of its last byte.
     pub shapes: &'a [Shape],

@@ -266,13 +266,16 @@ fn iban<M: Mask>(classes: &Classes<M>, digits2: M) -> M {
     eleven.and(head.back(11)).or(grouped)
 }
 
-/// Where words begin: letters and digits behind neither, or behind an escape such as `\n` and `\u0022`.
+/// Where words begin: letters and digits behind neither, or behind an escape such as `\n` and `\u0022`,
+/// and the capitals of `camelCase`.
 #[inline(always)]
 pub(crate) fn word_starts<M: Mask>(classes: &Classes<M>) -> M {
     let alphanumeric = classes.of(Class::Letter).or(classes.of(Class::Digit));
     let backslash = classes.of(Class::Backslash);
     let part = alphanumeric.without(backslash.back(1)).without(backslash.back(5));
-    alphanumeric.without(part.back(1))
+    let upper = classes.of(Class::Upper);
+    let capital = upper.and(classes.of(Class::Letter).without(upper).back(1));
+    alphanumeric.without(part.back(1)).or(capital)
 }
 
 #[inline(always)]

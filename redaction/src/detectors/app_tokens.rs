@@ -198,7 +198,8 @@ pub(crate) const STRIPE_KEY: Token = Token {
 /// Tokens of bots: their number, a colon, `AA` and 33 others.
 pub(crate) const TELEGRAM_TOKEN: Token = Token {
     entity: "TELEGRAM_TOKEN",
-    prefixes: &[":AA"],
+    prefixes: &[],
+    inner: &[":AA"],
     head: Head {
         alphabet: |b| b.is_ascii_digit(),
         least: 8,
