@@ -5,11 +5,15 @@
 
 mod auth_header;
 mod aws_key_id;
+mod btc_address;
 mod credit_card;
 mod email;
+mod eth_address;
+mod iban;
 mod ip_address;
 mod jwt;
 mod key_value_secret;
+mod mac_address;
 mod private_key;
 mod url_userinfo;
 mod us_ssn;
@@ -23,11 +27,15 @@ use crate::shapes::Shape;
 pub const DETECTORS: &[&dyn Detector] = &[
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
+    &btc_address::BtcAddress,
     &credit_card::CreditCard,
     &email::Email,
+    &eth_address::EthAddress,
+    &iban::Iban,
     &ip_address::IpAddress,
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
+    &mac_address::MacAddress,
     &private_key::PrivateKey,
     &url_userinfo::UrlUserinfo,
     &us_ssn::UsSsn,
