@@ -5,8 +5,11 @@
 
 mod auth_header;
 mod aws_key_id;
+mod bic;
 mod btc_address;
 mod credit_card;
+mod date_of_birth;
+mod driving_licence;
 mod email;
 mod eth_address;
 mod iban;
@@ -14,6 +17,8 @@ mod ip_address;
 mod jwt;
 mod key_value_secret;
 mod mac_address;
+mod passport;
+mod phone;
 mod private_key;
 mod url_userinfo;
 mod us_ssn;
@@ -27,8 +32,11 @@ use crate::shapes::Shape;
 pub const DETECTORS: &[&dyn Detector] = &[
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
+    &bic::Bic,
     &btc_address::BtcAddress,
     &credit_card::CreditCard,
+    &date_of_birth::DateOfBirth,
+    &driving_licence::DrivingLicence,
     &email::Email,
     &eth_address::EthAddress,
     &iban::Iban,
@@ -36,6 +44,8 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
     &mac_address::MacAddress,
+    &passport::Passport,
+    &phone::Phone,
     &private_key::PrivateKey,
     &url_userinfo::UrlUserinfo,
     &us_ssn::UsSsn,

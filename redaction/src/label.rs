@@ -46,14 +46,15 @@ pub(crate) fn begins_word(raw: &[u8], at: usize) -> bool {
 /// Nothing when the key goes on with other words (`phone_count=`), or when what stands there was
 /// redacted before.
 pub(crate) fn value_after(raw: &Haystack<'_>, word: Range<usize>, own: &[&str]) -> Option<Value> {
-    let name_end = skip_suffixes(raw, word.end, own);
+    let word_end = plural_end(raw, word.end);
+    let name_end = skip_suffixes(raw, word_end, own);
     let index = forward(raw, name_end, name_end + 1, |b| b == b'_');
     let index = forward(raw, index, index + 2, |b| b.is_ascii_digit());
     let end = if word_after(raw, name_end) { index } else { name_end };
     if word_after(raw, end) {
         return None;
     }
-    let is_numbered = name_end > word.end;
+    let is_numbered = name_end > word_end;
     let end = skip_expression_id(raw, end);
     let begin = key_start(raw, word.start);
     let joined = value_start(raw, begin, end).or_else(|| {
@@ -66,6 +67,12 @@ pub(crate) fn value_after(raw: &Haystack<'_>, word: Range<usize>, own: &[&str]) 
         None => prose(raw, end, is_numbered)?,
     };
     (raw.get(value.at).is_some() && raw.placeholder_end(value.at).is_none()).then_some(value)
+}
+
+/// Skips the `s` of `phones`.
+fn plural_end(raw: &[u8], at: usize) -> usize {
+    let end = forward(raw, at, at + 1, |b| b.eq_ignore_ascii_case(&b's'));
+    if raw.get(end).is_some_and(u8::is_ascii_lowercase) { at } else { end }
 }
 
 fn skip_suffixes(raw: &[u8], mut at: usize, own: &[&str]) -> usize {
@@ -110,8 +117,10 @@ fn prose(raw: &Haystack<'_>, end: usize, is_numbered: bool) -> Option<Value> {
     (value.at > end).then(|| Value { at: skip_opening(raw, value.at), ..value })
 }
 
-/// Skips the quote that opens a value, also an escaped one.
-fn skip_opening(raw: &[u8], at: usize) -> usize {
+/// Skips what opens a value: a quote, also an escaped one, and the bracket of a list.
+fn skip_opening(raw: &Haystack<'_>, at: usize) -> usize {
+    let is_list = raw.get(at) == Some(&b'[') && raw.placeholder_end(at).is_none();
+    let at = at + usize::from(is_list);
     if has_at(raw, at, br"\u0022") || has_at(raw, at, br"\u0027") {
         return at + 6;
     }
@@ -139,6 +148,7 @@ mod tests {
             .chain(["passport no.: X1", "Passport # X1", "passport is X1", "passport2=X1"])
             .chain(["PASSPORT_ID='X1'", "passport number is: X1", "passport holder X1"])
             .chain(["passport#X1", r#"{\"passport\":\"X1\"}"#, "<passport>X1</passport>"])
+            .chain([r#""passport":["X1"]"#, "passports: [X1]"])
         {
             assert_eq!(value(text).map(|v| &text[v.at..v.at + 2]), Some("X1"), "{text}");
         }
@@ -146,9 +156,14 @@ mod tests {
 
     #[test]
     fn other_keys_and_redacted_values_have_none() {
-        for text in ["passport_count=X1", "passportX1", "passport", "passport=", "passports X1"]
+        for text in ["passport_count=X1", "passportX1", "passport", "passport=", "passportss X1"]
             .into_iter()
-            .chain(["passport=[PASSPORT]", "passport no [PASSPORT]", "passport\nX1"])
+            .chain([
+                "passport=[PASSPORT]",
+                "passport no [PASSPORT]",
+                "passport\nX1",
+                "passport=['[PASSPORT]']",
+            ])
         {
             let found = value(text);
             assert!(found.is_none_or(|v| text.as_bytes()[v.at] == b'\n'), "{text}: {found:?}");

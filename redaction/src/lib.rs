@@ -9,7 +9,9 @@
 
 mod assignment;
 mod context;
+mod dates;
 mod detectors;
+mod documents;
 mod engine;
 mod haystack;
 mod label;
