@@ -3,53 +3,101 @@
 //! A new detector is one file in `detectors/` and two lines here: its `mod` and its entry in
 //! [`DETECTORS`]. The tests below then hold it to its own samples.
 
+mod aba_routing;
+mod au_abn;
+mod au_medicare;
+mod au_tfn;
 mod auth_header;
 mod aws_key_id;
 mod bic;
+mod br_cnpj;
+mod br_cpf;
 mod btc_address;
+mod ca_sin;
+mod cn_resident_id;
 mod credit_card;
 mod date_of_birth;
 mod driving_licence;
 mod email;
 mod eth_address;
 mod iban;
+mod in_aadhaar;
+mod in_pan;
 mod ip_address;
+mod jp_my_number;
 mod jwt;
 mod key_value_secret;
+mod kr_rrn;
 mod mac_address;
+mod mx_curp;
+mod mx_rfc;
 mod passport;
 mod phone;
 mod private_key;
+mod sg_nric;
+mod th_national_id;
+mod tr_tckn;
 mod url_userinfo;
+mod us_ein;
+mod us_itin;
+mod us_npi;
 mod us_ssn;
+mod za_id;
 
 use std::ops::Range;
 
+pub(crate) use private_key::open_block;
+
 use crate::haystack::Haystack;
 use crate::shapes::Shape;
+use crate::spans::Found;
 
 /// Every detector that ships. Order does not matter: overlapping findings are united.
 pub const DETECTORS: &[&dyn Detector] = &[
+    &aba_routing::ABA_ROUTING,
+    &au_abn::AU_ABN,
+    &au_medicare::AU_MEDICARE,
+    &au_tfn::AU_TFN,
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
     &bic::Bic,
     &btc_address::BtcAddress,
+    &br_cnpj::BrCnpj,
+    &br_cpf::BR_CPF,
+    &ca_sin::CA_SIN,
+    &cn_resident_id::CnResidentId,
     &credit_card::CreditCard,
     &date_of_birth::DateOfBirth,
     &driving_licence::DrivingLicence,
     &email::Email,
     &eth_address::EthAddress,
     &iban::Iban,
+    &in_aadhaar::IN_AADHAAR,
+    &in_pan::InPan,
     &ip_address::IpAddress,
+    &jp_my_number::JP_MY_NUMBER,
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
     &mac_address::MacAddress,
     &passport::Passport,
     &phone::Phone,
+    &kr_rrn::KR_RRN,
+    &mx_curp::MxCurp,
+    &mx_rfc::MxRfc,
     &private_key::PrivateKey,
+    &sg_nric::SgNric,
+    &th_national_id::TH_NATIONAL_ID,
+    &tr_tckn::TR_TCKN,
     &url_userinfo::UrlUserinfo,
+    &us_ein::US_EIN,
+    &us_itin::US_ITIN,
+    &us_npi::US_NPI,
     &us_ssn::UsSsn,
+    &za_id::ZA_ID,
 ];
+
+/// Detectors that hide more than most want: looked for when the policy names their type.
+pub const DETECTORS_ON_REQUEST: &[&dyn Detector] = &[];
 
 /// What kind of data a detector finds: profiles are made of families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +145,9 @@ pub struct Rule<'a> {
     /// `&[9]` is `123456789`; `&[3, 2, 4]` is `123-45-6789` and `123 45 6789`: groups are divided
     /// by one space each, or by one of `.` and `-` each. With spaces the number may be a part of a
     /// longer list of groups; with dots and hyphens, and without groups, it is as long as possible.
-    /// A number of one group has eight digits or more, others a group of three between two, two
-    /// groups of four before another, four and six digits, or six and three: else nobody looks.
+    /// A number of one group has eight digits or more, others a group of three behind one of two or
+    /// more and before another, two groups of four before another, four and six digits, six and
+    /// three, or 3-2-4: else nobody looks.
     pub numbers: &'a [&'a [u8]],
     /// True when a finding ends by itself: nothing beside it, placeholder or not, makes it longer.
     ///
@@ -135,7 +184,7 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
     ///
     /// Total over all input: never panics, looks at a bounded number of bytes when it finds
     /// nothing, and crosses a line break only if the secret itself does.
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>);
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found);
 }
 
 #[cfg(test)]

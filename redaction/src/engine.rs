@@ -12,7 +12,7 @@ use crate::literals::Literals;
 use crate::numbers::Patterns;
 use crate::shapes::{GROUP_BYTES, LANE_BYTES, N_SHAPES, Shape};
 use crate::simd::{self, Path, Window};
-use crate::spans::{Finding, offset};
+use crate::spans::{self, Finding, Found, offset};
 
 /// Most detectors of one engine: findings name theirs with a byte.
 pub(crate) const DETECTORS_MAX: usize = 250;
@@ -51,12 +51,33 @@ pub(crate) struct Engine {
     names: Names,
 }
 
-/// A place where a detector was asked and found nothing that is final.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Open {
-    pub(crate) at: u32,
-    /// A literal may be decided by anything on its line, a shape by what is near.
-    pub(crate) is_literal: bool,
+/// Bytes that one bit of [`Places`] stands for.
+const PLACE_BYTES: usize = 64;
+
+/// Places of a text, to within 64 bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Places(Vec<u64>);
+
+impl Places {
+    fn clear(&mut self, n_bytes: usize) {
+        self.0.clear();
+        self.0.resize(n_bytes.div_ceil(PLACE_BYTES * 64), 0);
+    }
+
+    fn mark(&mut self, at: usize) {
+        let place = at / PLACE_BYTES;
+        self.0[place / 64] |= 1 << (place % 64);
+    }
+
+    /// True when some marked place may be in `range`; false when none is.
+    pub(crate) fn any(&self, range: Range<usize>) -> bool {
+        let (first, last) = (range.start / PLACE_BYTES, range.end / PLACE_BYTES);
+        (first / 64..=last / 64).any(|word| {
+            let from = if word == first / 64 { first % 64 } else { 0 };
+            let to = if word == last / 64 { last % 64 } else { 63 };
+            self.0.get(word).is_some_and(|bits| bits & (u64::MAX >> (63 - to)) >> from << from != 0)
+        })
+    }
 }
 
 /// What a scan found, and where a second one could find more. Reused for its memory.
@@ -64,15 +85,20 @@ pub(crate) struct Open {
 pub(crate) struct Hits {
     /// Unsorted, may overlap.
     pub(crate) findings: Vec<Finding>,
-    /// Ascending.
-    pub(crate) open: Vec<Open>,
+    /// Where a literal or an at sign led to nothing, or to a finding that is no token: anything on
+    /// the line may decide about it.
+    pub(crate) open_lines: Places,
+    /// Where another shape did: what is near may decide about it.
+    pub(crate) open_near: Places,
+    /// Numbers that are none of those asked for, ascending: what joins them may decide.
+    pub(crate) open_numbers: Vec<Range<u32>>,
     /// The engine gave up: what it found is not all.
     pub(crate) is_exhausted: bool,
-    masks: simd::Scan,
-    found: Vec<Range<usize>>,
-    /// End of the last finding of each detector. An anchor before it lies inside that finding, and
-    /// skipping it keeps the work linear when a finding may be long.
-    found_until: Vec<usize>,
+    masks: Option<Box<simd::Scan>>,
+    found: Found,
+    /// The last finding of each detector, or what it looked through. Skipping the anchors inside it
+    /// keeps the work linear when a finding may be long.
+    last_found: Vec<Range<usize>>,
 }
 
 /// One scan.
@@ -112,6 +138,11 @@ impl Engine {
         }
     }
 
+    /// The detector that a finding names.
+    pub(crate) fn detector(&self, index: u8) -> &dyn Detector {
+        self.detectors[usize::from(index)].get()
+    }
+
     pub(crate) fn detectors(&self) -> impl ExactSizeIterator<Item = &dyn Detector> {
         self.detectors.iter().map(Asked::get)
     }
@@ -124,11 +155,14 @@ impl Engine {
     /// Replaces the contents of `hits` by what the detectors find in `raw`.
     pub(crate) fn scan(&self, raw: &[u8], hits: &mut Hits) {
         hits.findings.clear();
-        hits.open.clear();
+        hits.open_lines.clear(raw.len());
+        hits.open_near.clear(raw.len());
+        hits.open_numbers.clear();
         hits.is_exhausted = false;
-        hits.found_until.clear();
-        hits.found_until.resize(self.detectors.len(), 0);
-        hits.masks.restart();
+        hits.last_found.resize(self.detectors.len(), 0..0);
+        hits.last_found.fill(0..0);
+        let mut masks = hits.masks.take().unwrap_or_default();
+        masks.restart();
         let mut scan = Scan {
             engine: self,
             raw: self.haystack(raw),
@@ -146,47 +180,40 @@ impl Engine {
                 &padded
             });
             let n_bytes = rest.len().min(GROUP_BYTES);
-            self.path.step(&self.literals.buckets, window, n_bytes, &mut scan.hits.masks);
-            for lane in 1..=n_bytes.div_ceil(LANE_BYTES) {
-                scan.visit_lane(lane, at + (lane - 1) * LANE_BYTES);
-            }
+            self.path.step(&self.literals.buckets, window, n_bytes, &mut masks);
+            scan.visit(&masks, at, n_bytes.div_ceil(LANE_BYTES));
         }
-        hits.open.sort_unstable();
+        hits.masks = Some(masks);
     }
 }
 
 impl Scan<'_> {
-    /// Asks about every candidate of the 64 bytes from `base` on.
-    fn visit_lane(&mut self, lane: usize, base: usize) {
-        let mut literals = self.hits.masks.found.literals.0[lane];
-        while literals != 0 {
-            let at = base + literals.trailing_zeros() as usize;
-            literals &= literals - 1;
-            let engine = self.engine;
-            let raw = self.raw;
-            engine.literals.at(&raw, at, |owner, anchor| self.ask_literal(owner, anchor));
-        }
-        let mut any = self.hits.masks.found.any.0[lane];
-        while any != 0 {
-            let bit = any.trailing_zeros();
-            any &= any - 1;
-            for index in 0..N_SHAPES {
-                if self.hits.masks.found.masks[index].0[lane] >> bit & 1 != 0 {
-                    self.visit_shape(index, base + bit as usize);
-                }
-            }
+    /// Asks about every candidate of the group that begins at `base`.
+    fn visit(&mut self, masks: &simd::Scan, base: usize, n_lanes: usize) {
+        let (engine, raw) = (self.engine, self.raw);
+        let n_before = self.hits.findings.len();
+        masks.each_literal(n_lanes, |at| {
+            engine.literals.at(&raw, base + at, |owner, anchor| self.ask_literal(owner, anchor));
+        });
+        masks.each_shape(|index, at| self.visit_shape(index, base + at));
+        // A group has few, and in order of place they need no other sorting in the end.
+        if let Some(found) = self.hits.findings.get_mut(n_before..).filter(|f| f.len() > 1) {
+            found.sort_unstable_by_key(spans::order);
         }
     }
 
     fn visit_shape(&mut self, index: usize, at: usize) {
-        if Shape::ALL[index] == Shape::Number {
+        let shape = Shape::ALL[index];
+        if shape == Shape::Number {
             return self.visit_number(at);
         }
         let engine = self.engine;
         for owner in &engine.by_shape[index] {
-            if self.ask(*owner, at..at + 1) == 0 {
-                let is_literal = Shape::ALL[index] == Shape::At;
-                self.hits.open.push(Open { at: offset(at), is_literal });
+            let answer = self.ask(*owner, at..at + 1);
+            if answer == Answer::Open {
+                let is_near = shape != Shape::At;
+                let hits = &mut self.hits;
+                if is_near { &mut hits.open_near } else { &mut hits.open_lines }.mark(at);
             }
         }
     }
@@ -195,49 +222,91 @@ impl Scan<'_> {
         if at < self.numbers_until {
             return;
         }
-        let engine = self.engine;
-        let raw = self.raw;
-        self.numbers_until = engine.numbers.visit(&raw, at, self.numbers_until, |owners, range| {
+        let (engine, raw) = (self.engine, self.raw);
+        let mut is_found = false;
+        let seen = engine.numbers.visit(&raw, at, self.numbers_until, |owners, range| {
             let is_part = word_before(&raw, range.start) || word_after(&raw, range.end);
-            let mut is_found = false;
+            let mut is_number = false;
             for owner in if is_part { &[] } else { owners } {
-                is_found |= self.ask(*owner, range.clone()) > 0;
+                match self.ask(*owner, range.clone()) {
+                    Answer::Found => is_number = true,
+                    Answer::Open => self.hits.open_near.mark(range.start),
+                    Answer::Never => {}
+                }
             }
-            if !is_found {
-                self.hits.open.push(Open { at: offset(range.start), is_literal: false });
-            }
-            is_found
+            is_found |= is_number;
+            is_number
         });
+        self.numbers_until = seen.end;
+        if !is_found {
+            self.hits.open_numbers.push(offset(seen.start)..offset(seen.end));
+        }
     }
 
     fn ask_literal(&mut self, owner: u8, anchor: Range<usize>) {
-        let at = offset(anchor.start);
-        if self.ask(owner, anchor) == 0 || !self.engine.is_token[usize::from(owner)] {
-            self.hits.open.push(Open { at, is_literal: true });
+        let at = anchor.start;
+        let answer = self.ask(owner, anchor);
+        let is_final = answer == Answer::Found && self.engine.is_token[usize::from(owner)];
+        if !is_final && answer != Answer::Never {
+            self.hits.open_lines.mark(at);
         }
     }
 
-    /// Asks one detector about one anchor; returns how many bytes it found.
-    fn ask(&mut self, index: u8, anchor: Range<usize>) -> usize {
+    /// Asks one detector about one anchor.
+    fn ask(&mut self, index: u8, anchor: Range<usize>) -> Answer {
         let slot = usize::from(index);
-        if anchor.start < self.hits.found_until[slot] {
-            return anchor.len();
+        if self.hits.last_found[slot].contains(&anchor.start) {
+            return Answer::Found;
         }
         let Some(n_asks_left) = self.n_asks_left.checked_sub(1) else {
             self.hits.is_exhausted = true;
-            return 0;
+            return Answer::Open;
         };
         self.n_asks_left = n_asks_left;
+        let start = anchor.start;
         self.engine.detectors[slot].get().find(&self.raw, anchor, &mut self.hits.found);
-        let mut n_bytes = 0;
-        for range in self.hits.found.drain(..) {
-            self.hits.found_until[slot] = self.hits.found_until[slot].max(range.end);
+        let (ranges, is_never, looked_until) = self.hits.found.take();
+        let mut answer = if is_never { Answer::Never } else { Answer::Open };
+        for range in ranges {
+            self.hits.last_found[slot] = range.clone();
             // What was redacted before is no finding, whatever stands around it.
-            if !range.is_empty() && !self.raw.is_placeholder(&range) {
-                n_bytes += range.len();
+            if !range.is_empty() && !self.raw.begins_in_placeholder(&range) {
                 self.hits.findings.push(Finding::new(index, range));
+                answer = Answer::Found;
             }
         }
-        n_bytes
+        if looked_until > start {
+            self.hits.last_found[slot] = start..looked_until;
+        }
+        answer
+    }
+}
+
+/// What came of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Found,
+    /// Nothing yet: other text beside the anchor may change that.
+    Open,
+    /// Nothing, whatever stands beside it.
+    Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Places;
+
+    #[test]
+    fn marked_places_are_seen_from_every_range_that_holds_them() {
+        let mut places = Places::default();
+        places.clear(20_000);
+        for at in [0, 4095, 4096, 10_000, 19_999] {
+            places.mark(at);
+            assert!(places.any(at..at) && places.any(0..20_000), "{at}");
+            assert!(places.any(at.saturating_sub(5000)..at) && places.any(at..at + 9000), "{at}");
+        }
+        assert!(!places.any(64..4031) && !places.any(4160..9983) && !places.any(10_048..19_900));
+        places.clear(20_000);
+        assert!(!places.any(0..20_000));
     }
 }

@@ -61,10 +61,17 @@ impl<'a> Haystack<'a> {
         self.names.has(&self.bytes[at + 1..name_end]).then_some(end + 1)
     }
 
-    /// True when `range` is one placeholder: something that was redacted before.
+    /// True when `range` is one placeholder, or begins within one: what was redacted before.
     #[must_use]
-    pub fn is_placeholder(self, range: &Range<usize>) -> bool {
-        self.placeholder_end(range.start) == Some(range.end)
+    pub fn begins_in_placeholder(self, range: &Range<usize>) -> bool {
+        const PLACEHOLDER_BYTES_MAX: usize = NAME_BYTES_MAX + PAYLOAD_BYTES_MAX + 3;
+        let begin = range.start.saturating_sub(PLACEHOLDER_BYTES_MAX);
+        let end = self.bytes.len().min(range.start + 1);
+        let Some(open) = memchr::memrchr(b'[', &self.bytes[begin..end]) else { return false };
+        let open = begin + open;
+        self.placeholder_end(open).is_some_and(|end| {
+            if open == range.start { end == range.end } else { end > range.start }
+        })
     }
 }
 
@@ -87,8 +94,9 @@ mod tests {
     #[test]
     fn only_names_of_types_are_placeholders() {
         let names = Names::new(["EMAIL"].into_iter());
-        let is =
-            |text: &str| Haystack::new(text.as_bytes(), &names).is_placeholder(&(0..text.len()));
+        let is = |text: &str| {
+            Haystack::new(text.as_bytes(), &names).begins_in_placeholder(&(0..text.len()))
+        };
         for text in ["[EMAIL]", "[EMAIL:k1:0f3a]", "[EMAIL:**.com]", "[DROPPED]"] {
             assert!(is(text), "{text}");
         }
@@ -96,5 +104,14 @@ mod tests {
         {
             assert!(!is(text), "{text}");
         }
+    }
+
+    #[test]
+    fn what_begins_within_a_placeholder_was_redacted_before() {
+        let names = Names::new(["SECRET"].into_iter());
+        let raw = Haystack::new(b"x [SECRET:**ab] cd", &names);
+        let begins = |range| raw.begins_in_placeholder(&range);
+        assert!(begins(10..14) && begins(3..18) && begins(2..15));
+        assert!(!begins(2..18) && !begins(0..5) && !begins(15..18));
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Literals {
 
 /// Hashes keys with one multiplication: the standard one costs more than the rest of a look-up.
 #[derive(Debug, Default, Clone)]
-struct KeyHasher(u64);
+pub(crate) struct KeyHasher(u64);
 
 impl std::hash::Hasher for KeyHasher {
     fn finish(&self) -> u64 {
@@ -59,8 +59,11 @@ impl std::hash::Hasher for KeyHasher {
         }
     }
     fn write_u32(&mut self, key: u32) {
+        self.write_u64(u64::from(key));
+    }
+    fn write_u64(&mut self, key: u64) {
         // Fibonacci hashing, folded so that both ends of the word depend on all of the key.
-        let product = u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let product = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = product ^ product >> 32;
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::lexis::{backward, forward, unicode_escape_end};
+use crate::literals::KeyHasher;
 
 /// Groups that are looked at around one place; longer lists are looked at piece by piece.
 const GROUPS_MAX: usize = 24;
@@ -19,7 +20,9 @@ const BACK_BYTES_MAX: usize = 64;
 /// Which detectors want a number of which groups.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns {
-    owners: HashMap<u64, Vec<u8>>,
+    /// Of numbers without groups, by their digits.
+    plain: [Vec<u8>; GROUP_DIGITS_MAX + 1],
+    grouped: HashMap<u64, Vec<u8>, std::hash::BuildHasherDefault<KeyHasher>>,
     /// Bit `n`: some pattern begins with a group of `n` digits.
     first_groups: u32,
     groups_max: usize,
@@ -31,15 +34,20 @@ impl Patterns {
         assert!(pattern.iter().all(|n| (1..=GROUP_DIGITS_MAX).contains(&usize::from(*n))));
         self.first_groups |= 1 << pattern[0];
         self.groups_max = self.groups_max.max(pattern.len());
-        let key = pattern.iter().fold(0, |key, n| append(key, usize::from(*n)));
-        let owners = self.owners.entry(key).or_default();
+        let owners = match pattern {
+            [n_digits] => &mut self.plain[usize::from(*n_digits)],
+            groups => {
+                let key = groups.iter().fold(0, |key, n| append(key, usize::from(*n)));
+                self.grouped.entry(key).or_default()
+            }
+        };
         if !owners.contains(&owner) {
             owners.push(owner);
         }
     }
 
-    /// Calls `ask` with each number around `at` that some pattern fits, and its owners; returns
-    /// where the search for the next number may begin.
+    /// Calls `ask` with each number around `at` that some pattern fits, and its owners; returns what
+    /// was looked at. The search for the next number may begin at its end.
     ///
     /// Groups divided by dots and hyphens are one number. Of groups divided by single spaces any
     /// part may be one, and the longest pattern at each group is taken when `ask` returns true.
@@ -49,32 +57,84 @@ impl Patterns {
         at: usize,
         begin: usize,
         mut ask: impl FnMut(&[u8], Range<usize>) -> bool,
-    ) -> usize {
-        let is_token = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'-');
+    ) -> Range<usize> {
         let begin = begin.max(at.saturating_sub(BACK_BYTES_MAX));
-        let token = backward(raw, at, begin, is_token);
-        let token_end = forward(raw, at, token + GROUPS_MAX * GROUP_DIGITS_MAX, is_token);
+        let is_digit = |b: u8| b.is_ascii_digit();
+        let start = backward(raw, at, begin, is_digit);
+        let end = forward(raw, at, at + GROUPS_MAX * GROUP_DIGITS_MAX, is_digit);
         // The digits of `\u0022` belong to no number.
-        let token = unicode_escape_end(raw, token).min(token_end);
-        let mut groups = Groups::default();
-        groups.read(raw, token..token_end, is_divider);
-        if groups.len > 1 {
-            self.ask_from(&groups, 0, true, &mut ask);
-            return token_end;
+        let start = unicode_escape_end(raw, start).min(end);
+        let joins = |divider: usize, digit: usize| match raw.get(divider) {
+            Some(byte @ (b'.' | b'-' | b' ')) if raw.get(digit).is_some_and(u8::is_ascii_digit) => {
+                Some(*byte)
+            }
+            _ => None,
+        };
+        let before = start.checked_sub(2).and_then(|digit| joins(digit + 1, digit));
+        let divider = match (before, joins(end, end + 1)) {
+            // Dots and hyphens bind stronger than spaces.
+            (Some(b' '), Some(after)) => after,
+            (Some(divider), _) | (None, Some(divider)) => divider,
+            (None, None) => {
+                let owners = self.plain.get(end - start).filter(|owners| !owners.is_empty());
+                if let Some(owners) = owners {
+                    ask(owners, start..end);
+                }
+                return start..end;
+            }
+        };
+        if divider == b' ' {
+            self.visit_list(raw, at, begin, &mut ask)
+        } else {
+            self.visit_token(raw, at, begin, &mut ask)
         }
+    }
+
+    fn visit_token(
+        &self,
+        raw: &[u8],
+        at: usize,
+        begin: usize,
+        ask: &mut impl FnMut(&[u8], Range<usize>) -> bool,
+    ) -> Range<usize> {
+        let is_token = |b: u8| b.is_ascii_digit() || is_divider(b);
+        let start = backward(raw, at, begin, is_token);
+        let end = forward(raw, at, start + GROUPS_MAX * GROUP_DIGITS_MAX, is_token);
+        let start = unicode_escape_end(raw, start).min(end);
+        let mut groups = Groups::default();
+        groups.read(raw, start..end, is_divider);
+        if groups.len > 0 {
+            self.ask_from(&groups, 0, true, ask);
+        }
+        start..end.max(at + 1)
+    }
+
+    fn visit_list(
+        &self,
+        raw: &[u8],
+        at: usize,
+        begin: usize,
+        ask: &mut impl FnMut(&[u8], Range<usize>) -> bool,
+    ) -> Range<usize> {
         let is_list = |b: u8| b.is_ascii_digit() || b == b' ';
         let start = backward(raw, at, begin, is_list);
         let end = forward(raw, at, start + GROUPS_MAX * (GROUP_DIGITS_MAX + 1), is_list);
         let start = unicode_escape_end(raw, start).min(end);
+        // A last group with dots or hyphens behind it is a number of its own.
+        let is_token = raw.get(end).is_some_and(|b| is_divider(*b))
+            && raw.get(end + 1).is_some_and(u8::is_ascii_digit);
+        let end = if is_token { backward(raw, end, at, |b| b.is_ascii_digit()) } else { end };
+        let mut groups = Groups::default();
         groups.read(raw, start..end, |b| b == b' ');
         let mut index = 0;
         while index < groups.len {
-            if groups.is_cut && index > 0 && index + PATTERN_GROUPS_MAX > groups.len {
-                return groups.ranges[index].start;
+            let group = groups.ranges[index].start;
+            if groups.is_cut && group > at && index + PATTERN_GROUPS_MAX > groups.len {
+                return start..group;
             }
-            index += self.ask_from(&groups, index, false, &mut ask).max(1);
+            index += self.ask_from(&groups, index, false, ask).max(1);
         }
-        end
+        start..end.max(at + 1)
     }
 
     /// Asks for the longest pattern first that begins at group `index`; returns its groups.
@@ -93,7 +153,12 @@ impl Patterns {
         let mut key = 0;
         for group in index..limit {
             key = append(key, groups.digits(group).min(GROUP_DIGITS_MAX + 1));
-            fits[group - index] = self.owners.get(&key).map(Vec::as_slice);
+            let owners = if group == index {
+                self.plain.get(groups.digits(index)).filter(|owners| !owners.is_empty())
+            } else {
+                self.grouped.get(&key)
+            };
+            fits[group - index] = owners.map(Vec::as_slice);
             let is_joined = groups.ranges.get(group + 1).is_some_and(|next| {
                 group + 1 < groups.len && next.start == groups.ranges[group].end + 1
             });
@@ -168,12 +233,12 @@ mod tests {
         }
         let mut got = Vec::new();
         let at = raw.find(|c: char| c.is_ascii_digit()).unwrap() + 3;
-        let end = patterns.visit(raw.as_bytes(), at, 0, |owners, range| {
+        let seen = patterns.visit(raw.as_bytes(), at, 0, |owners, range| {
             assert_eq!(owners, [7]);
             got.push(&raw[range]);
             true
         });
-        assert!(end > at && end <= raw.len(), "{end}");
+        assert!(seen.end > at && seen.end <= raw.len(), "{seen:?}");
         assert_eq!(got, want, "{raw}");
     }
 
@@ -196,6 +261,7 @@ mod tests {
         );
         check("4111 1111 1111 1111 123", &["4111 1111 1111 1111 123"]);
         check("4111  1111 1111 1111", &[]);
+        check("4111111111111111 123-45-6789", &["4111111111111111"]);
     }
 
     #[test]
@@ -207,10 +273,11 @@ mod tests {
         for at in 0..raw.len() {
             if at >= begin {
                 n_visits += 1;
-                begin = patterns.visit(raw.as_bytes(), at, begin, |_, _| {
+                let count = |_: &[u8], _| {
                     found += 1;
                     true
-                });
+                };
+                begin = patterns.visit(raw.as_bytes(), at, begin, count).end;
                 assert!(begin > at || !raw.as_bytes()[at].is_ascii_digit());
             }
         }

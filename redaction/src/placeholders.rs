@@ -1,41 +1,170 @@
 //! What stands in the text instead of a finding.
 
+use std::ops::Range;
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::detectors::Family;
 use crate::engine::Engine;
+use crate::haystack::{DROPPED, FAILED, is_payload};
+use crate::policy::{PseudonymKey, Strategy};
 use crate::spans::Finding;
 use crate::text::Text;
+
+/// Stands in a [`Finding`] for a detector: the line that the engine gave up on.
+pub(crate) const FAILED_LINE: u8 = u8::MAX;
+/// Stands in a [`Finding`] for a detector: the line that is dropped.
+pub(crate) const DROPPED_LINE: u8 = u8::MAX - 1;
+
+/// Characters that a partial mask leaves, and fewest of a value that leaves them.
+const PARTIAL_CHARS: usize = 4;
+/// See [`PARTIAL_CHARS`].
+const PARTIAL_VALUE_CHARS_MIN: usize = 8;
+/// Bytes of a pseudonym: 96 bits.
+const PSEUDONYM_BYTES: usize = 12;
 
 /// The placeholders of all detectors.
 #[derive(Debug)]
 pub(crate) struct Placeholders {
-    /// `[NAME]` and `"[NAME]"` of each detector.
-    forms: Vec<[String; 2]>,
+    forms: Vec<Form>,
+    failed: String,
+    dropped: String,
+    key: Option<PseudonymKey>,
+}
+
+/// How findings of one detector are written.
+#[derive(Debug)]
+struct Form {
+    name: String,
+    family: Family,
+    strategy: Strategy,
+    /// `[NAME]` and `"[NAME]"`.
+    masks: [String; 2],
 }
 
 impl Placeholders {
-    pub(crate) fn new(engine: &Engine) -> Self {
-        let form = |name: &str| [format!("[{name}]"), format!("\"[{name}]\"")];
-        Self { forms: engine.detectors().map(|d| form(d.rule().entity)).collect() }
+    /// `strategies` has one for each detector of the engine.
+    pub(crate) fn new(engine: &Engine, strategies: &[Strategy], key: Option<PseudonymKey>) -> Self {
+        let forms = engine.detectors().zip(strategies).map(|(detector, strategy)| {
+            let rule = detector.rule();
+            Form {
+                name: rule.entity.to_owned(),
+                family: rule.family,
+                strategy: *strategy,
+                masks: [format!("[{}]", rule.entity), format!("\"[{}]\"", rule.entity)],
+            }
+        });
+        let forms = forms.collect();
+        Self { forms, failed: format!("[{FAILED}]"), dropped: format!("[{DROPPED}]"), key }
     }
 
     /// Appends `raw`, which is `base` bytes into the searched chunk, with `findings` replaced.
     pub(crate) fn append(&self, raw: &[u8], base: usize, findings: &[Finding], text: &mut Text) {
         text.begin();
+        let mut made = Vec::new();
         let mut copied = 0;
         for finding in findings {
             let range = finding.bytes().start - base..finding.bytes().end - base;
-            let [plain, quoted] = &self.forms[usize::from(finding.detector)];
-            let form = if is_json_number(raw, &range) { quoted } else { plain };
             text.copy(&raw[copied..range.start]);
-            text.replace(&range, form.as_bytes());
             copied = range.end;
+            let instead = match finding.detector {
+                FAILED_LINE => self.failed.as_bytes(),
+                DROPPED_LINE => {
+                    text.drop_record(&range);
+                    self.dropped.as_bytes()
+                }
+                detector => self.form(detector, raw, &range, &mut made),
+            };
+            text.replace(&range, instead);
         }
         text.copy(&raw[copied..]);
+    }
+
+    fn form<'a>(
+        &'a self,
+        detector: u8,
+        raw: &[u8],
+        range: &Range<usize>,
+        made: &'a mut Vec<u8>,
+    ) -> &'a [u8] {
+        let form = &self.forms[usize::from(detector)];
+        let is_quoted = is_json_number(raw, range);
+        let value = &raw[range.clone()];
+        made.clear();
+        match (form.strategy, &self.key) {
+            (Strategy::Partial, _) => partial(&form.name, value, made),
+            (Strategy::Pseudonym, Some(key)) => pseudonym(form, key, value, made),
+            (Strategy::FormatPreserving, _) => made.extend(value.iter().map(masked)),
+            // A dropped record is dropped by its line; what stands here never leaves.
+            _ => return form.masks[usize::from(is_quoted)].as_bytes(),
+        }
+        if is_quoted {
+            made.insert(0, b'"');
+            made.push(b'"');
+        }
+        made
+    }
+}
+
+/// Keeps the last characters of `value`, as far as a placeholder may hold them.
+fn partial(name: &str, value: &[u8], made: &mut Vec<u8>) {
+    let value = String::from_utf8_lossy(value);
+    let n_chars = value.chars().count();
+    made.push(b'[');
+    made.extend_from_slice(name.as_bytes());
+    if n_chars >= PARTIAL_VALUE_CHARS_MIN {
+        made.extend_from_slice(b":**");
+        for character in value.chars().skip(n_chars - PARTIAL_CHARS) {
+            let byte = u8::try_from(character).ok().filter(|b| b.is_ascii() && is_payload(*b));
+            made.push(byte.unwrap_or(b'*'));
+        }
+    }
+    made.push(b']');
+}
+
+/// HMAC-SHA-256 of type and value, so that equal values of two types have nothing in common.
+fn pseudonym(form: &Form, key: &PseudonymKey, value: &[u8], made: &mut Vec<u8>) {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.secret()).expect("HMAC takes any key");
+    mac.update(form.name.as_bytes());
+    mac.update(&[0]);
+    canonical(form.family, value, |byte| mac.update(&[byte]));
+    let digest = mac.finalize().into_bytes();
+    made.extend_from_slice(format!("[{}:{}:", form.name, key.id()).as_bytes());
+    for byte in &digest[..PSEUDONYM_BYTES] {
+        made.extend_from_slice(format!("{byte:02x}").as_bytes());
+    }
+    made.push(b']');
+}
+
+/// The bytes of a value that do not depend on how it is printed: one card has one pseudonym.
+fn canonical(family: Family, value: &[u8], mut add: impl FnMut(u8)) {
+    let is_number = matches!(family, Family::Card | Family::Financial | Family::Personal)
+        && !value.contains(&b'@');
+    for byte in value {
+        match byte {
+            _ if family == Family::Secret => add(*byte),
+            b' ' | b'-' | b'.' | b'/' | b'(' | b')' if is_number => {}
+            _ => add(byte.to_ascii_lowercase()),
+        }
+    }
+}
+
+/// A byte of the same kind that tells nothing.
+fn masked(byte: &u8) -> u8 {
+    match byte {
+        b'A'..=b'Z' => b'X',
+        b'a'..=b'z' => b'x',
+        b'0'..=b'9' => b'0',
+        // Parts of characters: what they were cannot be kept.
+        0x80.. => b'x',
+        other => *other,
     }
 }
 
 /// True when `range` is a bare number after a JSON key: there only a quoted placeholder keeps the
 /// record parseable.
-fn is_json_number(raw: &[u8], range: &std::ops::Range<usize>) -> bool {
+fn is_json_number(raw: &[u8], range: &Range<usize>) -> bool {
     let is_number = |b: &u8| b.is_ascii_digit() || b"+-.eE".contains(b);
     let is_blank = |b: &&u8| matches!(b, b' ' | b'\t');
     let mut before = raw[..range.start].iter().rev().skip_while(is_blank);

@@ -6,41 +6,42 @@
 
 use std::ops::Range;
 
-use crate::engine::{Engine, Hits, Open};
+use crate::engine::Hits;
 use crate::lexis::{line_end, line_start};
-use crate::placeholders::Placeholders;
+use crate::rules::Rules;
 use crate::spans::{Finding, unite};
 use crate::text::Text;
 
 /// Rounds before a line that still changes is hidden as a whole. Real lines need one.
 const ROUNDS_MAX: usize = 8;
-/// Farthest that what stands beside a shape can decide about it: the words that name a number, and
-/// the length of one.
-const REACH_BYTES: u32 = 96;
+
+/// Farthest that what stands beside a shape decides about it.
+const REACH_BYTES: usize = 96;
 
 /// Adds to the findings of `hits` (sorted, disjoint) what can be found in the redacted lines.
-pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], hits: &mut Hits) {
+pub(crate) fn settle(rules: &Rules, raw: &[u8], hits: &mut Hits) {
     let mut line = Text::default();
     let (mut again, mut added) = (Hits::default(), Vec::new());
     for round in 0..=ROUNDS_MAX {
         let mut rest = hits.findings.as_slice();
-        let mut open = hits.open.as_slice();
+        let mut numbers = hits.open_numbers.as_slice();
         while let Some(first) = rest.first() {
-            if open.is_empty() {
-                break;
-            }
             let start = line_start(raw, first.bytes().start);
             let (n_findings, end) = group(raw, rest);
             let (group, after) = rest.split_at(n_findings);
             rest = after;
-            open = &open[open.partition_point(|open| (open.at as usize) < start)..];
-            let own = &open[..open.partition_point(|open| (open.at as usize) < end)];
-            if !own.iter().any(|open| open.is_literal || is_beside(*open, group)) {
+            let next = numbers.partition_point(|number| (number.end as usize) < start);
+            numbers = &numbers[next..];
+            let is_open = hits.open_lines.any(start..end)
+                || group.iter().any(|f| hits.open_near.any(near(f)))
+                || joins_number(raw, group, numbers);
+            if !is_open {
                 continue;
             }
             line.clear();
-            placeholders.append(&raw[start..end], start, group, &mut line);
-            engine.scan(line.as_bytes(), &mut again);
+            rules.placeholders.append(&raw[start..end], start, group, &mut line);
+            rules.scan(line.as_bytes(), &mut again);
+            hits.is_exhausted |= again.is_exhausted;
             for finding in &again.findings {
                 let Some(range) = to_raw(&line, &finding.bytes()) else { continue };
                 let range = start + range.start..start + range.end;
@@ -56,10 +57,26 @@ pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], h
     }
 }
 
-/// True when the place of a shape is near enough to a finding to be decided by it.
-fn is_beside(open: Open, findings: &[Finding]) -> bool {
-    let next = findings.partition_point(|f| f.range.end + REACH_BYTES < open.at);
-    findings.get(next).is_some_and(|f| f.range.start <= open.at + REACH_BYTES)
+/// What may be decided by the finding: the words that name a number, and the length of one.
+fn near(finding: &Finding) -> Range<usize> {
+    let range = finding.bytes();
+    range.start.saturating_sub(REACH_BYTES)..range.end + REACH_BYTES
+}
+
+/// True when a number stands so close to a finding that it may be a part of another one, once the
+/// finding is a placeholder.
+fn joins_number(raw: &[u8], findings: &[Finding], mut numbers: &[Range<u32>]) -> bool {
+    // Glued, or a group of digits beside another one.
+    let joins = |gap: u32, edge: u32| gap == 0 || gap == 1 && raw[edge as usize].is_ascii_digit();
+    findings.iter().any(|finding| {
+        let Range { start, end } = finding.range;
+        numbers = &numbers[numbers.partition_point(|number| number.end + 1 < start)..];
+        numbers.iter().take_while(|number| number.start <= end + 1).any(|number| {
+            let is_before = number.end <= start && joins(start - number.end, start);
+            let is_after = number.start >= end && joins(number.start - end, end - 1);
+            is_before || is_after || (number.end > start && number.start < end)
+        })
+    })
 }
 
 /// Number of leading findings on the lines of the first one, and the end of the last of these lines.
@@ -109,6 +126,7 @@ mod tests {
     use crate::detectors::DETECTORS;
     use crate::engine::{Asked, Engine};
     use crate::placeholders::Placeholders;
+    use crate::policy::Strategy;
     use crate::simd::Path;
     use crate::spans::Finding;
     use crate::text::Text;
@@ -119,9 +137,11 @@ mod tests {
         let raw = b"abc 45 78 0123456789012345678 x";
         let mut line = Text::default();
         let findings = [Finding::new(0, 4..6), Finding::new(0, 10..29)];
-        let auth_header = Asked::BuiltIn(DETECTORS[0]);
+        let auth_header = DETECTORS.iter().find(|d| d.rule().entity == "AUTH_HEADER");
+        let auth_header = Asked::BuiltIn(*auth_header.unwrap());
         let engine = Engine::new(vec![auth_header], Path::Portable);
-        Placeholders::new(&engine).append(raw, 0, &findings, &mut line);
+        let masks = [Strategy::Mask];
+        Placeholders::new(&engine, &masks, None).append(raw, 0, &findings, &mut line);
         assert_eq!(line.as_bytes(), b"abc [AUTH_HEADER] 78 [AUTH_HEADER] x");
         for (text, want) in [
             (0..3, Some(0..3)),

@@ -4,8 +4,6 @@
 //! masks that looks back only, so it fires at the last byte it needs; 64 bytes of look-back are
 //! kept from one group to the next. Knows nothing of what a shape may mean.
 
-use std::ops::{BitAnd, BitOr, Not};
-
 /// Masks that are worked on together: one group of text and the 64 bytes before it.
 pub(crate) const N_LANES: usize = 8;
 /// Bytes of one mask.
@@ -45,7 +43,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// Every shape, in the order of [`Found::masks`].
+    /// Every shape, in the order of [`find`].
     pub(crate) const ALL: [Self; N_SHAPES] = [
         Self::At,
         Self::PlusDigit,
@@ -65,200 +63,206 @@ impl Shape {
 /// Number of shapes.
 pub(crate) const N_SHAPES: usize = 12;
 
+/// A group of masks as a dispatch path computes with it: bit `i` of lane `n` tells of one byte.
+pub(crate) trait Mask: Copy {
+    /// The bits of both.
+    fn and(self, other: Self) -> Self;
+    /// The bits of either.
+    fn or(self, other: Self) -> Self;
+    /// The bits of `self` that are not in `other`.
+    fn without(self, other: Self) -> Self;
+    /// The mask as seen `n` bytes later: bit `i` tells of byte `i - n`. `n` is 1 to 63.
+    fn back(self, n: u32) -> Self;
+    /// Bit `n` tells whether lane `n` has any bit.
+    fn used_lanes(self) -> u8;
+}
+
 /// One bit for each byte of a group; lane 0 is the 64 bytes before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(align(64))]
 pub(crate) struct Lanes(pub(crate) [u64; N_LANES]);
 
-impl Lanes {
-    /// The mask as seen `n` bytes later: bit `i` tells of byte `i - n`. `n` is 1 to 63.
-    #[inline(always)]
-    fn back(self, n: u32) -> Self {
-        let mut before = [0; N_LANES];
-        before[1..].copy_from_slice(&self.0[..N_LANES - 1]);
-        Self(std::array::from_fn(|i| self.0[i] << n | before[i] >> (64 - n)))
-    }
+/// What a byte can be. A mask of [`Classes`] is found at the index of its class.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Class {
+    Digit,
+    Upper,
+    /// ASCII letters of either case.
+    Letter,
+    /// `a` to `f` and `A` to `F`.
+    HexLetter,
+    /// `_` and bytes of 0x80 and above, which continue a word as letters and digits do.
+    WordMark,
+    At,
+    Plus,
+    Dot,
+    Colon,
+    Hyphen,
+    Space,
+    Close,
+    Backslash,
 }
 
-impl BitAnd for Lanes {
-    type Output = Self;
-    #[inline(always)]
-    fn bitand(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] & other.0[i]))
-    }
-}
-
-impl BitOr for Lanes {
-    type Output = Self;
-    #[inline(always)]
-    fn bitor(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
-    }
-}
-
-impl Not for Lanes {
-    type Output = Self;
-    #[inline(always)]
-    fn not(self) -> Self {
-        Self(std::array::from_fn(|i| !self.0[i]))
-    }
-}
+/// Number of classes.
+pub(crate) const N_CLASSES: usize = 13;
 
 /// Which bytes belong to which class.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Classes {
-    pub(crate) digit: Lanes,
-    pub(crate) upper: Lanes,
-    /// ASCII letters of either case.
-    pub(crate) letter: Lanes,
-    /// `a` to `f` and `A` to `F`.
-    pub(crate) hex_letter: Lanes,
-    /// `_` and bytes of 0x80 and above, which continue a word as letters and digits do.
-    pub(crate) word_mark: Lanes,
-    pub(crate) at: Lanes,
-    pub(crate) plus: Lanes,
-    pub(crate) dot: Lanes,
-    pub(crate) colon: Lanes,
-    pub(crate) hyphen: Lanes,
-    pub(crate) space: Lanes,
-    pub(crate) close: Lanes,
-    pub(crate) backslash: Lanes,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Classes<M>(pub(crate) [M; N_CLASSES]);
+
+impl<M: Copy> Classes<M> {
+    #[inline(always)]
+    fn of(&self, class: Class) -> M {
+        self.0[class as usize]
+    }
 }
 
-impl Classes {
+impl Classes<Lanes> {
+    /// Says of lane `lane` which bytes belong to `class`.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, class: Class, lane: usize, mask: u64) {
+        self.0[class as usize].0[lane] = mask;
+    }
+
     /// Makes the last lane the one before the next group.
     #[inline(always)]
     pub(crate) fn advance(&mut self) {
-        for lanes in self.all() {
-            lanes.0[0] = lanes.0[N_LANES - 1];
+        for mask in &mut self.0 {
+            mask.0[0] = mask.0[N_LANES - 1];
         }
     }
 
     /// Takes a lane behind the end of the text out of every class.
     #[inline(always)]
     pub(crate) fn clear(&mut self, lane: usize) {
-        for lanes in self.all() {
-            lanes.0[lane] = 0;
+        for mask in &mut self.0 {
+            mask.0[lane] = 0;
         }
     }
+}
 
-    #[inline(always)]
-    fn all(&mut self) -> [&mut Lanes; 13] {
-        [
-            &mut self.digit,
-            &mut self.upper,
-            &mut self.letter,
-            &mut self.hex_letter,
-            &mut self.word_mark,
-            &mut self.at,
-            &mut self.plus,
-            &mut self.dot,
-            &mut self.colon,
-            &mut self.hyphen,
-            &mut self.space,
-            &mut self.close,
-            &mut self.backslash,
-        ]
+impl Default for Classes<Lanes> {
+    fn default() -> Self {
+        Self([Lanes::default(); N_CLASSES])
     }
 }
 
-/// Where the shapes of one group are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// One mask a shape, in the order of [`Shape::ALL`].
-    pub(crate) masks: [Lanes; N_SHAPES],
-    /// All of `masks` together.
-    pub(crate) any: Lanes,
-    /// Where the four bytes of a literal may begin.
-    pub(crate) literals: Lanes,
-}
-
-/// Computes the masks of all shapes. Inlined into each dispatch path, whose vectors it then uses.
+/// Where the shapes of one group are: one mask a shape, in the order of [`Shape::ALL`].
+///
+/// Inlined into each dispatch path, which brings its vectors as `M`.
 #[inline(always)]
-pub(crate) fn find(classes: &Classes, found: &mut Found) {
-    let Classes { digit, upper, dot, colon, hyphen, space, .. } = *classes;
-    let digits2 = digit & digit.back(1);
-    let digits3 = digits2 & digit.back(2);
-    let digits4 = digits2 & digits2.back(2);
-    let digits6 = digits4 & digits2.back(4);
-    let digits8 = digits4 & digits4.back(4);
-    let separator = space | hyphen | dot;
+pub(crate) fn find<M: Mask>(classes: &Classes<M>) -> [M; N_SHAPES] {
+    let [digit, upper, dot] = [Class::Digit, Class::Upper, Class::Dot].map(|c| classes.of(c));
+    let [hyphen, space, plus] = [Class::Hyphen, Class::Space, Class::Plus].map(|c| classes.of(c));
+    let digits2 = digit.and(digit.back(1));
+    let digits3 = digits2.and(digit.back(2));
+    let digits4 = digits2.and(digits2.back(2));
+    let digits6 = digits4.and(digits2.back(4));
+    let digits8 = digits4.and(digits4.back(4));
+    let separator = space.or(hyphen).or(dot);
 
-    let after_dot = digit & dot.back(1) & digit.back(2);
-    let near = |quad: Lanes| quad.back(2) | quad.back(3) | quad.back(4);
-    let third = after_dot & near(after_dot);
-    let quad = after_dot & near(third);
+    let ssn_middle = hyphen.and(digits2.back(1)).and(hyphen.back(3));
+    let triple = separator.and(digits3.back(1)).and(separator.back(4));
+    let quadruple = separator.and(digits4.back(1)).and(separator.back(5)).and(digits4.back(6));
+    let century = hyphen.or(plus).or(upper);
+    let six_and_three = digits3.and(century.back(3)).and(digits6.back(4)).without(digit.back(10));
+    // Groups of 3-2-4 digits, of 2-3-x, of 4-4-x, of 4-6, or eight in a row.
+    let number = (digits4.and(ssn_middle.back(4)).and(digits3.back(8)))
+        .or(digit.and(triple.back(1)).and(digits2.back(6)))
+        .or(digit.and(quadruple.back(1)))
+        .or(digits6.and(separator.back(6)).and(digits4.back(7)))
+        .or(six_and_three)
+        .or(digits8.without(digit.back(8)));
 
-    let within5 = |colons: Lanes| {
-        colons.back(1) | colons.back(2) | colons.back(3) | colons.back(4) | colons.back(5)
-    };
-    let third_colon = colon & within5(colon & within5(colon));
-    let colons = (colon & within5(third_colon)) | (colon & colon.back(1));
-
-    let is_six = |divider: Lanes| {
-        let two = divider & divider.back(3);
-        two & two.back(6) & divider.back(12)
-    };
-    let hex = digit | classes.hex_letter;
-    let hex2 = hex & hex.back(1);
-    let hex4 = hex2 & hex2.back(2);
-    let dotted_pairs = dot & dot.back(5) & hex4.back(1) & hex4.back(6);
-
-    let ssn_middle = hyphen & digits2.back(1) & hyphen.back(3);
-    let triple = separator & digits3.back(1) & separator.back(4);
-    let after_triple = digit & triple.back(1);
-    let quadruple = separator & digits4.back(1) & separator.back(5) & digits4.back(6);
-    let parenthesis = classes.close.back(5) | (space.back(5) & classes.close.back(6));
-
-    let century = hyphen | classes.plus | upper;
-    let letter_middle = upper & digits3.back(1) & upper.back(4);
-
-    let six_and_three = digits3 & century.back(3) & digits6.back(4) & !digit.back(10);
-    // Groups of 3-2-4 digits, of x-3-x, of 4-4-x, of 4-6, or eight in a row.
-    let number = (digits4 & ssn_middle.back(4) & digits3.back(8))
-        | (after_triple & digit.back(6))
-        | (digit & quadruple.back(1))
-        | (digits6 & separator.back(6) & digits4.back(7))
-        | six_and_three
-        | (digits8 & !digit.back(8));
-
-    found.masks = [
-        classes.at,
-        digit & classes.plus.back(1),
-        quad,
-        colons,
-        is_six(colon) | is_six(hyphen) | dotted_pairs,
-        digit & separator.back(1) & digits3.back(2) & parenthesis,
+    let letter_middle = upper.and(digits3.back(1)).and(upper.back(4));
+    let tax_code = letter_middle
+        .and(digits2.back(5))
+        .and(upper.back(7))
+        .and(digits2.back(8))
+        .and(upper.back(10));
+    [
+        classes.of(Class::At),
+        digit.and(plus.back(1)),
+        dotted_quad(digit, dot),
+        colons(classes.of(Class::Colon)),
+        pairs(classes),
+        digit.and(separator.back(1)).and(digits3.back(2)).and(parenthesis(classes)),
         six_and_three,
-        (upper & digits4.back(1)) | (digits4 & upper.back(4)),
-        letter_middle & digits2.back(5) & upper.back(7) & digits2.back(8) & upper.back(10),
+        (upper.and(digits4.back(1))).or(digits4.and(upper.back(4))),
+        tax_code,
         iban(classes, digits2),
         long_word(classes),
         number,
-    ];
-    found.any = found.masks.iter().fold(Lanes::default(), |any, mask| any | *mask);
+    ]
 }
 
 #[inline(always)]
-fn iban(classes: &Classes, digits2: Lanes) -> Lanes {
-    let Classes { letter, space, .. } = *classes;
-    let alphanumeric = letter | classes.digit;
-    let word = alphanumeric | classes.word_mark;
-    let two = alphanumeric & alphanumeric.back(1);
-    let four = two & two.back(2);
-    let eleven = four & four.back(4) & two.back(8) & alphanumeric.back(10);
+fn dotted_quad<M: Mask>(digit: M, dot: M) -> M {
+    let after_dot = digit.and(dot.back(1)).and(digit.back(2));
+    let third = after_dot.and(after_dot.back(2).or(after_dot.back(3)).or(after_dot.back(4)));
+    after_dot.and(third.back(2).or(third.back(3)).or(third.back(4)))
+}
+
+#[inline(always)]
+fn colons<M: Mask>(colon: M) -> M {
+    let third = next_colon(colon, next_colon(colon, colon));
+    next_colon(colon, third).or(colon.and(colon.back(1)))
+}
+
+/// Those of `colon` with one of `before` in the five bytes before them.
+#[inline(always)]
+fn next_colon<M: Mask>(colon: M, before: M) -> M {
+    let pair = before.or(before.back(1));
+    colon.and(pair.back(1).or(pair.back(3)).or(before.back(5)))
+}
+
+#[inline(always)]
+fn pairs<M: Mask>(classes: &Classes<M>) -> M {
+    let dot = classes.of(Class::Dot);
+    let hex = classes.of(Class::Digit).or(classes.of(Class::HexLetter));
+    let hex2 = hex.and(hex.back(1));
+    let hex4 = hex2.and(hex2.back(2));
+    let dotted = dot.and(dot.back(5)).and(hex4.back(1)).and(hex4.back(6));
+    let colons = fifth_divider(classes.of(Class::Colon));
+    colons.or(fifth_divider(classes.of(Class::Hyphen))).or(dotted)
+}
+
+/// Those that come after four others, each three bytes behind the one before.
+#[inline(always)]
+fn fifth_divider<M: Mask>(divider: M) -> M {
+    let two = divider.and(divider.back(3));
+    two.and(two.back(6)).and(divider.back(12))
+}
+
+#[inline(always)]
+fn parenthesis<M: Mask>(classes: &Classes<M>) -> M {
+    let close = classes.of(Class::Close).back(5);
+    close.or(close.back(1).and(classes.of(Class::Space).back(5)))
+}
+
+#[inline(always)]
+fn iban<M: Mask>(classes: &Classes<M>, digits2: M) -> M {
+    let [letter, space] = [Class::Letter, Class::Space].map(|c| classes.of(c));
+    let alphanumeric = letter.or(classes.of(Class::Digit));
+    let word = alphanumeric.or(classes.of(Class::WordMark));
+    let two = alphanumeric.and(alphanumeric.back(1));
+    let four = two.and(two.back(2));
+    let eleven = four.and(four.back(4)).and(two.back(8)).and(alphanumeric.back(10));
     // The `n` of an escaped line break is no part of the word after it.
-    let begins = !word.back(4) | classes.backslash.back(5);
-    let head = digits2 & letter.back(2) & letter.back(3) & begins;
-    (eleven & head.back(11)) | (space & four.back(1) & space.back(5) & head.back(6))
+    let is_part = word.without(classes.of(Class::Backslash).back(1));
+    let letters = letter.and(letter.back(1));
+    let head = digits2.and(letters.back(2)).without(is_part.back(4));
+    let grouped = space.and(four.back(1)).and(space.back(5)).and(head.back(6));
+    eleven.and(head.back(11)).or(grouped)
 }
 
 #[inline(always)]
-fn long_word(classes: &Classes) -> Lanes {
-    let alphanumeric = classes.letter | classes.digit;
-    let two = alphanumeric & alphanumeric.back(1);
-    let four = two & two.back(2);
-    let eight = four & four.back(4);
-    let sixteen = eight & eight.back(8);
-    sixteen & eight.back(16) & two.back(24) & !alphanumeric.back(26)
+fn long_word<M: Mask>(classes: &Classes<M>) -> M {
+    let alphanumeric = classes.of(Class::Letter).or(classes.of(Class::Digit));
+    let two = alphanumeric.and(alphanumeric.back(1));
+    let four = two.and(two.back(2));
+    let eight = four.and(four.back(4));
+    let sixteen = eight.and(eight.back(8));
+    let all = sixteen.and(eight.back(16)).and(two.back(24));
+    all.without(alphanumeric.back(26))
 }

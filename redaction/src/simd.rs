@@ -11,22 +11,59 @@ mod avx512;
 mod portable;
 
 use crate::literals::Buckets;
-use crate::shapes::{Classes, Found, GROUP_BYTES, LANE_BYTES, N_LANES};
+use crate::shapes::{Classes, GROUP_BYTES, LANE_BYTES, Lanes, N_LANES, N_SHAPES};
 
 /// A group and the bytes after it that a literal may reach into.
 pub(crate) type Window = [u8; GROUP_BYTES + LANE_BYTES];
 
-/// What one scan remembers from group to group.
+/// What one scan remembers from group to group, and where the shapes of the last group are.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
-    classes: Classes,
-    pub(crate) found: Found,
+    classes: Classes<Lanes>,
+    shapes: [Lanes; N_SHAPES],
+    /// For each shape, bit `n` tells whether it is in lane `n`.
+    used_lanes: [u8; N_SHAPES],
+    /// Where the four bytes of a literal may begin.
+    literals: [u64; N_LANES],
 }
 
 impl Scan {
     /// Forgets what came before the next group.
     pub(crate) fn restart(&mut self) {
         self.classes.clear(N_LANES - 1);
+    }
+
+    /// Calls `visit` with each place of the last group where a shape is: index in [`Shape::ALL`] and
+    /// offset in the group. One shape after the other, each from the first place to the last.
+    ///
+    /// [`Shape::ALL`]: crate::Shape
+    #[inline]
+    pub(crate) fn each_shape(&self, mut visit: impl FnMut(usize, usize)) {
+        for (index, used_lanes) in self.used_lanes.iter().enumerate() {
+            // Lane 0 was visited with the group before.
+            let mut lanes = used_lanes & !1;
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros() as usize;
+                lanes &= lanes - 1;
+                each_bit(self.shapes[index].0[lane], lane, |at| visit(index, at));
+            }
+        }
+    }
+
+    /// Calls `visit` with each offset in the last group where the bytes of a literal may begin.
+    #[inline]
+    pub(crate) fn each_literal(&self, n_lanes: usize, mut visit: impl FnMut(usize)) {
+        for lane in 1..=n_lanes {
+            each_bit(self.literals[lane], lane, &mut visit);
+        }
+    }
+}
+
+#[inline(always)]
+fn each_bit(mut mask: u64, lane: usize, mut visit: impl FnMut(usize)) {
+    while mask != 0 {
+        visit((lane - 1) * LANE_BYTES + mask.trailing_zeros() as usize);
+        mask &= mask - 1;
     }
 }
 
@@ -57,11 +94,14 @@ impl Path {
         paths
     }
 
-    /// Fills `scan.found` from the next group of a text. Bytes behind `n_bytes` are no text, and
-    /// zero.
+    /// Fills `scan` from the next group of a text. Bytes behind `n_bytes` are no text, and zero.
     #[inline]
     pub(crate) fn step(self, buckets: &Buckets, window: &Window, n_bytes: usize, scan: &mut Scan) {
         let n_lanes = n_bytes.div_ceil(LANE_BYTES);
+        scan.classes.advance();
+        for lane in n_lanes + 1..N_LANES {
+            scan.classes.clear(lane);
+        }
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::step(buckets, window, n_lanes, scan),

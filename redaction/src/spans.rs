@@ -2,13 +2,19 @@
 
 use std::ops::Range;
 
+use crate::detectors::Confidence;
+
 /// One piece of PII or secret, as bytes of the chunk that was searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
+pub struct Span<'a> {
     /// Type name of the detector, such as `EMAIL`.
-    pub entity: &'static str,
+    pub entity: &'a str,
     /// Offsets into the chunk.
     pub range: Range<u32>,
+    /// How sure the finding is.
+    pub confidence: Confidence,
+    /// What proves it, in a few words.
+    pub validator: &'a str,
 }
 
 /// A span while it is worked on.
@@ -30,9 +36,53 @@ impl Finding {
     }
 }
 
+/// What a detector answers about one anchor.
+#[derive(Debug, Default)]
+pub struct Found {
+    ranges: Vec<Range<usize>>,
+    is_never: bool,
+    looked_until: usize,
+}
+
+impl Found {
+    /// Hides `range`.
+    pub fn push(&mut self, range: Range<usize>) {
+        self.ranges.push(range);
+    }
+
+    /// Hides each of `ranges`.
+    pub fn extend(&mut self, ranges: impl IntoIterator<Item = Range<usize>>) {
+        self.ranges.extend(ranges);
+    }
+
+    /// Says that nothing that may stand beside the anchor makes it a finding, as when the check sum of
+    /// a number is wrong. A line with findings need not be searched again because of it.
+    pub fn never(&mut self) {
+        self.is_never = true;
+    }
+
+    /// Says that all up to `at` was looked through: the detector is not asked about anchors before.
+    pub fn looked_until(&mut self, at: usize) {
+        self.looked_until = at;
+    }
+
+    /// Takes out the ranges, whether nothing can make the anchor a finding, and how far all was
+    /// looked through.
+    pub(crate) fn take(&mut self) -> (std::vec::Drain<'_, Range<usize>>, bool, usize) {
+        let is_never = std::mem::take(&mut self.is_never);
+        let looked_until = std::mem::take(&mut self.looked_until);
+        (self.ranges.drain(..), is_never, looked_until)
+    }
+}
+
 /// Converts an index into a chunk or a text.
 pub(crate) fn offset(index: usize) -> u32 {
     u32::try_from(index).expect("callers seal a batch long before 4 GiB")
+}
+
+/// By start, then the longest first.
+pub(crate) fn order(finding: &Finding) -> (u32, std::cmp::Reverse<u32>, u8) {
+    (finding.range.start, std::cmp::Reverse(finding.range.end), finding.detector)
 }
 
 /// Sorts the findings and unites those that overlap.
@@ -41,8 +91,9 @@ pub(crate) fn offset(index: usize) -> u32 {
 /// instead of choosing keeps a detector that sees a part (`ss@host` as an email) from exposing
 /// the rest of what another one sees (`user:p@ss` in a URL).
 pub(crate) fn unite(findings: &mut Vec<Finding>) {
-    // Stable, because that sort merges the ordered stretches of the engine's passes.
-    findings.sort_by_key(|f| (f.range.start, std::cmp::Reverse(f.range.end), f.detector));
+    if !findings.is_sorted_by_key(order) {
+        findings.sort_unstable_by_key(order);
+    }
     findings.dedup_by(|next, kept| {
         let overlaps = next.range.start < kept.range.end;
         if overlaps {

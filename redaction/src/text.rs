@@ -23,6 +23,7 @@ pub struct Edit {
 pub struct Text {
     bytes: Vec<u8>,
     edits: Vec<Edit>,
+    drops: Vec<u32>,
 }
 
 impl Text {
@@ -30,6 +31,7 @@ impl Text {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.edits.clear();
+        self.drops.clear();
     }
 
     /// Bytes of `range`, which came from a call on this text.
@@ -62,6 +64,12 @@ impl Text {
         &self.edits
     }
 
+    /// Offsets into the chunk of the last append whose records must not leave, ascending.
+    #[must_use]
+    pub fn drops(&self) -> &[u32] {
+        &self.drops
+    }
+
     /// Maps offsets into the chunk of the last append to offsets into this text, in place.
     ///
     /// `appended` is what that append returned and `raw` ascends. An offset inside a replaced
@@ -82,6 +90,12 @@ impl Text {
     /// Starts an append: edits tell of the last one only.
     pub(crate) fn begin(&mut self) {
         self.edits.clear();
+        self.drops.clear();
+    }
+
+    /// Says that the record around `raw` must not leave.
+    pub(crate) fn drop_record(&mut self, raw: &Range<usize>) {
+        self.drops.push(offset(raw.start));
     }
 
     /// Appends bytes that hold no finding.

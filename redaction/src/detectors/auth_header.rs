@@ -6,6 +6,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::assignment::{bare_end, key_start, opening_quote, quoted, value_start};
 use crate::haystack::Haystack;
 use crate::lexis::{backward, forward, has_at, is_line_end, skip_blanks, word_before};
+use crate::spans::Found;
 
 /// Schemes with one token after them (IANA registry of HTTP authentication schemes, and common
 /// private ones).
@@ -47,7 +48,7 @@ impl Detector for AuthHeader {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         if has_at(raw, anchor.start, b"authorization") {
             let start = key_start(raw, anchor.start);
             if let Some((at, _)) = value_start(raw, start, anchor.end) {

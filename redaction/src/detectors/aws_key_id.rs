@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::{forward, is_line_end, word_after, word_before};
+use crate::spans::Found;
 
 /// Bytes of an access key id, prefix included.
 const KEY_BYTES: usize = 20;
@@ -39,7 +40,7 @@ impl Detector for AwsKeyId {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let start = anchor.start;
         let is_base = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
         let is_inside = word_before(raw, start) && raw[start - 1] != b'_';

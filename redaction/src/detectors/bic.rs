@@ -8,6 +8,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::label::{begins_word, value_after};
 use crate::lexis::{forward, has_at, word_after};
+use crate::spans::Found;
 
 /// Countries of ISO 3166-1, and Kosovo, which ISO 9362 has as `XK`.
 const COUNTRIES: &[u8] = b"ADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBIBJBLBMBNBOBQBRBSBTBVBWBYBZ\
@@ -46,7 +47,7 @@ impl Detector for Bic {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         if !begins_word(raw, anchor.start) {
             return;
         }

@@ -10,6 +10,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::long_word::long_word;
 use crate::shapes::Shape;
+use crate::spans::Found;
 
 /// Most bytes of an address: `bc1`, the version, 40 bytes of five bits each, and the check sum.
 const ADDRESS_BYTES_MAX: usize = 74;
@@ -50,7 +51,7 @@ impl Detector for BtcAddress {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let Some(range) = long_word(raw, anchor.start, ADDRESS_BYTES_MAX) else { return };
         let text = &raw[range.clone()];
         let is_address = match text.first() {

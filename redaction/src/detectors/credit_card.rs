@@ -6,6 +6,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::context::{Digits, follows_word, passes_luhn, stands_alone};
 use crate::haystack::Haystack;
 use crate::lexis::{word_after, word_before};
+use crate::spans::Found;
 
 /// Lengths of card numbers (ISO/IEC 7812), and how printed ones are grouped.
 const NUMBERS: &[&[u8]] = &[
@@ -59,30 +60,31 @@ impl Detector for CreditCard {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
-        let is_card = match raw.get(anchor.start + GROUP_DIGITS) {
-            Some(b' ' | b'-') => grouped(raw, &anchor),
-            _ => plain(raw, &anchor),
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
+        if !is_card(&raw[anchor.clone()]) {
+            return found.never();
+        }
+        let stands = match raw.get(anchor.start + GROUP_DIGITS) {
+            Some(b' ' | b'-') => stands_in_groups(raw, &anchor),
+            _ => stands_plain(raw, &anchor),
         };
-        if is_card {
+        if stands {
             found.push(anchor);
         }
     }
 }
 
-fn plain(raw: &Haystack<'_>, range: &Range<usize>) -> bool {
+fn stands_plain(raw: &Haystack<'_>, range: &Range<usize>) -> bool {
     // Offsets, byte counts and snapshot ids have these lengths, and one in ten passes the check.
     let is_usual_length = (14..=16).contains(&range.len());
-    is_card(&raw[range.clone()])
-        && stands_alone(raw, range)
+    stands_alone(raw, range)
         && (is_usual_length || follows_word(raw, range.start, &["card", "credit", "pan"]))
 }
 
-fn grouped(raw: &Haystack<'_>, range: &Range<usize>) -> bool {
+fn stands_in_groups(raw: &Haystack<'_>, range: &Range<usize>) -> bool {
     let text = &raw[range.clone()];
     let separator = text[GROUP_DIGITS];
     text.iter().all(|b| b.is_ascii_digit() || *b == separator)
-        && is_card(text)
         && (separator == b' ' && !in_word(raw, range) || stands_alone(raw, range))
 }
 

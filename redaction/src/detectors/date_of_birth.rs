@@ -8,6 +8,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::dates::day_end;
 use crate::haystack::Haystack;
 use crate::label::{begins_word, value_after};
+use crate::spans::Found;
 
 /// `birth` is in `birthday`, `birth_date`, `date of birth` and `dateOfBirth`; then German, French,
 /// Spanish, Portuguese, Italian and Dutch.
@@ -56,7 +57,7 @@ impl Detector for DateOfBirth {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         if !begins_word(raw, anchor.start) {
             return;
         }

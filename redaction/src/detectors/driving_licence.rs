@@ -9,6 +9,7 @@ use crate::documents::{count, document_number};
 use crate::haystack::Haystack;
 use crate::label::{begins_word, value_after};
 use crate::lexis::{forward, has_at, has_before};
+use crate::spans::Found;
 
 /// Names of the document in one piece, and `licence`, before which something about driving stands.
 /// Software has licences too.
@@ -58,7 +59,7 @@ impl Detector for DrivingLicence {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let Some(word) = name(raw, &anchor) else { return };
         let Some(value) = value_after(raw, word, SUFFIXES) else { return };
         let Some(range) = document_number(raw, value.at, true) else { return };

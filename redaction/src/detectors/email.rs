@@ -6,6 +6,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::{backward, escape_letter_before, forward};
 use crate::shapes::Shape;
+use crate::spans::Found;
 
 /// Longest address part looked at (RFC 5321 allows 64 before the at sign and 255 after it).
 const PART_BYTES_MAX: usize = 255;
@@ -44,7 +45,7 @@ impl Detector for Email {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let start = local_start(raw, anchor.start);
         let Some(end) = domain_end(raw, anchor.end) else { return };
         let (local, domain) = (&raw[start..anchor.start], &raw[anchor.end..end]);

@@ -9,6 +9,7 @@ use crate::haystack::Haystack;
 use crate::lexis::word_after;
 use crate::long_word::long_word;
 use crate::shapes::Shape;
+use crate::spans::Found;
 
 /// Bytes of an address, prefix included.
 const ADDRESS_BYTES: usize = 42;
@@ -40,7 +41,7 @@ impl Detector for EthAddress {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let Some(range) = long_word(raw, anchor.start, ADDRESS_BYTES) else { return };
         if is_address(&raw[range.clone()]) && !word_after(raw, range.end) {
             found.push(range);

@@ -12,6 +12,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::{forward, word_after};
 use crate::shapes::Shape;
+use crate::spans::Found;
 
 /// Most letters and digits of an IBAN (ISO 13616-1).
 const IBAN_BYTES_MAX: usize = 34;
@@ -54,7 +55,7 @@ impl Detector for Iban {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let start = match raw[anchor.start] {
             b'\\' => Some(anchor.end),
             b' ' => (anchor.end).checked_sub(PRINTED_HEAD_BYTES),

@@ -9,6 +9,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::{backward, forward, has_before, unicode_escape_end, word_after, word_before};
 use crate::shapes::Shape;
+use crate::spans::Found;
 
 /// Dotted numbers this long are none of four; they are looked at in part.
 const ADDRESS_BYTES_MAX: usize = 32;
@@ -47,7 +48,7 @@ impl Detector for IpAddress {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         if raw[anchor.start] == b':' {
             found.extend(v6::find(raw, anchor.start));
             return;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::{escape_letter_before, forward, is_line_end};
+use crate::spans::Found;
 
 /// Fewest bytes of a header: `eyJhbGciOiJ9` is `{"alg":"}`.
 const HEADER_BYTES_MIN: usize = 12;
@@ -39,7 +40,7 @@ impl Detector for Jwt {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let start = anchor.start;
         let is_base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'=');
         let is_inside = start > 0 && is_base64url(raw[start - 1]) && raw[start - 1] != b'=';

@@ -8,6 +8,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::assignment::{Joint, bare_end, key_start, opening_quote, quoted, value_start};
 use crate::haystack::Haystack;
 use crate::lexis::{forward, has_at, has_before, is_line_end, skip_blanks};
+use crate::spans::Found;
 
 /// Last words of secret keys, or how they begin (see [`word_end`]): the search gets slower with their
 /// number. `key` alone names columns and partitions: it needs a word before.
@@ -160,7 +161,7 @@ impl Detector for KeyValueSecret {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let Some(end) = word_end(raw, &anchor) else { return };
         let anchor = anchor.start..end;
         let is_joined = raw[anchor.start].is_ascii_alphabetic();
@@ -235,7 +236,7 @@ fn key_end(raw: &[u8], anchor: &Range<usize>) -> usize {
 }
 
 /// Hides every string of `"a","b"]`.
-fn find_in_array(raw: &Haystack<'_>, mut at: usize, found: &mut Vec<Range<usize>>) {
+fn find_in_array(raw: &Haystack<'_>, mut at: usize, found: &mut Found) {
     loop {
         at = skip_blanks(raw, at);
         let Some(range) = quoted(raw, at) else { return };

@@ -10,6 +10,7 @@ use crate::context::follows_word;
 use crate::haystack::Haystack;
 use crate::lexis::{word_after, word_before};
 use crate::shapes::Shape;
+use crate::spans::Found;
 
 /// Words before an address of digits alone, which may be a time.
 const CONTEXT: &[&str] = &["mac", "hwaddr", "ether", "bssid", "device", "nic"];
@@ -48,16 +49,17 @@ impl Detector for MacAddress {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let divider = raw[anchor.start];
         let n_bytes = if divider == b'.' { DOTTED_BYTES } else { PAIRS_BYTES };
         let group = if divider == b'.' { 4 } else { 2 };
         let Some(start) = (anchor.end + group).checked_sub(n_bytes) else { return };
         let range = start..start + n_bytes;
         let Some(text) = raw.get(range.clone()) else { return };
-        if is_address(text, group, divider)
-            && stands_alone(raw, &range, group, divider)
-            && !is_filler(text)
+        if !is_address(text, group, divider) || is_filler(text) {
+            return found.never();
+        }
+        if stands_alone(raw, &range, group, divider)
             && (is_unlike_numbers(text) || divider == b':' || follows_word(raw, start, CONTEXT))
         {
             found.push(range);

@@ -7,6 +7,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::documents::{count, document_number};
 use crate::haystack::Haystack;
 use crate::label::{begins_word, value_after};
+use crate::spans::Found;
 
 /// What may stand between `passport` and the number, besides the usual words.
 const SUFFIXES: &[&str] = &[" card", " book", " doc", " document", " nummer"];
@@ -40,7 +41,7 @@ impl Detector for Passport {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         if !begins_word(raw, anchor.start) {
             return;
         }
@@ -59,7 +60,7 @@ impl Detector for Passport {
 
 #[cfg(test)]
 mod tests {
-    use super::Passport;
+    use super::{Found, Passport};
     use crate::detectors::Detector;
     use crate::haystack::{Haystack, Names};
 
@@ -70,10 +71,10 @@ mod tests {
             for n_digits in 0..=n_bytes {
                 let text =
                     format!("passport={}{}", "A".repeat(n_bytes - n_digits), "7".repeat(n_digits));
-                let mut found = Vec::new();
+                let mut found = Found::default();
                 Passport.find(&Haystack::new(text.as_bytes(), &names), 0..8, &mut found);
                 let want = (6..=9).contains(&n_bytes) && n_digits > 0;
-                assert_eq!(found.len(), usize::from(want), "{text}");
+                assert_eq!(found.take().0.count(), usize::from(want), "{text}");
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::haystack::Haystack;
 use crate::label::{Value, begins_word, value_after};
 use crate::lexis::{forward, has_at, word_after, word_before};
 use crate::shapes::Shape;
+use crate::spans::Found;
 use groups::Number;
 
 /// Words that end with `phone` in many languages, and names that are words of their own.
@@ -109,7 +110,11 @@ impl Detector for Phone {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
+        // Most are zones of time such as `+0200`: no country code begins with a zero.
+        if raw[anchor.start] == b'0' && anchor.len() == 1 && raw[anchor.start - 1] == b'+' {
+            return found.never();
+        }
         let number = match raw[anchor.start] {
             b'%' => encoded(raw, &anchor),
             first if !first.is_ascii_digit() => named(raw, &anchor),

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::{forward, has_at, work};
+use crate::spans::Found;
 
 /// Longest block with its footer; the longest in use, RSA of 16,384 bits, has 13 KB.
 const BLOCK_BYTES_MAX: usize = 16 << 10;
@@ -44,12 +45,45 @@ impl Detector for PrivateKey {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let Some(body) = header_end(raw, anchor.end) else { return };
         if let Some(end) = footer_end(raw, body).or_else(|| open_end(raw, body)) {
             found.push(anchor.start..end);
         }
     }
+}
+
+/// Start of the line of a key header in `raw` (whole lines) whose block, or those that follow on
+/// it, may go on behind.
+pub(crate) fn open_block(raw: &[u8]) -> Option<usize> {
+    let mut open = None;
+    // The footer of the block before may stand on the line of a header.
+    while let Some(start) = last_open_line(&raw[..open.unwrap_or(raw.len())]) {
+        open = Some(start);
+    }
+    open
+}
+
+fn last_open_line(raw: &[u8]) -> Option<usize> {
+    let begin = memchr::memmem::rfind(raw, b"-----BEGIN")?;
+    let body = header_end(raw, begin + "-----BEGIN".len())?;
+    let mut lines = raw[body..].split(|byte| *byte == b'\n');
+    // A key that goes on behind its header ends on the header's line.
+    let is_alone = lines.next().is_some_and(|rest| rest.trim_ascii().is_empty());
+    let is_open = is_alone && lines.all(is_body_line);
+    is_open.then(|| memchr::memrchr(b'\n', &raw[..begin]).map_or(0, |newline| newline + 1))
+}
+
+/// True for what may stand between header and footer of a key: base64, or a header such as
+/// `Proc-Type: 4,ENCRYPTED`.
+fn is_body_line(line: &[u8]) -> bool {
+    let is_body = |b: &u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b':' | b',' | b' ' | b'\r')
+    };
+    let is_header = || memchr::memmem::find(line, b": ").is_some();
+    let is_base64 = || !line.trim_ascii().contains(&b' ');
+    let is_named = line.iter().all(|b| is_body(b) || *b == b'-');
+    is_named && (is_header() || (is_base64() && line.iter().all(is_body)))
 }
 
 /// Skips ` RSA PRIVATE KEY-----` after `-----BEGIN`.
@@ -63,22 +97,37 @@ fn header_end(raw: &[u8], at: usize) -> Option<usize> {
 /// End of the footer, when nothing but one block can stand before it.
 fn footer_end(raw: &Haystack<'_>, body: usize) -> Option<usize> {
     let limit = raw.len().min(body + BLOCK_BYTES_MAX);
-    let mut at = body;
-    while let Some(dashes) = memchr::memchr3(b'-', b'"', b'[', &raw[at..limit]).map(|i| at + i) {
-        work::add(dashes - at);
-        // A placeholder may hide another block, so it ends the search as that block did.
-        let is_block = has_at(raw, dashes, b"-----begin") || raw.placeholder_end(dashes).is_some();
-        if raw[dashes] == b'"' || is_block {
+    let (mut at, mut line) = (body, None);
+    while let Some(hit) = memchr::memchr3(b'-', b'"', b'\n', &raw[at..limit]).map(|i| at + i) {
+        work::add(hit - at);
+        let is_block = has_at(raw, hit, b"-----begin");
+        if raw[hit] == b'"' || is_block {
             return None;
         }
-        if has_at(raw, dashes, b"-----end") {
-            let end = header_end(raw, dashes + 8)?;
+        if has_at(raw, hit, b"-----end") {
+            let end = header_end(raw, hit + 8)?;
+            // A placeholder may hide another block, so it ends the search as that block did.
+            if has_placeholder(raw, body..hit) {
+                return None;
+            }
             // Dashes that begin the next block are left to it.
             return Some(if has_at(raw, end - 5, b"-----begin") { end - 5 } else { end });
         }
-        at = dashes + 1;
+        if raw[hit] == b'\n' {
+            // What follows a line that is no part of a key belongs to other text.
+            if line.is_some_and(|start| !is_body_line(&raw[start..hit])) {
+                return None;
+            }
+            line = Some(hit + 1);
+        }
+        at = hit + 1;
     }
     None
+}
+
+fn has_placeholder(raw: &Haystack<'_>, range: Range<usize>) -> bool {
+    memchr::memchr_iter(b'[', &raw[range.clone()])
+        .any(|at| raw.placeholder_end(range.start + at).is_some())
 }
 
 /// End of the base64 that follows a header without a footer.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::{backward, forward, has_before};
+use crate::spans::Found;
 
 /// Longest user information looked at. Tokens of cloud providers have up to 2 KB.
 const USERINFO_BYTES_MAX: usize = 4096;
@@ -46,7 +47,7 @@ impl Detector for UrlUserinfo {
         }
     }
 
-    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Vec<Range<usize>>) {
+    fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let start = anchor.end;
         let is_oracle = raw[anchor.start..start].ends_with(b":");
         // The next URL of a list has slashes, so no two anchors look at the same authority.

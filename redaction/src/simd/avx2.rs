@@ -2,15 +2,17 @@
 #![allow(unsafe_code, reason = "decision 4: the one folder where vector code may be")]
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256,
-    _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256,
-    _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16,
-    _mm256_sub_epi8,
+    __m128i, __m256i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm256_and_si256, _mm256_andnot_si256,
+    _mm256_blend_epi32, _mm256_broadcastsi128_si256, _mm256_castsi256_pd, _mm256_cmpeq_epi8,
+    _mm256_cmpeq_epi64, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
+    _mm256_movemask_pd, _mm256_or_si256, _mm256_permute4x64_epi64, _mm256_set1_epi8,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sll_epi64, _mm256_srl_epi64,
+    _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi8,
 };
 
 use super::{Scan, Window};
 use crate::literals::{Buckets, KEY_BYTES};
-use crate::shapes::{self, LANE_BYTES, N_LANES};
+use crate::shapes::{self, Class, Classes, LANE_BYTES, Lanes, Mask};
 
 /// Bytes of one vector.
 const VECTOR_BYTES: usize = 32;
@@ -23,20 +25,22 @@ pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mu
 
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
-    scan.classes.advance();
-    let tables = Tables::new(buckets);
-    for lane in 1..N_LANES {
-        if lane <= n_lanes {
-            classify(window, lane, scan);
-            let at = (lane - 1) * LANE_BYTES;
-            scan.found.literals.0[lane] =
-                join(tables.candidates(window, at), tables.candidates(window, at + VECTOR_BYTES));
-        } else {
-            scan.classes.clear(lane);
-            scan.found.literals.0[lane] = 0;
-        }
+    for lane in 1..=n_lanes {
+        classify(window, lane, scan);
     }
-    shapes::find(&scan.classes, &mut scan.found);
+    // Between the masks' being stored and their being loaded, so that the loads need not wait.
+    let tables = Tables::new(buckets);
+    for lane in 1..=n_lanes {
+        let at = (lane - 1) * LANE_BYTES;
+        scan.literals[lane] =
+            join(tables.candidates(window, at), tables.candidates(window, at + VECTOR_BYTES));
+    }
+    let classes = Classes(scan.classes.0.each_ref().map(Vectors::load));
+    let shapes = shapes::find(&classes);
+    for (index, mask) in shapes.into_iter().enumerate() {
+        scan.used_lanes[index] = mask.used_lanes();
+        mask.store(&mut scan.shapes[index]);
+    }
 }
 
 fn join(low: u32, high: u32) -> u64 {
@@ -71,20 +75,20 @@ fn classify(window: &Window, lane: usize, scan: &mut Scan) {
         }))
     };
     let folded = bytes.map(|v| _mm256_or_si256(v, splat(0x20)));
-    let classes = &mut scan.classes;
-    classes.digit.0[lane] = within(bytes, b'0', 10);
-    classes.upper.0[lane] = within(bytes, b'A', 26);
-    classes.letter.0[lane] = within(folded, b'a', 26);
-    classes.hex_letter.0[lane] = within(folded, b'a', 6);
-    classes.word_mark.0[lane] = mask(bytes) | is(b'_');
-    classes.at.0[lane] = is(b'@');
-    classes.plus.0[lane] = is(b'+');
-    classes.dot.0[lane] = is(b'.');
-    classes.colon.0[lane] = is(b':');
-    classes.hyphen.0[lane] = is(b'-');
-    classes.space.0[lane] = is(b' ');
-    classes.close.0[lane] = is(b')');
-    classes.backslash.0[lane] = is(b'\\');
+    let mut set = |class, mask| scan.classes.set(class, lane, mask);
+    set(Class::Digit, within(bytes, b'0', 10));
+    set(Class::Upper, within(bytes, b'A', 26));
+    set(Class::Letter, within(folded, b'a', 26));
+    set(Class::HexLetter, within(folded, b'a', 6));
+    set(Class::WordMark, mask(bytes) | is(b'_'));
+    set(Class::At, is(b'@'));
+    set(Class::Plus, is(b'+'));
+    set(Class::Dot, is(b'.'));
+    set(Class::Colon, is(b':'));
+    set(Class::Hyphen, is(b'-'));
+    set(Class::Space, is(b' '));
+    set(Class::Close, is(b')'));
+    set(Class::Backslash, is(b'\\'));
 }
 
 /// The look-up tables as vectors.
@@ -128,5 +132,82 @@ impl Tables {
         }
         let none = _mm256_cmpeq_epi8(_mm256_or_si256(banks[0], banks[1]), _mm256_setzero_si256());
         !_mm256_movemask_epi8(none).cast_unsigned()
+    }
+}
+
+/// The masks of a group in two registers.
+#[derive(Clone, Copy)]
+struct Vectors([__m256i; 2]);
+
+// `#[inline(always)]` brings the methods into `step_with_features`, where the instructions are
+// allowed; a trait's method cannot ask for features itself.
+impl Vectors {
+    #[inline(always)]
+    fn load(lanes: &Lanes) -> Self {
+        let (low, high) = lanes.0.split_at(4);
+        // SAFETY: four lanes are 32 bytes; only `step_with_features` makes a `Vectors`.
+        Self([low, high].map(|half| unsafe { _mm256_loadu_si256(half.as_ptr().cast()) }))
+    }
+
+    #[inline(always)]
+    fn store(self, lanes: &mut Lanes) {
+        let (low, high) = lanes.0.split_at_mut(4);
+        // SAFETY: four lanes are 32 bytes; only `step_with_features` makes a `Vectors`.
+        unsafe {
+            _mm256_storeu_si256(low.as_mut_ptr().cast(), self.0[0]);
+            _mm256_storeu_si256(high.as_mut_ptr().cast(), self.0[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn with(self, other: Self, join: impl Fn(__m256i, __m256i) -> __m256i) -> Self {
+        Self([join(self.0[0], other.0[0]), join(self.0[1], other.0[1])])
+    }
+}
+
+impl Mask for Vectors {
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        // SAFETY: only `step_with_features` makes a `Vectors`, and it has the features.
+        self.with(other, |a, b| unsafe { _mm256_and_si256(a, b) })
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        // SAFETY: as in `and`.
+        self.with(other, |a, b| unsafe { _mm256_or_si256(a, b) })
+    }
+
+    #[inline(always)]
+    fn without(self, other: Self) -> Self {
+        // SAFETY: as in `and`.
+        self.with(other, |a, b| unsafe { _mm256_andnot_si256(b, a) })
+    }
+
+    #[inline(always)]
+    fn back(self, n: u32) -> Self {
+        // SAFETY: as in `and`.
+        unsafe {
+            // Each lane becomes the one before it: 3 0 1 2 of either half, then the first is
+            // replaced by zero or by the last of the lower half.
+            let [low, high] = self.0.map(|half| _mm256_permute4x64_epi64::<0b10_01_00_11>(half));
+            let before = Self([
+                _mm256_blend_epi32::<0b11>(low, _mm256_setzero_si256()),
+                _mm256_blend_epi32::<0b11>(high, low),
+            ]);
+            let (up, down) = (_mm_cvtsi32_si128(n as i32), _mm_cvtsi32_si128(64 - n as i32));
+            self.with(before, |own, before| {
+                _mm256_or_si256(_mm256_sll_epi64(own, up), _mm256_srl_epi64(before, down))
+            })
+        }
+    }
+    #[inline(always)]
+    fn used_lanes(self) -> u8 {
+        // SAFETY: as in `and`.
+        let [low, high] = self.0.map(|half| unsafe {
+            let unused = _mm256_cmpeq_epi64(half, _mm256_setzero_si256());
+            _mm256_movemask_pd(_mm256_castsi256_pd(unused)) as u8
+        });
+        !(low | high << 4)
     }
 }

@@ -2,15 +2,17 @@
 #![allow(unsafe_code, reason = "decision 4: the one folder where vector code may be")]
 
 use std::arch::x86_64::{
-    __m128i, __m512i, _mm_loadu_si128, _mm512_and_si512, _mm512_broadcast_i32x4,
-    _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_movepi8_mask,
-    _mm512_or_si512, _mm512_set1_epi8, _mm512_shuffle_epi8, _mm512_srli_epi16, _mm512_sub_epi8,
-    _mm512_test_epi8_mask,
+    __m128i, __m512i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm512_alignr_epi64, _mm512_and_si512,
+    _mm512_andnot_si512, _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask,
+    _mm512_loadu_si512, _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8,
+    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_sll_epi64, _mm512_srl_epi64,
+    _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_test_epi8_mask,
+    _mm512_test_epi64_mask,
 };
 
 use super::{Scan, Window};
 use crate::literals::{Buckets, KEY_BYTES};
-use crate::shapes::{self, LANE_BYTES, N_LANES};
+use crate::shapes::{self, Class, Classes, LANE_BYTES, Lanes, Mask};
 
 /// See [`Path::step`](super::Path::step). Called only after the features were detected.
 pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
@@ -20,18 +22,20 @@ pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mu
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,bmi1,bmi2,lzcnt,popcnt")]
 fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
-    scan.classes.advance();
-    let tables = Tables::new(buckets);
-    for lane in 1..N_LANES {
-        if lane <= n_lanes {
-            classify(window, lane, scan);
-            scan.found.literals.0[lane] = tables.candidates(window, (lane - 1) * LANE_BYTES);
-        } else {
-            scan.classes.clear(lane);
-            scan.found.literals.0[lane] = 0;
-        }
+    for lane in 1..=n_lanes {
+        classify(window, lane, scan);
     }
-    shapes::find(&scan.classes, &mut scan.found);
+    // Between the masks' being stored and their being loaded, so that the loads need not wait.
+    let tables = Tables::new(buckets);
+    for lane in 1..=n_lanes {
+        scan.literals[lane] = tables.candidates(window, (lane - 1) * LANE_BYTES);
+    }
+    let classes = Classes(scan.classes.0.each_ref().map(Vector::load));
+    let shapes = shapes::find(&classes);
+    for (index, mask) in shapes.into_iter().enumerate() {
+        scan.used_lanes[index] = mask.used_lanes();
+        mask.store(&mut scan.shapes[index]);
+    }
 }
 
 /// The 64 bytes of `window` from `at` on.
@@ -53,20 +57,20 @@ fn classify(window: &Window, lane: usize, scan: &mut Scan) {
         _mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, splat(first)), splat(n))
     };
     let folded = _mm512_or_si512(bytes, splat(0x20));
-    let classes = &mut scan.classes;
-    classes.digit.0[lane] = within(bytes, b'0', 10);
-    classes.upper.0[lane] = within(bytes, b'A', 26);
-    classes.letter.0[lane] = within(folded, b'a', 26);
-    classes.hex_letter.0[lane] = within(folded, b'a', 6);
-    classes.word_mark.0[lane] = _mm512_movepi8_mask(bytes) | is(b'_');
-    classes.at.0[lane] = is(b'@');
-    classes.plus.0[lane] = is(b'+');
-    classes.dot.0[lane] = is(b'.');
-    classes.colon.0[lane] = is(b':');
-    classes.hyphen.0[lane] = is(b'-');
-    classes.space.0[lane] = is(b' ');
-    classes.close.0[lane] = is(b')');
-    classes.backslash.0[lane] = is(b'\\');
+    let mut set = |class, mask| scan.classes.set(class, lane, mask);
+    set(Class::Digit, within(bytes, b'0', 10));
+    set(Class::Upper, within(bytes, b'A', 26));
+    set(Class::Letter, within(folded, b'a', 26));
+    set(Class::HexLetter, within(folded, b'a', 6));
+    set(Class::WordMark, _mm512_movepi8_mask(bytes) | is(b'_'));
+    set(Class::At, is(b'@'));
+    set(Class::Plus, is(b'+'));
+    set(Class::Dot, is(b'.'));
+    set(Class::Colon, is(b':'));
+    set(Class::Hyphen, is(b'-'));
+    set(Class::Space, is(b' '));
+    set(Class::Close, is(b')'));
+    set(Class::Backslash, is(b'\\'));
 }
 
 /// The look-up tables in registers.
@@ -110,5 +114,60 @@ impl Tables {
         }
         let any = _mm512_or_si512(banks[0], banks[1]);
         _mm512_test_epi8_mask(any, any)
+    }
+}
+
+/// The masks of a group in one register.
+#[derive(Clone, Copy)]
+struct Vector(__m512i);
+
+// `#[inline(always)]` brings the methods into `step_with_features`, where the instructions are
+// allowed; a trait's method cannot ask for features itself.
+impl Vector {
+    #[inline(always)]
+    fn load(lanes: &Lanes) -> Self {
+        // SAFETY: eight lanes are 64 bytes; only `step_with_features` makes a `Vector`.
+        Self(unsafe { _mm512_loadu_si512(lanes.0.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    fn store(self, lanes: &mut Lanes) {
+        // SAFETY: eight lanes are 64 bytes; only `step_with_features` makes a `Vector`.
+        unsafe { _mm512_storeu_si512(lanes.0.as_mut_ptr().cast(), self.0) }
+    }
+}
+
+impl Mask for Vector {
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        // SAFETY: only `step_with_features` makes a `Vector`, and it has the features.
+        Self(unsafe { _mm512_and_si512(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        // SAFETY: as in `and`.
+        Self(unsafe { _mm512_or_si512(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn without(self, other: Self) -> Self {
+        // SAFETY: as in `and`.
+        Self(unsafe { _mm512_andnot_si512(other.0, self.0) })
+    }
+
+    #[inline(always)]
+    fn back(self, n: u32) -> Self {
+        // SAFETY: as in `and`.
+        Self(unsafe {
+            let before = _mm512_alignr_epi64::<7>(self.0, _mm512_setzero_si512());
+            let (up, down) = (_mm_cvtsi32_si128(n as i32), _mm_cvtsi32_si128(64 - n as i32));
+            _mm512_or_si512(_mm512_sll_epi64(self.0, up), _mm512_srl_epi64(before, down))
+        })
+    }
+    #[inline(always)]
+    fn used_lanes(self) -> u8 {
+        // SAFETY: as in `and`.
+        unsafe { _mm512_test_epi64_mask(self.0, self.0) }
     }
 }

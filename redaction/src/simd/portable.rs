@@ -2,36 +2,59 @@
 
 use super::{Scan, Window};
 use crate::literals::{Buckets, KEY_BYTES};
-use crate::shapes::{self, LANE_BYTES, N_LANES};
+use crate::shapes::{self, Class, LANE_BYTES, Lanes, Mask, N_LANES};
 
 pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
-    scan.classes.advance();
-    for lane in 1..N_LANES {
+    for lane in 1..=n_lanes {
         let at = (lane - 1) * LANE_BYTES;
-        let bytes = if lane <= n_lanes { &window[at..at + LANE_BYTES] } else { &[] };
-        let mask = |accept: fn(&u8) -> bool| {
-            bytes.iter().enumerate().fold(0, |mask, (i, b)| mask | u64::from(accept(b)) << i)
+        let bytes = &window[at..at + LANE_BYTES];
+        let mut set = |class, accept: fn(&u8) -> bool| {
+            let bit = |(i, byte)| u64::from(accept(byte)) << i;
+            scan.classes.set(class, lane, bytes.iter().enumerate().map(bit).sum());
         };
-        let classes = &mut scan.classes;
-        classes.digit.0[lane] = mask(u8::is_ascii_digit);
-        classes.upper.0[lane] = mask(u8::is_ascii_uppercase);
-        classes.letter.0[lane] = mask(u8::is_ascii_alphabetic);
-        classes.hex_letter.0[lane] = mask(|b| matches!(b | 0x20, b'a'..=b'f'));
-        classes.word_mark.0[lane] = mask(|b| *b == b'_' || *b >= 0x80);
-        classes.at.0[lane] = mask(|b| *b == b'@');
-        classes.plus.0[lane] = mask(|b| *b == b'+');
-        classes.dot.0[lane] = mask(|b| *b == b'.');
-        classes.colon.0[lane] = mask(|b| *b == b':');
-        classes.hyphen.0[lane] = mask(|b| *b == b'-');
-        classes.space.0[lane] = mask(|b| *b == b' ');
-        classes.close.0[lane] = mask(|b| *b == b')');
-        classes.backslash.0[lane] = mask(|b| *b == b'\\');
-        let literals = (0..bytes.len())
+        set(Class::Digit, u8::is_ascii_digit);
+        set(Class::Upper, u8::is_ascii_uppercase);
+        set(Class::Letter, u8::is_ascii_alphabetic);
+        set(Class::HexLetter, |b| matches!(b | 0x20, b'a'..=b'f'));
+        set(Class::WordMark, |b| *b == b'_' || *b >= 0x80);
+        set(Class::At, |b| *b == b'@');
+        set(Class::Plus, |b| *b == b'+');
+        set(Class::Dot, |b| *b == b'.');
+        set(Class::Colon, |b| *b == b':');
+        set(Class::Hyphen, |b| *b == b'-');
+        set(Class::Space, |b| *b == b' ');
+        set(Class::Close, |b| *b == b')');
+        set(Class::Backslash, |b| *b == b'\\');
+        scan.literals[lane] = (0..LANE_BYTES)
             .filter(|i| is_candidate(buckets, &window[at + i..at + i + KEY_BYTES]))
-            .fold(0, |mask, i| mask | 1 << i);
-        scan.found.literals.0[lane] = literals;
+            .map(|i| 1 << i)
+            .sum();
     }
-    shapes::find(&scan.classes, &mut scan.found);
+    scan.shapes = shapes::find(&scan.classes);
+    scan.used_lanes = scan.shapes.map(Lanes::used_lanes);
+}
+
+impl Mask for Lanes {
+    fn and(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] & other.0[i]))
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] & !other.0[i]))
+    }
+
+    fn back(self, n: u32) -> Self {
+        let before = |lane: usize| lane.checked_sub(1).map_or(0, |lane| self.0[lane]);
+        Self(std::array::from_fn(|i| self.0[i] << n | before(i) >> (64 - n)))
+    }
+
+    fn used_lanes(self) -> u8 {
+        (0..N_LANES).map(|lane| u8::from(self.0[lane] != 0) << lane).sum()
+    }
 }
 
 /// True when some bucket has a literal for each of the bytes.
