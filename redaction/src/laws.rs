@@ -266,6 +266,41 @@ fn hostile_input_costs_linear_work() {
         b"password[\"",
         b"secret:[\"a\",",
     ];
+    check_linear_work(units);
+}
+
+#[test]
+fn hostile_addresses_and_named_numbers_cost_linear_work() {
+    let units: &[&[u8]] = &[
+        b":",
+        b"1:",
+        b"a::",
+        b"00:",
+        b"00-",
+        b"abcd.",
+        b"+1",
+        b"+1 ",
+        b"+33 6 ",
+        b"(415) 555-0",
+        b"phone",
+        b"phone ",
+        b"tel:",
+        b"tel:1 ",
+        b"GB82 WEST ",
+        b"NO9386011117947",
+        b"0x",
+        b"1A",
+        b"dob ",
+        b"born on ",
+        b"passport no ",
+        b"bic=",
+        b"driver license",
+    ];
+    check_linear_work(units);
+}
+
+#[track_caller]
+fn check_linear_work(units: &[&[u8]]) {
     for unit in units {
         let (short, long) = (work_per_byte(unit, 1 << 13), work_per_byte(unit, 1 << 16));
         // Quadratic work would show as a factor of 8.
