@@ -42,7 +42,7 @@ impl Detector for MacAddress {
                 "any 00:00:00:00:00:00 and ff-ff-ff-ff-ff-ff and FF:FF:FF:FF:FF:FF",
                 "dump 24-01-13-15-24-41.log and backup-2024-01-13-15-24-41 and 1:2:3:4:5:6",
                 "guid 00:1a:8d:22:7e:8f:00 x0a:fc:1e:84:a8:c0 0a:fc:1e:84:a8:c0f 0a:fc:1e:84:a8:zz",
-                "v1234.5678.9012 at 1234.5678.9012 in dead.beef.cafe 0.12ab.34cd.56ef 12ab.34cd.56ef.7",
+                "v1234.5678.9012 at 1234.5678.9012 in dead.beef.cafe 0.12ab.34cd.56ef 12ab.34cd.56ef.7 [*1F0C.0020.0002]",
                 "part-00000-1608-6779-8dae-3233918b41c9 12-ab-34-cd-56-ef-78 a-12-ab-34-cd-56-ef",
             ],
             ..Rule::NONE
@@ -94,8 +94,15 @@ fn stands_alone(raw: &[u8], range: &Range<usize>, group: usize, divider: u8) -> 
         let is_group = before >= group && (before - group..before).all(is_hex);
         divider != b':' || is_group && !word_before(raw, before - group)
     };
+    // `[*1F0C.0020.0002]` is a key of the Unicode Collation Algorithm.
+    let is_key =
+        divider == b'.' && range.start > 0 && matches!(raw[range.start - 1], b'*' | b'-' | b'/');
     let goes_on = is_divider(range.end) && is_hex(range.end + 1);
-    !goes_back && !goes_on && !word_before(raw, range.start) && !word_after(raw, range.end)
+    !goes_back
+        && !goes_on
+        && !is_key
+        && !word_before(raw, range.start)
+        && !word_after(raw, range.end)
 }
 
 #[cfg(test)]

@@ -56,9 +56,11 @@ pub(super) fn find(raw: &[u8], anchor: usize) -> Option<Range<usize>> {
     end = end.max(start);
     let end = without_port(raw, start..end);
     let parts = parse(&raw[start..end])?;
-    let end = zone_end(raw, end);
-    let range = start..end;
-    (is_likely(raw, &range, parts) && stands_alone(raw, &range)).then_some(range)
+    if !is_likely(raw, &(start..end), parts) {
+        return None;
+    }
+    let range = start..zone_end(raw, end);
+    stands_alone(raw, &range, parts).then_some(range)
 }
 
 fn is_single_colon(raw: &[u8], at: usize) -> bool {
@@ -125,7 +127,7 @@ fn is_likely(raw: &[u8], range: &Range<usize>, parts: Parts) -> bool {
     let before = range.start.checked_sub(1).map(|i| raw[i]);
     // Eight pairs are a hardware address or a dump: nobody pads groups to two digits.
     let is_pairs = parts.shortest == 2 && parts.longest == 2 && parts.n_groups == N_GROUPS;
-    if parts.has_ipv4 || text.contains(&b'%') || text == b"::1" {
+    if parts.has_ipv4 || text == b"::1" {
         return true;
     }
     if !parts.is_compressed {
@@ -136,8 +138,12 @@ fn is_likely(raw: &[u8], range: &Range<usize>, parts: Parts) -> bool {
     if text.ends_with(b"::") && parts.n_groups == 1 {
         return parts.longest == 4 && parts.has_decimal && raw.get(range.end) == Some(&b'/');
     }
+    // `c::B150` is a constant in a module of one letter.
+    let is_name =
+        parts.n_groups == 2 && matches!(text, [_, b':', b':', ..] | [_, _, b':', b':', ..]);
     let is_global = parts.longest == 4 && text[0] == b'2' && text.get(4) == Some(&b':');
     parts.has_decimal
+        && !is_name
         && parts.n_digits >= 5
         && parts.longest >= 3
         && (parts.has_letter || parts.n_groups >= 3 || is_global)
@@ -159,9 +165,11 @@ fn is_in_name(raw: &[u8], at: usize) -> bool {
     word_before(raw, at) && raw[at - 1] != b'_'
 }
 
-fn stands_alone(raw: &[u8], range: &Range<usize>) -> bool {
+fn stands_alone(raw: &[u8], range: &Range<usize>, parts: Parts) -> bool {
     let is_joined = word_after(raw, range.end) && raw[range.end] != b'_';
-    !is_in_name(raw, range.start) && !is_joined
+    // `_type_60::FDB` is a name in any case.
+    let is_member = word_before(raw, range.start) && parts.n_groups < 3;
+    !is_in_name(raw, range.start) && !is_member && !is_joined
 }
 
 #[cfg(test)]
