@@ -41,20 +41,19 @@ pub(crate) fn begins_word(raw: &[u8], at: usize) -> bool {
 }
 
 /// The value that `word` names; `own` are further words that may follow it, as [`word_end`]
-/// takes them.
+/// takes them, and endings of it.
 ///
 /// Nothing when the key goes on with other words (`phone_count=`), or when what stands there was
 /// redacted before.
 pub(crate) fn value_after(raw: &Haystack<'_>, word: Range<usize>, own: &[&str]) -> Option<Value> {
     let word_end = plural_end(raw, word.end);
-    let name_end = skip_suffixes(raw, word_end, own);
+    let (name_end, is_numbered) = skip_suffixes(raw, word_end, own);
     let index = forward(raw, name_end, name_end + 1, |b| b == b'_');
     let index = forward(raw, index, index + 2, |b| b.is_ascii_digit());
     let end = if word_after(raw, name_end) { index } else { name_end };
     if word_after(raw, end) {
         return None;
     }
-    let is_numbered = name_end > word_end;
     let end = skip_expression_id(raw, end);
     let begin = key_start(raw, word.start);
     let joined = value_start(raw, begin, end).or_else(|| {
@@ -75,16 +74,20 @@ fn plural_end(raw: &[u8], at: usize) -> usize {
     if raw.get(end).is_some_and(u8::is_ascii_lowercase) { at } else { end }
 }
 
-fn skip_suffixes(raw: &[u8], mut at: usize, own: &[&str]) -> usize {
+/// End of the words that go on a name, and whether there are any: an ending such as the `e` of
+/// `mobile` is none.
+fn skip_suffixes(raw: &[u8], mut at: usize, own: &[&str]) -> (usize, bool) {
+    let mut is_numbered = false;
     for _ in 0..SUFFIXES_MAX {
-        let end = own.iter().chain(SUFFIXES).find_map(|word| {
+        let next = own.iter().chain(SUFFIXES).find_map(|word| {
             let is_whole = |end: &usize| raw.get(*end).is_none_or(|b| !b.is_ascii_lowercase());
-            word_end(raw, at, word).filter(is_whole)
+            word_end(raw, at, word).filter(is_whole).map(|end| (end, word.starts_with(' ')))
         });
-        let Some(end) = end else { break };
+        let Some((end, is_word)) = next else { break };
         at = end;
+        is_numbered |= is_word;
     }
-    at
+    (at, is_numbered)
 }
 
 /// Skips the number that Spark prints behind an attribute of a plan: `dob#12 = `.

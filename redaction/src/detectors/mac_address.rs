@@ -33,7 +33,7 @@ impl Detector for MacAddress {
             shapes: &[Shape::Pairs],
             positive: &[
                 "24/01/13 15:24:41 INFO DeviceJob: device «02:1a:8d:22:7e:8f» online",
-                r#"{"mac":"«0A-FC-1E-84-A8-C0»","peers":["\n«ba:09:6d:f1:cf:0c»","«02:00:00:00:00:07»"]}"#,
+                r#"{"mac":"«02-5C-1F-84-A9-C1»","peers":["\n«06:09:6e:f1:ce:0d»","«02:00:00:00:00:07»"]}"#,
                 "mac:«aa:bb:cc:dd:ee:0f», switch port «0050.56ab.cd01».",
                 "link/ether «52:54:00:12:34:56» brd ff:ff:ff:ff:ff:ff mac=«12-34-56-78-90-12»",
             ],
@@ -41,7 +41,7 @@ impl Detector for MacAddress {
                 "SHA1 Fingerprint=8f:43:28:8a:d2:72:f3:10:3b:6f:b1:42:84:85:ea:30:14:c0:bc:fe",
                 "any 00:00:00:00:00:00 and ff-ff-ff-ff-ff-ff and FF:FF:FF:FF:FF:FF",
                 "dump 24-01-13-15-24-41.log and backup-2024-01-13-15-24-41 and 1:2:3:4:5:6",
-                "guid 00:1a:8d:22:7e:8f:00 x0a:fc:1e:84:a8:c0 0a:fc:1e:84:a8:c0f 0a:fc:1e:84:a8:zz",
+                "guid 00:1a:8d:22:7e:8f:00 x02:5c:1f:84:a9:c1 02:5c:1f:84:a9:c1f 0a:fc:1e:84:a8:zz",
                 "v1234.5678.9012 at 1234.5678.9012 in dead.beef.cafe 0.12ab.34cd.56ef 12ab.34cd.56ef.7 [*1F0C.0020.0002]",
                 "part-00000-1608-6779-8dae-3233918b41c9 12-ab-34-cd-56-ef-78 a-12-ab-34-cd-56-ef",
             ],

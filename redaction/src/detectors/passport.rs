@@ -27,7 +27,7 @@ impl Detector for Passport {
             validator: "letters and digits behind the word",
             literals: &["passport"],
             positive: &[
-                "24/05/11 16:45:22 INFO KycJob: passport=«C01X00T47» checked",
+                "24/05/11 16:45:22 INFO KycJob: passport=«C22X99T12» checked",
                 r#"{"passportNumber":"«533380006»","passport_no":"«K1234567»"}"#,
                 "Passport No. «AB1234567», passport number is «533380007». Passport # «L8988901C»",
                 r"INSERT (\u0022passport\u0022:\u0022«XN5003778»\u0022) EqualTo(passport,«N7654321»)",

@@ -1,7 +1,7 @@
 //! PHONE: telephone numbers in three forms.
 //!
 //! International ones (ITU-T E.164) with `+`, by country code and length. North American ones as
-//! `(415) 555-0132`, `415-555-0132` and `415.555.0132`, by the rules of the North American
+//! `(415) 555-0147`, `415-555-0147` and `415.555.0147`, by the rules of the North American
 //! Numbering Plan for area and exchange codes. Those of any other national plan are runs of 7 to 15
 //! digits, so a word or key that names them must stand right before them.
 
@@ -19,43 +19,43 @@ use crate::shapes::Shape;
 use crate::spans::Found;
 use groups::Number;
 
-/// Words that end with `phone` in many languages, and names that are words of their own.
+/// Words for telephones, and for what has a number only if `number` follows.
+///
+/// `tel` alone would have the engine look at every `t.e.l`, so what follows it is part of it, as is
+/// the `=` before the plus of a URL.
 const LITERALS: &[&str] = &[
     "phone",
     "fono",
-    "telefon",
-    "telefone",
-    "telefoon",
-    "tel",
-    "tlf",
-    "telefax",
+    "telefo",
+    "tel:",
+    "tel=",
+    "tel.",
+    "tel ",
+    "tel\"",
+    "tel_",
+    "teln",
     "fax",
-    "mobile",
     "mobil",
     "movil",
     "celular",
     "msisdn",
     "whatsapp",
-    "gsm",
     "rufnummer",
-    "handy",
-    "cell",
-    "contact",
+    "cell_n",
+    "celln",
+    "contact_n",
+    "contactn",
     "call me",
-    "call us",
-    "reach me",
-    "reach us",
-    "text me",
-    "%2b",
+    "=%2b",
 ];
-/// Those of [`LITERALS`] that end longer words as well: `téléphone`, `teléfono`, `cellphone`.
-const ENDINGS: &[&[u8]] = &[b"phone", b"fono"];
-/// Those of [`LITERALS`] that name other things too, so `number` must follow.
-const WEAK: &[&[u8]] = &[b"handy", b"cell", b"contact"];
+/// Beginnings of literals that go on behind the word.
+const SHORTER: &[&[u8]] = &[b"tel", b"cell", b"contact"];
+/// Those of [`LITERALS`] that end longer words as well: `téléphone`, `teléfono`, `telefax`.
+const ENDINGS: &[&[u8]] = &[b"phone", b"fono", b"fax"];
 /// What may follow a literal besides the usual words.
 const SUFFIXES: &[&str] = &[
-    " nummer", " home", " work", " office", " mobile", " cell", " private", " primary", " phone",
-    " e164",
+    "ne", "no", "on", "n", "e", " nummer", " home", " work", " office", " mobile", " cell",
+    " private", " primary", " phone", " e164",
 ];
 /// Words before a number in groups of 3-3-4 digits divided by spaces.
 const CONTEXT: &[&str] = &[
@@ -90,20 +90,20 @@ impl Detector for Phone {
             shapes: &[Shape::PlusDigit, Shape::Parenthesis3],
             numbers: &[&[3, 3, 4], &[1, 3, 3, 4]],
             positive: &[
-                "24/05/11 16:45:22 INFO SmsJob: user «(415) 555-0132» or «+1 (628) 555-0199 ext. 12» opted out",
+                "24/05/11 16:45:22 INFO SmsJob: user «(415) 555-0147» or «+1 (628) 555-0199 ext. 12» opted out",
                 r#"{"phone":"«+33 6 55 01 99 42»","fax":"«030/901820»","to":["\n«+442079460018»"],"mobileNumber":"«07700 900 123»"}"#,
-                "tel:«+49-30-901820»;x, tel «+44 (0)20 7946 0018», «415-555-0132», «1-800-555-0199» and «415.555.0132 x7».",
-                "msisdn=«4915550199420» url /sms?to=«%2B14155550132»&n=1 TELEFONO='«055 123 4567»' téléphone : «01 99 00 55 42»",
-                "please call me at «0491 570 156» or text me on «555 0132», phone#12 = «0491570156»",
-                r"body {\u0022phone\u0022:\u0022«+14155550132»\u0022,\u0022cell_no\u0022:\u0022«4155550132»\u0022}",
+                "tel:«+49-30-901820»;x, tel «+44 (0)20 7946 0018», «415-555-0147», «1-800-555-0199» and «415.555.0147 x7».",
+                "msisdn=«4915550199420» url /sms?to=«%2B14155550147»&n=1 TELEFONO='«055 123 4567»' téléphone : «01 99 00 55 42»",
+                "please call me at «0491 570 156», fax «555 0147», contact_no «0491570156», phone#12 = «0491570156»",
+                r"body {\u0022phone\u0022:\u0022«+14155550147»\u0022,\u0022cell_no\u0022:\u0022«4155550147»\u0022}",
             ],
             negative: &[
                 "2024-01-01T10:00:00.000+00:00 and 10:00:00 +0530 2024 and GMT+0100 1718907841 and +12 -3 +1 more",
-                "lag +5000000000 ns, +1718907841998 ms, 1e+1234567890, x+14155550132, +0123456789, +14155550132L",
-                "part-00000-41555501-4155-4155-8155-415550132415-c000 id 415-555-01324 2415-555-0132 415-555-0132-1",
-                "ids 115-555-0132 415-155-0132 911-555-0132 415-911-0132 v415.155.0132 (115) 555-0132 f(415) 555-0132",
-                "telemetry 12345678901 callSite=12345678901 hotel 0123456789 intel=0123456789 phone_count=4155550132",
-                "415 555 0132 rows, cells 4155550132, mobile=1234567, fax 2024-01-05, phone: 1718907841998",
+                "lag +5000000000 ns, +1718907841998 ms, 1e+1234567890, x+14155550147, +0123456789, +14155550147L",
+                "part-00000-41555501-4155-4155-8155-415550147415-c000 id 415-555-01474 2415-555-0147 415-555-0147-1",
+                "ids 115-555-0147 415-155-0147 911-555-0147 415-911-0147 v415.155.0147 (115) 555-0147 f(415) 555-0147",
+                "telemetry 12345678901 callSite=12345678901 hotel 0123456789 intel=0123456789 phone_count=4155550147",
+                "415 555 0147 rows, cells 4155550147, mobile=1234567, fax 2024-01-05, phone: 1718907841998",
                 "version 1-800, +40.20361-75.00417/ and +1.234567890 and -33.8688+151.2093, diff @@ -1,7 +1,9 @@",
             ],
             ..Rule::NONE
@@ -116,7 +116,7 @@ impl Detector for Phone {
             return found.never();
         }
         let number = match raw[anchor.start] {
-            b'%' => encoded(raw, &anchor),
+            b'=' => encoded(raw, &(anchor.start + 1..anchor.end)),
             first if !first.is_ascii_digit() => named(raw, &anchor),
             _ if anchor.len() > 1 => north_american(raw, &anchor),
             _ if raw[anchor.start - 1] == b'+' => international(raw, anchor.start - 1, false),
@@ -159,11 +159,11 @@ fn encoded(raw: &[u8], plus: &Range<usize>) -> Option<Range<usize>> {
     (is_valid && !word_after(raw, end)).then_some(plus.start..end)
 }
 
-/// `415-555-0132`, `1-415-555-0132`, and with spaces behind a word.
+/// `415-555-0147`, `1-415-555-0147`, and with spaces behind a word.
 fn north_american(raw: &Haystack<'_>, range: &Range<usize>) -> Option<Range<usize>> {
     let text = &raw[range.clone()];
     let divider = text[text.len() - 5];
-    let area = text.len() - "415-555-0132".len();
+    let area = text.len() - "415-555-0147".len();
     let before = range.start.checked_sub(1).map(|i| raw[i]);
     let is_valid = (area == 0 || text[0] == b'1')
         && text.iter().all(|b| b.is_ascii_digit() || *b == divider)
@@ -175,7 +175,7 @@ fn north_american(raw: &Haystack<'_>, range: &Range<usize>) -> Option<Range<usiz
     is_valid.then(|| range.clone())
 }
 
-/// `(415) 555-0132`, by the place of the digit behind the last divider.
+/// `(415) 555-0147`, by the place of the digit behind the last divider.
 fn in_parentheses(raw: &[u8], last: usize) -> Option<Range<usize>> {
     let close = [5, 6].into_iter().find_map(|n| last.checked_sub(n).filter(|i| raw[*i] == b')'))?;
     let open = close.checked_sub(4).filter(|i| raw[*i] == b'(')?;
@@ -194,14 +194,13 @@ fn in_parentheses(raw: &[u8], last: usize) -> Option<Range<usize>> {
 
 /// The number that a word or a key names.
 fn named(raw: &Haystack<'_>, word: &Range<usize>) -> Option<Range<usize>> {
-    let name = raw[word.clone()].to_ascii_lowercase();
-    if !begins_word(raw, word.start) && !ENDINGS.contains(&name.as_slice()) {
+    let is = |name: &&&[u8]| has_at(raw, word.start, name);
+    if !begins_word(raw, word.start) && !ENDINGS.iter().any(|name| is(&name)) {
         return None;
     }
-    let value = value_after(raw, word.clone(), SUFFIXES)?;
-    if !value.is_numbered && WEAK.contains(&name.as_slice()) {
-        return None;
-    }
+    let shorter = SHORTER.iter().find(is).filter(|_| !has_at(raw, word.start, b"telefo"));
+    let word = word.start..shorter.map_or(word.end, |name| word.start + name.len());
+    let value = value_after(raw, word, SUFFIXES)?;
     match raw.get(value.at) {
         Some(b'+') => international(raw, value.at, true),
         Some(b'(' | b'0'..=b'9') => {
@@ -267,7 +266,7 @@ mod tests {
     #[test]
     fn every_area_code_in_parentheses_begins_with_two_or_more() {
         for area in 0..1000 {
-            let text = format!("({area:03}) 555-0132");
+            let text = format!("({area:03}) 555-0147");
             let want = (area >= 200).then_some(0..14);
             assert_eq!(in_parentheses(text.as_bytes(), 10), want, "{area}");
         }
