@@ -149,7 +149,7 @@ fn is_word_begin(raw: &[u8], at: usize) -> bool {
 
 /// True for digits divided by spaces among others, or behind a plus: parts of a list or of a phone
 /// number.
-fn is_in_list(raw: &[u8], range: &Range<usize>) -> bool {
+pub(crate) fn is_in_list(raw: &[u8], range: &Range<usize>) -> bool {
     let at = |index: Option<usize>| index.and_then(|i| raw.get(i)).copied();
     let before = |n| at(range.start.checked_sub(n));
     let is_digit = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_digit());
@@ -157,6 +157,20 @@ fn is_in_list(raw: &[u8], range: &Range<usize>) -> bool {
         && (before(1) == Some(b'+')
             || before(1) == Some(b' ') && is_digit(before(2))
             || at(Some(range.end)) == Some(b' ') && is_digit(at(Some(range.end + 1))))
+}
+
+/// The last digits with which `body` is a valid number.
+#[cfg(test)]
+pub(crate) fn check_digits(number: &CheckedNumber, body: &str) -> String {
+    let is_valid = |d: &char| (number.is_valid)(&Digits::of(format!("{body}{d}").as_bytes()));
+    ('0'..='9').filter(is_valid).collect()
+}
+
+/// How many of all pairs of last digits make `body` a valid number.
+#[cfg(test)]
+pub(crate) fn n_check_pairs(number: &CheckedNumber, body: &str) -> usize {
+    let is_valid = |n: &u32| (number.is_valid)(&Digits::of(format!("{body}{n:02}").as_bytes()));
+    (0..100).filter(is_valid).count()
 }
 
 /// How many of the ten last digits that can follow `body` pass `is_valid`.

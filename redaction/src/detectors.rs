@@ -4,26 +4,39 @@
 //! [`DETECTORS`]. The tests below then hold it to its own samples.
 
 mod aba_routing;
+mod at_svnr;
 mod au_abn;
 mod au_medicare;
 mod au_tfn;
 mod auth_header;
 mod aws_key_id;
+mod be_national_number;
 mod bic;
 mod br_cnpj;
 mod br_cpf;
 mod btc_address;
 mod ca_sin;
+mod ch_ahv;
 mod cn_resident_id;
 mod credit_card;
+mod cz_birth_number;
 mod date_of_birth;
+mod de_social_security;
+mod de_tax_id;
+mod dk_cpr;
 mod driving_licence;
 mod email;
+mod es_nif;
+mod es_nuss;
 mod eth_address;
+mod fi_hetu;
+mod fr_nir;
 mod iban;
+mod ie_pps;
 mod in_aadhaar;
 mod in_pan;
 mod ip_address;
+mod it_fiscal_code;
 mod jp_my_number;
 mod jwt;
 mod key_value_secret;
@@ -31,12 +44,20 @@ mod kr_rrn;
 mod mac_address;
 mod mx_curp;
 mod mx_rfc;
+mod nl_bsn;
+mod no_fodselsnummer;
 mod passport;
 mod phone;
+mod pl_pesel;
 mod private_key;
+mod pt_nif;
+mod ro_cnp;
+mod se_personnummer;
 mod sg_nric;
 mod th_national_id;
 mod tr_tckn;
+mod uk_nhs;
+mod uk_nino;
 mod url_userinfo;
 mod us_ein;
 mod us_itin;
@@ -55,39 +76,60 @@ use crate::spans::Found;
 /// Every detector that ships. Order does not matter: overlapping findings are united.
 pub const DETECTORS: &[&dyn Detector] = &[
     &aba_routing::ABA_ROUTING,
+    &at_svnr::AT_SVNR,
     &au_abn::AU_ABN,
     &au_medicare::AU_MEDICARE,
     &au_tfn::AU_TFN,
     &auth_header::AuthHeader,
     &aws_key_id::AwsKeyId,
+    &be_national_number::BE_NATIONAL_NUMBER,
     &bic::Bic,
-    &btc_address::BtcAddress,
     &br_cnpj::BrCnpj,
     &br_cpf::BR_CPF,
+    &btc_address::BtcAddress,
     &ca_sin::CA_SIN,
+    &ch_ahv::CH_AHV,
     &cn_resident_id::CnResidentId,
     &credit_card::CreditCard,
+    &cz_birth_number::CZ_BIRTH_NUMBER,
     &date_of_birth::DateOfBirth,
+    &de_social_security::DE_SOCIAL_SECURITY,
+    &de_tax_id::DE_TAX_ID,
+    &dk_cpr::DK_CPR,
     &driving_licence::DrivingLicence,
     &email::Email,
+    &es_nif::ES_NIF,
+    &es_nuss::ES_NUSS,
     &eth_address::EthAddress,
+    &fi_hetu::FiHetu,
+    &fr_nir::FrNir,
     &iban::Iban,
+    &ie_pps::IE_PPS,
     &in_aadhaar::IN_AADHAAR,
     &in_pan::InPan,
     &ip_address::IpAddress,
+    &it_fiscal_code::IT_FISCAL_CODE,
     &jp_my_number::JP_MY_NUMBER,
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
-    &mac_address::MacAddress,
-    &passport::Passport,
-    &phone::Phone,
     &kr_rrn::KR_RRN,
+    &mac_address::MacAddress,
     &mx_curp::MxCurp,
     &mx_rfc::MxRfc,
+    &nl_bsn::NL_BSN,
+    &no_fodselsnummer::NO_FODSELSNUMMER,
+    &passport::Passport,
+    &phone::Phone,
+    &pl_pesel::PL_PESEL,
     &private_key::PrivateKey,
+    &pt_nif::PT_NIF,
+    &ro_cnp::RO_CNP,
+    &se_personnummer::SePersonnummer,
     &sg_nric::SgNric,
     &th_national_id::TH_NATIONAL_ID,
     &tr_tckn::TR_TCKN,
+    &uk_nhs::UK_NHS,
+    &uk_nino::UK_NINO,
     &url_userinfo::UrlUserinfo,
     &us_ein::US_EIN,
     &us_itin::US_ITIN,

@@ -6,8 +6,9 @@
 use std::ops::Range;
 
 use crate::detectors::Detector;
+use crate::folded::{self, Folded};
 use crate::haystack::{Haystack, Names};
-use crate::lexis::{word_after, word_before};
+use crate::lexis::{line_end, line_start, word_after, word_before};
 use crate::literals::Literals;
 use crate::numbers::Patterns;
 use crate::shapes::{GROUP_BYTES, LANE_BYTES, N_SHAPES, Shape};
@@ -95,6 +96,11 @@ pub(crate) struct Hits {
     /// The engine gave up: what it found is not all.
     pub(crate) is_exhausted: bool,
     masks: Option<Box<simd::Scan>>,
+    /// Where a line is encoded, ascending.
+    encoded: Vec<usize>,
+    folded: Folded,
+    /// Of a line that is read through its encoding.
+    inner: Option<Box<Hits>>,
     found: Found,
     /// The last finding of each detector, or what it looked through. Skipping the anchors inside it
     /// keeps the work linear when a finding may be long.
@@ -119,7 +125,7 @@ impl Engine {
         let mut numbers = Patterns::default();
         for (index, detector) in (0u8..).zip(&detectors) {
             let rule = detector.get().rule();
-            literals.extend(rule.literals.iter().map(|literal| ((*literal).to_owned(), index)));
+            literals.extend(rule.literals.iter().map(|text| (text.as_bytes().to_vec(), index)));
             for (asked, shape) in by_shape.iter_mut().zip(Shape::ALL) {
                 if rule.shapes.contains(&shape) {
                     asked.push(index);
@@ -127,6 +133,7 @@ impl Engine {
             }
             rule.numbers.iter().for_each(|pattern| numbers.add(pattern, index));
         }
+        literals.extend(folded::SIGNS.iter().map(|sign| (sign.to_vec(), folded::OWNER)));
         Self {
             path,
             is_token: detectors.iter().map(|d| d.get().rule().is_token).collect(),
@@ -154,7 +161,41 @@ impl Engine {
 
     /// Replaces the contents of `hits` by what the detectors find in `raw`.
     pub(crate) fn scan(&self, raw: &[u8], hits: &mut Hits) {
+        self.scan_as_written(raw, hits);
+        if !hits.encoded.is_empty() {
+            self.scan_folded(raw, hits);
+        }
+    }
+
+    /// Searches encoded lines as they are read.
+    fn scan_folded(&self, raw: &[u8], hits: &mut Hits) {
+        let mut inner = hits.inner.take().unwrap_or_default();
+        let mut done = 0;
+        for at in std::mem::take(&mut hits.encoded) {
+            if at < done {
+                continue;
+            }
+            let start = line_start(raw, at);
+            done = line_end(raw, at);
+            hits.folded.read(&raw[start..done]);
+            self.scan_as_written(&hits.folded.text, &mut inner);
+            hits.is_exhausted |= inner.is_exhausted;
+            for finding in &inner.findings {
+                let written = hits.folded.written(&finding.bytes());
+                let range = start + written.start..start + written.end;
+                if !self.haystack(raw).begins_in_placeholder(&range) {
+                    hits.findings.push(Finding::new(finding.detector, range));
+                }
+            }
+            // What its placeholders decide about is not followed through the encoding.
+            hits.open_lines.mark(at);
+        }
+        hits.inner = Some(inner);
+    }
+
+    fn scan_as_written(&self, raw: &[u8], hits: &mut Hits) {
         hits.findings.clear();
+        hits.encoded.clear();
         hits.open_lines.clear(raw.len());
         hits.open_near.clear(raw.len());
         hits.open_numbers.clear();
@@ -245,6 +286,9 @@ impl Scan<'_> {
 
     fn ask_literal(&mut self, owner: u8, anchor: Range<usize>) {
         let at = anchor.start;
+        if owner == folded::OWNER {
+            return self.hits.encoded.push(at);
+        }
         let answer = self.ask(owner, anchor);
         let is_final = answer == Answer::Found && self.engine.is_token[usize::from(owner)];
         if !is_final && answer != Answer::Never {

@@ -206,6 +206,47 @@ fn work_per_byte(unit: &[u8], len: usize) -> f64 {
     work::take() as f64 / len as f64
 }
 
+/// Hostile to detectors of identity numbers, which look behind names and around shapes.
+const NUMBER_UNITS: &[&[u8]] = &[
+    b"nino ",
+    b"nino AB 12 34 56 ",
+    b"fiscal rssmra85",
+    b"nuss28/",
+    b"svnr 1",
+    b"hetu 131052-",
+    b"A1234",
+    b"1234A",
+    b"131052-703",
+    b"401 023 ",
+];
+
+/// Beginnings of addresses, and words that name numbers.
+const ADDRESS_UNITS: &[&[u8]] = &[
+    b":",
+    b"1:",
+    b"a::",
+    b"00:",
+    b"00-",
+    b"abcd.",
+    b"+1",
+    b"+1 ",
+    b"+33 6 ",
+    b"(415) 555-0",
+    b"phone",
+    b"phone ",
+    b"tel:",
+    b"tel:1 ",
+    b"GB82 WEST ",
+    b"NO9386011117947",
+    b"0x",
+    b"1A",
+    b"dob ",
+    b"born on ",
+    b"passport no ",
+    b"bic=",
+    b"driver license",
+];
+
 #[test]
 fn hostile_input_costs_linear_work() {
     let units: &[&[u8]] = &[
@@ -266,42 +307,7 @@ fn hostile_input_costs_linear_work() {
         b"password[\"",
         b"secret:[\"a\",",
     ];
-    check_linear_work(units);
-}
-
-#[test]
-fn hostile_addresses_and_named_numbers_cost_linear_work() {
-    let units: &[&[u8]] = &[
-        b":",
-        b"1:",
-        b"a::",
-        b"00:",
-        b"00-",
-        b"abcd.",
-        b"+1",
-        b"+1 ",
-        b"+33 6 ",
-        b"(415) 555-0",
-        b"phone",
-        b"phone ",
-        b"tel:",
-        b"tel:1 ",
-        b"GB82 WEST ",
-        b"NO9386011117947",
-        b"0x",
-        b"1A",
-        b"dob ",
-        b"born on ",
-        b"passport no ",
-        b"bic=",
-        b"driver license",
-    ];
-    check_linear_work(units);
-}
-
-#[track_caller]
-fn check_linear_work(units: &[&[u8]]) {
-    for unit in units {
+    for unit in units.iter().chain(NUMBER_UNITS).chain(ADDRESS_UNITS) {
         let (short, long) = (work_per_byte(unit, 1 << 13), work_per_byte(unit, 1 << 16));
         // Quadratic work would show as a factor of 8.
         let name = String::from_utf8_lossy(unit);

@@ -70,10 +70,10 @@ impl std::hash::Hasher for KeyHasher {
 
 impl Literals {
     /// Builds the search from pairs of literal and owner. Costs about a millisecond.
-    pub(crate) fn new(pairs: &[(String, u8)]) -> Self {
+    pub(crate) fn new(pairs: &[(Vec<u8>, u8)]) -> Self {
         let mut literals: Vec<Literal> = Vec::new();
         for (text, owner) in pairs {
-            let bytes = text.to_ascii_lowercase().into_bytes();
+            let bytes = text.to_ascii_lowercase();
             assert!(bytes.len() >= LITERAL_BYTES_MIN, "literal {text:?} is too short");
             match literals.iter_mut().find(|known| *known.bytes == *bytes) {
                 Some(known) if known.owners.contains(owner) => {}

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use redaction::{Redactor, Span, Text};
+use redaction::{Redactor, Text};
 
 use crate::locators::ENTITIES;
 
@@ -117,13 +117,12 @@ fn block_end(chunk: &[u8], start: usize) -> usize {
 /// Appends the findings in `raw`, which is `base` bytes into the corpus; only of the types that all
 /// engines look for.
 pub(crate) fn detect(redactor: &Redactor, raw: &[u8], base: usize, found: &mut Vec<Found>) {
-    let mut spans: Vec<Span> = Vec::new();
+    let mut spans = Vec::new();
     redactor.detect(raw, &mut spans);
-    let is_common = |span: &Span| ENTITIES.contains(&span.entity);
-    found.extend(spans.into_iter().filter(is_common).map(|span| Found {
-        start: base + span.range.start as usize,
-        end: base + span.range.end as usize,
-        entity: span.entity,
+    found.extend(spans.into_iter().filter_map(|span| {
+        let entity = ENTITIES.iter().copied().find(|name| *name == span.entity)?;
+        let (start, end) = (base + span.range.start as usize, base + span.range.end as usize);
+        Some(Found { start, end, entity })
     }));
 }
 
