@@ -98,7 +98,8 @@ impl Detector for CheckedNumber {
             confidence: self.confidence,
             validator: self.validator,
             numbers: self.numbers,
-            literals: self.literals,
+            words: if (self.needs_word)(b"00000000") { self.words } else { &[] },
+            prefixes: self.literals,
             // A placeholder behind a literal is shorter than the number: more come into its reach.
             is_token: self.literals.is_empty(),
             positive: self.positive,

@@ -36,6 +36,48 @@ pub(crate) fn follows_word(raw: &Haystack<'_>, start: usize, words: &[&str]) -> 
     false
 }
 
+/// The beginnings of many words, to tell quickly that none of them is near.
+#[derive(Debug, Default)]
+pub(crate) struct Beginnings([u64; 16]);
+
+impl Beginnings {
+    /// Letters of a word that count.
+    const LETTERS: usize = 3;
+
+    /// Adds the words of one rule; false when they are too short to be told by their beginnings.
+    pub(crate) fn add(&mut self, words: &[&str]) -> bool {
+        let is_told = |word: &&str| {
+            word.len() >= Self::LETTERS && !word.as_bytes()[..Self::LETTERS].contains(&b' ')
+        };
+        if words.is_empty() || !words.iter().all(is_told) {
+            return false;
+        }
+        for word in words {
+            let slot = Self::slot(word.as_bytes());
+            self.0[slot / 64] |= 1 << (slot % 64);
+        }
+        true
+    }
+
+    /// False when [`follows_word`] is false for every word that was added.
+    pub(crate) fn any_before(&self, raw: &[u8], start: usize) -> bool {
+        let begin = start.saturating_sub(CONTEXT_BYTES);
+        work::add(start - begin);
+        let mut before = begin.checked_sub(1).map_or(b' ', |i| raw[i]);
+        raw[begin..start].windows(Self::LETTERS).any(|letters| {
+            let is_begin = begins_part(before, letters[0]);
+            before = letters[0];
+            let slot = Self::slot(letters);
+            is_begin && self.0[slot / 64] >> (slot % 64) & 1 != 0
+        })
+    }
+
+    fn slot(letters: &[u8]) -> usize {
+        let letters = u32::from_le_bytes([letters[0], letters[1], letters[2], 0]) | 0x0020_2020;
+        (letters.wrapping_mul(0x9e37_79b1) >> 22) as usize
+    }
+}
+
 /// True when a part of a name begins with `byte`: behind what is no letter, or as in `taxId`.
 fn begins_part(before: u8, byte: u8) -> bool {
     !before.is_ascii_alphabetic() || before.is_ascii_lowercase() && byte.is_ascii_uppercase()
@@ -138,7 +180,7 @@ pub(crate) fn is_day(month: u64, day: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Digits, follows_word, is_day, passes_luhn, stands_alone};
+    use super::{Beginnings, Digits, follows_word, is_day, passes_luhn, stands_alone};
     use crate::haystack::{Haystack, Names};
 
     #[track_caller]
@@ -161,6 +203,20 @@ mod tests {
             check(before, false);
         }
         check(&format!("nhs {}", ".".repeat(48)), false);
+    }
+
+    #[test]
+    fn beginnings_miss_no_word_and_few_other_texts() {
+        let mut beginnings = Beginnings::default();
+        assert!(!beginnings.add(&["id"]) && !beginnings.add(&["a word"]) && !beginnings.add(&[]));
+        assert!(beginnings.add(&["nhs", "tax id"]));
+        let any = |text: &str| beginnings.any_before(text.as_bytes(), text.len());
+        for text in ["NHS no ", "patientNhs=", "taxId=", "\"TAX_ID\":", "nhs"] {
+            assert!(any(text), "{text}");
+        }
+        for text in ["", "n", "unhs ", "INFO TaskSetManager: finished in ", "size "] {
+            assert!(!any(text), "{text}");
+        }
     }
 
     #[test]

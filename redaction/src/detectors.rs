@@ -180,6 +180,9 @@ pub struct Rule<'a> {
     pub validator: &'a str,
     /// Asked at each of these ASCII literals, of three bytes or more, found in any case.
     pub literals: &'a [&'a str],
+    /// Like `literals`, but only where a word begins: behind no letter or digit. Hundreds of these cost
+    /// as much as a dozen literals, so tokens are named by their prefixes.
+    pub prefixes: &'a [&'a str],
     /// Asked at each of these shapes, with the offset of its last byte.
     pub shapes: &'a [Shape],
     /// Asked at each number whose groups have these numbers of digits, with the whole number.
@@ -191,6 +194,9 @@ pub struct Rule<'a> {
     /// more and before another, two groups of four before another, four and six digits, six and
     /// three, or 3-2-4: else nobody looks.
     pub numbers: &'a [&'a [u8]],
+    /// When not empty, a number of one group is only found behind one of these, as
+    /// `follows_word` of the crate takes words: the engine need not ask about others.
+    pub words: &'a [&'a str],
     /// True when a finding ends by itself: nothing beside it, placeholder or not, makes it longer.
     ///
     /// Lines with findings of such detectors alone need no second search.
@@ -209,8 +215,10 @@ impl Rule<'static> {
         confidence: Confidence::High,
         validator: "shape",
         literals: &[],
+        prefixes: &[],
         shapes: &[],
         numbers: &[],
+        words: &[],
         is_token: true,
         positive: &[],
         negative: &[],
@@ -300,9 +308,18 @@ mod tests {
     fn every_detector_is_asked_somewhere() {
         for detector in DETECTORS {
             let rule = detector.rule();
-            let n_anchors = rule.literals.len() + rule.shapes.len() + rule.numbers.len();
-            assert!(n_anchors > 0 && !rule.shapes.contains(&Shape::Number), "{}", rule.entity);
-            assert!(rule.literals.iter().all(|l| l.len() >= 3 && l.is_ascii()), "{}", rule.entity);
+            let literals = || rule.literals.iter().chain(rule.prefixes);
+            let n_anchors = literals().count() + rule.shapes.len() + rule.numbers.len();
+            assert!(
+                n_anchors > 0
+                    && !rule
+                        .shapes
+                        .iter()
+                        .any(|shape| matches!(shape, Shape::Number | Shape::Encoded)),
+                "{}",
+                rule.entity
+            );
+            assert!(literals().all(|l| l.len() >= 3 && l.is_ascii()), "{}", rule.entity);
         }
     }
 }

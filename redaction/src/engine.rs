@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::context::Beginnings;
 use crate::detectors::Detector;
 use crate::folded::{self, Folded};
 use crate::haystack::{Haystack, Names};
@@ -49,6 +50,9 @@ pub(crate) struct Engine {
     /// Indices of the detectors that want each shape.
     by_shape: [Vec<u8>; N_SHAPES],
     numbers: Patterns,
+    /// Detectors whose plain numbers stand behind words, and how these begin.
+    is_named: Vec<bool>,
+    words: Beginnings,
     names: Names,
 }
 
@@ -96,7 +100,7 @@ pub(crate) struct Hits {
     /// The engine gave up: what it found is not all.
     pub(crate) is_exhausted: bool,
     masks: Option<Box<simd::Scan>>,
-    /// Where a line is encoded, ascending.
+    /// Where lines are encoded.
     encoded: Vec<usize>,
     folded: Folded,
     /// Of a line that is read through its encoding.
@@ -120,12 +124,14 @@ impl Engine {
     /// Builds the search for all anchors; costs about a millisecond.
     pub(crate) fn new(detectors: Vec<Asked>, path: Path) -> Self {
         assert!(detectors.len() <= DETECTORS_MAX, "a finding names its detector with a byte");
-        let mut literals = Vec::new();
+        let (mut literals, mut prefixes) = (Vec::new(), Vec::new());
         let mut by_shape = [const { Vec::new() }; N_SHAPES];
         let mut numbers = Patterns::default();
         for (index, detector) in (0u8..).zip(&detectors) {
             let rule = detector.get().rule();
-            literals.extend(rule.literals.iter().map(|text| (text.as_bytes().to_vec(), index)));
+            let owned = |text: &&str| (text.as_bytes().to_vec(), index);
+            literals.extend(rule.literals.iter().map(owned));
+            prefixes.extend(rule.prefixes.iter().map(owned));
             for (asked, shape) in by_shape.iter_mut().zip(Shape::ALL) {
                 if rule.shapes.contains(&shape) {
                     asked.push(index);
@@ -133,13 +139,17 @@ impl Engine {
             }
             rule.numbers.iter().for_each(|pattern| numbers.add(pattern, index));
         }
+        let mut words = Beginnings::default();
+        let is_named = detectors.iter().map(|d| words.add(d.get().rule().words)).collect();
         literals.extend(folded::SIGNS.iter().map(|sign| (sign.to_vec(), folded::OWNER)));
         Self {
             path,
             is_token: detectors.iter().map(|d| d.get().rule().is_token).collect(),
-            literals: Literals::new(&literals),
+            literals: Literals::new(&literals, &prefixes),
             by_shape,
             numbers,
+            is_named,
+            words,
             names: Names::new(detectors.iter().map(|d| d.get().rule().entity)),
             detectors,
         }
@@ -171,7 +181,10 @@ impl Engine {
     fn scan_folded(&self, raw: &[u8], hits: &mut Hits) {
         let mut inner = hits.inner.take().unwrap_or_default();
         let mut done = 0;
-        for at in std::mem::take(&mut hits.encoded) {
+        // Signs and shapes were pushed one after the other.
+        let mut encoded = std::mem::take(&mut hits.encoded);
+        encoded.sort_unstable();
+        for at in encoded {
             if at < done {
                 continue;
             }
@@ -234,7 +247,12 @@ impl Scan<'_> {
         let (engine, raw) = (self.engine, self.raw);
         let n_before = self.hits.findings.len();
         masks.each_literal(n_lanes, |at| {
-            engine.literals.at(&raw, base + at, |owner, anchor| self.ask_literal(owner, anchor));
+            let ask = |owner, anchor| self.ask_literal(owner, anchor);
+            engine.literals.anywhere.at(&raw, base + at, ask);
+        });
+        masks.each_prefix(n_lanes, |at| {
+            let ask = |owner, anchor| self.ask_literal(owner, anchor);
+            engine.literals.prefixes.at(&raw, base + at, ask);
         });
         masks.each_shape(|index, at| self.visit_shape(index, base + at));
         // A group has few, and in order of place they need no other sorting in the end.
@@ -245,8 +263,10 @@ impl Scan<'_> {
 
     fn visit_shape(&mut self, index: usize, at: usize) {
         let shape = Shape::ALL[index];
-        if shape == Shape::Number {
-            return self.visit_number(at);
+        match shape {
+            Shape::Number => return self.visit_number(at),
+            Shape::Encoded => return self.hits.encoded.push(at),
+            _ => {}
         }
         let engine = self.engine;
         for owner in &engine.by_shape[index] {
@@ -268,7 +288,17 @@ impl Scan<'_> {
         let seen = engine.numbers.visit(&raw, at, self.numbers_until, |owners, range| {
             let is_part = word_before(&raw, range.start) || word_after(&raw, range.end);
             let mut is_number = false;
+            let is_plain = raw[range.clone()].iter().all(u8::is_ascii_digit);
+            let mut has_word = None;
             for owner in if is_part { &[] } else { owners } {
+                if is_plain && engine.is_named[usize::from(*owner)] {
+                    let any = || engine.words.any_before(&raw, range.start);
+                    if !*has_word.get_or_insert_with(any) {
+                        // A word may come near when what is between becomes a placeholder.
+                        self.hits.open_near.mark(range.start);
+                        continue;
+                    }
+                }
                 match self.ask(*owner, range.clone()) {
                     Answer::Found => is_number = true,
                     Answer::Open => self.hits.open_near.mark(range.start),

@@ -6,21 +6,10 @@ use std::ops::Range;
 /// Stands in the search for literals for a detector: a line that must be read through its encoding.
 pub(crate) const OWNER: u8 = u8::MAX;
 
-/// What tells that a line is encoded where it matters: the characters that values are made of or
-/// divided by. Text that is only foreign has none of them.
+/// What tells, besides [`Shape::Encoded`](crate::Shape::Encoded), that a line is encoded where it
+/// matters: the characters that values are made of or divided by. Text that is only foreign has none
+/// of them.
 pub(crate) const SIGNS: &[&[u8]] = &[
-    br"\u00",
-    b"%20",
-    b"%22",
-    b"%26",
-    b"%2b",
-    b"%2d",
-    b"%2e",
-    b"%2f",
-    b"%3a",
-    b"%3b",
-    b"%3d",
-    b"%40",
     "０".as_bytes(),
     "１".as_bytes(),
     "２".as_bytes(),

@@ -23,7 +23,7 @@ fn pieces() -> Vec<Vec<u8>> {
     let mut pieces: Vec<Vec<u8>> = Vec::new();
     for detector in DETECTORS {
         let rule = detector.rule();
-        pieces.extend(rule.literals.iter().map(|l| l.as_bytes().to_vec()));
+        pieces.extend(rule.literals.iter().chain(rule.prefixes).map(|l| l.as_bytes().to_vec()));
         for sample in rule.positive.iter().chain(rule.negative) {
             pieces.extend(sample.split(['«', '»']).map(|part| part.as_bytes().to_vec()));
             pieces.extend(

@@ -104,7 +104,7 @@ impl Detector for LetteredNumber {
             validator: self.validator,
             shapes: self.shapes,
             numbers: self.numbers,
-            literals: self.literals,
+            prefixes: self.literals,
             // A placeholder behind a literal is shorter than the number: more come into its reach.
             is_token: self.literals.is_empty(),
             positive: self.positive,

@@ -11,17 +11,21 @@ pub(crate) const KEY_BYTES: usize = 4;
 /// Fewest bytes of a literal: shorter ones would be found everywhere.
 pub(crate) const LITERAL_BYTES_MIN: usize = 3;
 /// Buckets of one table; a literal is in one bucket.
-const N_BUCKETS: usize = 16;
+const N_BUCKETS: usize = 8;
 /// Slots of the table of keys: a power of two, far more than there are literals.
 const N_SLOTS: usize = 4096;
 
 /// What the vector code looks up: for each of four bytes and each half of it, the buckets that have
-/// a literal with that half there. One bank holds eight buckets.
+/// a literal with that half there. Eight buckets hold what is found anywhere, eight what is found
+/// where a word begins.
 #[derive(Debug, Clone)]
 pub(crate) struct Buckets {
-    /// `[bank][place][0: low half, 1: high half][value of the half]`.
-    pub(crate) halves: [[[[u8; 16]; 2]; KEY_BYTES]; 2],
+    /// `[0: anywhere, 1: where a word begins][place][0: low half, 1: high half][value of the half]`.
+    pub(crate) halves: [Halves; 2],
 }
+
+/// Eight buckets.
+type Halves = [[[u8; 16]; 2]; KEY_BYTES];
 
 /// A literal and who wants it.
 #[derive(Debug)]
@@ -38,6 +42,15 @@ struct Literal {
 #[derive(Debug)]
 pub(crate) struct Literals {
     pub(crate) buckets: Buckets,
+    /// Found anywhere.
+    pub(crate) anywhere: Table,
+    /// Found where a word begins.
+    pub(crate) prefixes: Table,
+}
+
+/// Tells which literals four bytes belong to.
+#[derive(Debug)]
+pub(crate) struct Table {
     literals: Vec<Literal>,
     /// One bit a slot: whether some key has that hash. Small enough to stay in the cache.
     filter: Box<[u64; N_SLOTS / 64]>,
@@ -69,8 +82,25 @@ impl std::hash::Hasher for KeyHasher {
 }
 
 impl Literals {
-    /// Builds the search from pairs of literal and owner. Costs about a millisecond.
-    pub(crate) fn new(pairs: &[(Vec<u8>, u8)]) -> Self {
+    /// Builds the search from pairs of literal and owner. Costs some milliseconds.
+    pub(crate) fn new(anywhere: &[(Vec<u8>, u8)], prefixes: &[(Vec<u8>, u8)]) -> Self {
+        let mut buckets = Buckets { halves: [[[[0; 16]; 2]; KEY_BYTES]; 2] };
+        let [first, second] = &mut buckets.halves;
+        let anywhere =
+            Table::new(anywhere, first, |bytes| 0..=bytes.len().saturating_sub(KEY_BYTES));
+        let prefixes = Table::new(prefixes, second, |_| 0..=0);
+        Self { buckets, anywhere, prefixes }
+    }
+}
+
+impl Table {
+    /// Fills the table and eight buckets. `places` are those of a literal where the searched bytes
+    /// may begin.
+    fn new(
+        pairs: &[(Vec<u8>, u8)],
+        halves: &mut Halves,
+        places: impl Fn(&[u8]) -> std::ops::RangeInclusive<usize>,
+    ) -> Self {
         let mut literals: Vec<Literal> = Vec::new();
         for (text, owner) in pairs {
             let bytes = text.to_ascii_lowercase();
@@ -79,21 +109,25 @@ impl Literals {
                 Some(known) if known.owners.contains(owner) => {}
                 Some(known) => known.owners.push(*owner),
                 None => {
-                    let key_at = rarest_key(&bytes);
-                    literals.push(Literal { bytes: bytes.into(), key_at, owners: vec![*owner] });
+                    literals.push(Literal { bytes: bytes.into(), key_at: 0, owners: vec![*owner] });
                 }
             }
+        }
+        // Alike ones after each other, so that they share buckets.
+        literals.sort_by(|a, b| a.bytes.cmp(&b.bytes));
+        let mut costs = [0.0; N_BUCKETS];
+        for literal in &mut literals {
+            literal.key_at = insert(halves, &mut costs, &literal.bytes, places(&literal.bytes));
         }
         let mut filter = Box::new([0; N_SLOTS / 64]);
         let mut by_key: HashMap<u32, Vec<u16>, _> = HashMap::default();
         for (index, literal) in (0u16..).zip(&literals) {
-            let key = key(folded(&literal.bytes, literal.key_at));
+            let key = key(&folded(&literal.bytes, literal.key_at));
             let slot = slot(key);
             filter[slot / 64] |= 1 << (slot % 64);
             by_key.entry(key).or_default().push(index);
         }
-        let keys: Vec<_> = literals.iter().map(|l| folded(&l.bytes, l.key_at)).collect();
-        Self { buckets: Buckets::new(&keys), literals, filter, by_key }
+        Self { literals, filter, by_key }
     }
 
     /// Calls `hit` with owner and start of each literal whose searched bytes begin at `at`.
@@ -137,7 +171,7 @@ fn folded(literal: &[u8], at: usize) -> Vec<u8> {
     literal[at..].iter().take(KEY_BYTES).map(|b| b | 0x20).collect()
 }
 
-fn key(folded: Vec<u8>) -> u32 {
+fn key(folded: &[u8]) -> u32 {
     folded.iter().rev().fold(0, |key, byte| key << 8 | u32::from(*byte))
 }
 
@@ -146,66 +180,57 @@ const FREQUENT: &[u8] = b" e1raotscn\"0.idl2:mup,346-gf7k/b8*{}h=5yvx9j)(`w|zq$#
 
 /// How often a byte stands in logs, roughly, as a share of all.
 fn frequency(byte: u8) -> f64 {
-    let rank = FREQUENT.iter().position(|b| *b == byte).unwrap_or(FREQUENT.len());
-    0.3 / (rank as f64 + 3.0)
+    static FREQUENCIES: std::sync::LazyLock<[f64; 256]> = std::sync::LazyLock::new(|| {
+        std::array::from_fn(|byte| {
+            let rank = FREQUENT.iter().position(|b| usize::from(*b) == byte);
+            0.3 / (rank.unwrap_or(FREQUENT.len()) as f64 + 3.0)
+        })
+    });
+    FREQUENCIES[usize::from(byte)]
 }
 
-/// Where the four rarest bytes in a row begin.
-fn rarest_key(literal: &[u8]) -> usize {
-    let cost = |at: usize| folded(literal, at).into_iter().map(frequency).product::<f64>();
-    (0..=literal.len().saturating_sub(KEY_BYTES))
-        .min_by(|a, b| cost(*a).total_cmp(&cost(*b)))
-        .unwrap_or(0)
+/// Puts four bytes of `literal` where they add the fewest false hits; returns where they begin.
+fn insert(
+    halves: &mut Halves,
+    costs: &mut [f64; N_BUCKETS],
+    literal: &[u8],
+    places: std::ops::RangeInclusive<usize>,
+) -> usize {
+    let choices = places.flat_map(|at| (0..N_BUCKETS).map(move |bucket| (at, bucket)));
+    let cost_with = |at: usize, bucket: usize| {
+        let mut trial = *halves;
+        put(&mut trial, bucket, &folded(literal, at));
+        false_hits(&trial, bucket)
+    };
+    let (cost, at, bucket) = choices
+        .map(|(at, bucket)| (cost_with(at, bucket), at, bucket))
+        .min_by(|a, b| (a.0 - costs[a.2]).total_cmp(&(b.0 - costs[b.2])))
+        .expect("there are buckets");
+    put(halves, bucket, &folded(literal, at));
+    costs[bucket] = cost;
+    at
 }
 
-impl Buckets {
-    /// Puts each key where it adds the fewest false hits.
-    fn new(keys: &[Vec<u8>]) -> Self {
-        let mut buckets = Self { halves: [[[[0; 16]; 2]; KEY_BYTES]; 2] };
-        let mut costs = [0.0; N_BUCKETS];
-        let mut keys: Vec<_> = keys.to_vec();
-        keys.sort();
-        keys.dedup();
-        for key in &keys {
-            let with = |bucket| {
-                let mut trial = buckets.clone();
-                trial.insert(bucket, key);
-                trial.false_hits(bucket)
-            };
-            let (bucket, cost) = (0..N_BUCKETS)
-                .map(|bucket| (bucket, with(bucket)))
-                .min_by(|a, b| (a.1 - costs[a.0]).total_cmp(&(b.1 - costs[b.0])))
-                .expect("there are buckets");
-            buckets.insert(bucket, key);
-            costs[bucket] = cost;
-        }
-        buckets
-    }
-
-    fn insert(&mut self, bucket: usize, key: &[u8]) {
-        let bit = 1 << (bucket % 8);
-        for (place, [low, high]) in self.halves[bucket / 8].iter_mut().enumerate() {
-            match key.get(place) {
-                Some(byte) => {
-                    low[usize::from(byte & 15)] |= bit;
-                    high[usize::from(byte >> 4)] |= bit;
-                }
-                None => low.iter_mut().chain(high).for_each(|half| *half |= bit),
+fn put(halves: &mut Halves, bucket: usize, key: &[u8]) {
+    let bit = 1 << bucket;
+    for (place, [low, high]) in halves.iter_mut().enumerate() {
+        match key.get(place) {
+            Some(byte) => {
+                low[usize::from(byte & 15)] |= bit;
+                high[usize::from(byte >> 4)] |= bit;
             }
+            None => low.iter_mut().chain(high).for_each(|half| *half |= bit),
         }
     }
+}
 
-    /// Share of all places of a log that `bucket` takes for a literal.
-    fn false_hits(&self, bucket: usize) -> f64 {
-        let bit = 1 << (bucket % 8);
-        let places = self.halves[bucket / 8].iter();
-        places
-            .map(|[low, high]| {
-                let is_in = |byte: &u8| {
-                    low[usize::from(byte & 15)] & high[usize::from(byte >> 4)] & bit != 0
-                };
-                (0..=u8::MAX).filter(|b| b & 0x20 != 0).filter(is_in).map(frequency).sum::<f64>()
-            })
-            .product()
-    }
+/// Share of all places of a log that `bucket` takes for a literal.
+fn false_hits(halves: &Halves, bucket: usize) -> f64 {
+    let bit = 1 << bucket;
+    let share = |[low, high]: &[[u8; 16]; 2]| {
+        let is_in =
+            |byte: &u8| low[usize::from(byte & 15)] & high[usize::from(byte >> 4)] & bit != 0;
+        (0..=u8::MAX).filter(|b| b & 0x20 != 0).filter(is_in).map(frequency).sum::<f64>()
+    };
+    halves.iter().map(share).product()
 }

@@ -37,6 +37,9 @@ pub enum Shape {
     Iban,
     /// The 26th of a run of letters and digits.
     LongWord,
+    /// `%40` or `\u00`, at the last byte: text that must be read through its encoding. Detectors do not
+    /// name it.
+    Encoded,
     /// Where a number of eight digits or of several groups may be. Detectors do not name it: the
     /// engine measures the number and asks those whose [`numbers`](crate::Rule::numbers) have it.
     Number,
@@ -56,12 +59,13 @@ impl Shape {
         Self::LettersAmongDigits,
         Self::Iban,
         Self::LongWord,
+        Self::Encoded,
         Self::Number,
     ];
 }
 
 /// Number of shapes.
-pub(crate) const N_SHAPES: usize = 12;
+pub(crate) const N_SHAPES: usize = 13;
 
 /// A group of masks as a dispatch path computes with it: bit `i` of lane `n` tells of one byte.
 pub(crate) trait Mask: Copy {
@@ -101,10 +105,11 @@ pub(crate) enum Class {
     Space,
     Close,
     Backslash,
+    Percent,
 }
 
 /// Number of classes.
-pub(crate) const N_CLASSES: usize = 13;
+pub(crate) const N_CLASSES: usize = 14;
 
 /// Which bytes belong to which class.
 #[derive(Debug, Clone, Copy)]
@@ -192,6 +197,7 @@ pub(crate) fn find<M: Mask>(classes: &Classes<M>) -> [M; N_SHAPES] {
         tax_code,
         iban(classes, digits2),
         long_word(classes),
+        encoded(classes),
         number,
     ]
 }
@@ -254,6 +260,25 @@ fn iban<M: Mask>(classes: &Classes<M>, digits2: M) -> M {
     let head = digits2.and(letters.back(2)).without(is_part.back(4));
     let grouped = space.and(four.back(1)).and(space.back(5)).and(head.back(6));
     eleven.and(head.back(11)).or(grouped)
+}
+
+/// Where words begin: letters and digits behind neither, or behind an escape such as `\n` and `\u0022`.
+#[inline(always)]
+pub(crate) fn word_starts<M: Mask>(classes: &Classes<M>) -> M {
+    let alphanumeric = classes.of(Class::Letter).or(classes.of(Class::Digit));
+    let backslash = classes.of(Class::Backslash);
+    let part = alphanumeric.without(backslash.back(1)).without(backslash.back(5));
+    alphanumeric.without(part.back(1))
+}
+
+#[inline(always)]
+fn encoded<M: Mask>(classes: &Classes<M>) -> M {
+    let digit = classes.of(Class::Digit);
+    let hex = digit.or(classes.of(Class::HexLetter));
+    let percent = hex.and(digit.back(1)).and(classes.of(Class::Percent).back(2));
+    let letter = classes.of(Class::Letter).back(2);
+    let backslash = classes.of(Class::Backslash).back(3);
+    percent.or(digit.and(digit.back(1)).and(letter).and(backslash))
 }
 
 #[inline(always)]

@@ -23,8 +23,9 @@ pub(crate) struct Scan {
     shapes: [Lanes; N_SHAPES],
     /// For each shape, bit `n` tells whether it is in lane `n`.
     used_lanes: [u8; N_SHAPES],
-    /// Where the four bytes of a literal may begin.
-    literals: [u64; N_LANES],
+    /// Where the four bytes of a literal may begin, and of one that begins a word.
+    anywhere: [u64; N_LANES],
+    prefixes: Lanes,
 }
 
 impl Scan {
@@ -50,11 +51,20 @@ impl Scan {
         }
     }
 
-    /// Calls `visit` with each offset in the last group where the bytes of a literal may begin.
+    /// Calls `visit` with each offset in the last group where the bytes of a literal may begin that
+    /// is found anywhere.
     #[inline]
     pub(crate) fn each_literal(&self, n_lanes: usize, mut visit: impl FnMut(usize)) {
         for lane in 1..=n_lanes {
-            each_bit(self.literals[lane], lane, &mut visit);
+            each_bit(self.anywhere[lane], lane, &mut visit);
+        }
+    }
+
+    /// Calls `visit` with each offset in the last group where the bytes of a prefix may begin.
+    #[inline]
+    pub(crate) fn each_prefix(&self, n_lanes: usize, mut visit: impl FnMut(usize)) {
+        for lane in 1..=n_lanes {
+            each_bit(self.prefixes.0[lane], lane, &mut visit);
         }
     }
 }

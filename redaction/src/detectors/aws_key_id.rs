@@ -23,7 +23,7 @@ impl Detector for AwsKeyId {
             family: Family::Secret,
             confidence: Confidence::Certain,
             validator: "prefix and length",
-            literals: &["AKIA", "ASIA", "ABIA", "ACCA"],
+            prefixes: &["AKIA", "ASIA", "ABIA", "ACCA"],
             positive: &[
                 "using credentials «AKIAIOSFODNN7EXAMPLE» for bucket acme",
                 "s3://lake/«ASIAY4OIS26F6467C2V4»/x and (\"«AKIAIOSFODNN7EXAMPLEQQ»\")",

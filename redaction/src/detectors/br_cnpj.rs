@@ -30,7 +30,7 @@ impl Detector for BrCnpj {
             validator: "two check digits modulo 11",
             // The engine reads no slash: the rest of a printed number is behind these.
             numbers: &[&[2, 3, 3], &[14]],
-            literals: WORDS,
+            prefixes: WORDS,
             is_token: false,
             positive: &[
                 "24/05/21 17:28:32 WARN NotaFiscalJob: emitente «69.863.532/0001-59» inativo",

@@ -22,7 +22,6 @@ impl Detector for Email {
             family: Family::Personal,
             confidence: Confidence::High,
             validator: "address grammar",
-            literals: &["%40", r"\u0040"],
             shapes: &[Shape::At],
             positive: &[
                 "customer «jane.doe@example.com» from Berlin",

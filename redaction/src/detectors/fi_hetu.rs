@@ -34,7 +34,7 @@ impl Detector for FiHetu {
             validator: "check character, a date, and words where it may be a time",
             shapes: &[Shape::SixAndThree],
             // For lower case.
-            literals: &["hetu", "tunnus"],
+            prefixes: &["hetu", "tunnus"],
             positive: &[
                 "24/06/20 18:24:01 WARN Kela: «290284A3476» puuttuu, puoliso «131052-703J»",
                 r#"{"hetu":"«310594y763w»","pvm":"«291244A6346»"}"#,

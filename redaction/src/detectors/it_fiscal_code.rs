@@ -10,7 +10,7 @@ pub(crate) const IT_FISCAL_CODE: LetteredNumber = LetteredNumber {
     confidence: Confidence::Certain,
     validator: "check letter, month and day",
     shapes: &[Shape::LettersAmongDigits],
-    literals: &["fiscal"],
+    literals: &["codice fiscale", "codice_fiscale", "codicefiscale", "fiscal"],
     layouts: &["######??#??#???#"],
     is_valid,
     is_valid_named: is_valid,

@@ -23,7 +23,7 @@ impl Detector for Jwt {
             family: Family::Secret,
             confidence: Confidence::Certain,
             validator: "base64url of JSON, dots",
-            literals: &["eyJ"],
+            prefixes: &["eyJ"],
             positive: &[
                 "jwt «eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N» ok",
                 "unsigned «eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0». Next",

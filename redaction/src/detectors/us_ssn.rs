@@ -32,7 +32,7 @@ impl Detector for UsSsn {
             validator: "issued areas, groups and serials",
             numbers: &[&[3, 2, 4], &[9]],
             // No shape stands for groups of 3-2-4 digits divided by spaces.
-            literals: &["ssn", "social sec", "social_sec", "socialsec"],
+            prefixes: &["ssn", "social sec", "social_sec", "socialsec"],
             is_token: false,
             positive: &[
                 "applicant ssn «123-45-6789» row 7",

@@ -32,10 +32,14 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
     let tables = Tables::new(buckets);
     for lane in 1..=n_lanes {
         let at = (lane - 1) * LANE_BYTES;
-        scan.literals[lane] =
-            join(tables.candidates(window, at), tables.candidates(window, at + VECTOR_BYTES));
+        let low = tables.candidates(window, at);
+        let high = tables.candidates(window, at + VECTOR_BYTES);
+        scan.anywhere[lane] = join(low[0], high[0]);
+        scan.prefixes.0[lane] = join(low[1], high[1]);
     }
     let classes = Classes(scan.classes.0.each_ref().map(Vectors::load));
+    let prefixes = Vectors::load(&scan.prefixes).and(shapes::word_starts(&classes));
+    prefixes.store(&mut scan.prefixes);
     let shapes = shapes::find(&classes);
     for (index, mask) in shapes.into_iter().enumerate() {
         scan.used_lanes[index] = mask.used_lanes();
@@ -89,6 +93,7 @@ fn classify(window: &Window, lane: usize, scan: &mut Scan) {
     set(Class::Space, is(b' '));
     set(Class::Close, is(b')'));
     set(Class::Backslash, is(b'\\'));
+    set(Class::Percent, is(b'%'));
 }
 
 /// The look-up tables as vectors.
@@ -111,10 +116,11 @@ impl Tables {
         )
     }
 
-    /// One bit for each of the 32 places from `at` on where some bucket has all four bytes.
+    /// One bit for each of the 32 places from `at` on where some bucket has all four bytes; first the
+    /// buckets of what is found anywhere.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn candidates(&self, window: &Window, at: usize) -> u32 {
+    fn candidates(&self, window: &Window, at: usize) -> [u32; 2] {
         let low_half = _mm256_set1_epi8(15);
         let mut banks = [_mm256_set1_epi8(-1); 2];
         for place in 0..KEY_BYTES {
@@ -130,8 +136,10 @@ impl Tables {
                 *bank = _mm256_and_si256(*bank, set);
             }
         }
-        let none = _mm256_cmpeq_epi8(_mm256_or_si256(banks[0], banks[1]), _mm256_setzero_si256());
-        !_mm256_movemask_epi8(none).cast_unsigned()
+        [0, 1].map(|bank: usize| {
+            let none = _mm256_cmpeq_epi8(banks[bank], _mm256_setzero_si256());
+            !_mm256_movemask_epi8(none).cast_unsigned()
+        })
     }
 }
 

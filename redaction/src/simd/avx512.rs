@@ -28,9 +28,13 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
     // Between the masks' being stored and their being loaded, so that the loads need not wait.
     let tables = Tables::new(buckets);
     for lane in 1..=n_lanes {
-        scan.literals[lane] = tables.candidates(window, (lane - 1) * LANE_BYTES);
+        let [anywhere, prefixes] = tables.candidates(window, (lane - 1) * LANE_BYTES);
+        scan.anywhere[lane] = anywhere;
+        scan.prefixes.0[lane] = prefixes;
     }
     let classes = Classes(scan.classes.0.each_ref().map(Vector::load));
+    let prefixes = Vector::load(&scan.prefixes).and(shapes::word_starts(&classes));
+    prefixes.store(&mut scan.prefixes);
     let shapes = shapes::find(&classes);
     for (index, mask) in shapes.into_iter().enumerate() {
         scan.used_lanes[index] = mask.used_lanes();
@@ -71,6 +75,7 @@ fn classify(window: &Window, lane: usize, scan: &mut Scan) {
     set(Class::Space, is(b' '));
     set(Class::Close, is(b')'));
     set(Class::Backslash, is(b'\\'));
+    set(Class::Percent, is(b'%'));
 }
 
 /// The look-up tables in registers.
@@ -93,10 +98,11 @@ impl Tables {
         )
     }
 
-    /// One bit for each of the 64 places from `at` on where some bucket has all four bytes.
+    /// One bit for each of the 64 places from `at` on where some bucket has all four bytes; first the
+    /// buckets of what is found anywhere.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn candidates(&self, window: &Window, at: usize) -> u64 {
+    fn candidates(&self, window: &Window, at: usize) -> [u64; 2] {
         let low_half = _mm512_set1_epi8(15);
         let mut banks = [_mm512_set1_epi8(-1); 2];
         for place in 0..KEY_BYTES {
@@ -112,8 +118,7 @@ impl Tables {
                 *bank = _mm512_and_si512(*bank, set);
             }
         }
-        let any = _mm512_or_si512(banks[0], banks[1]);
-        _mm512_test_epi8_mask(any, any)
+        [0, 1].map(|bank: usize| _mm512_test_epi8_mask(banks[bank], banks[bank]))
     }
 }
 

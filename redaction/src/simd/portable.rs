@@ -25,11 +25,17 @@ pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mu
         set(Class::Space, |b| *b == b' ');
         set(Class::Close, |b| *b == b')');
         set(Class::Backslash, |b| *b == b'\\');
-        scan.literals[lane] = (0..LANE_BYTES)
-            .filter(|i| is_candidate(buckets, &window[at + i..at + i + KEY_BYTES]))
-            .map(|i| 1 << i)
-            .sum();
+        set(Class::Percent, |b| *b == b'%');
+        let candidates = |bank: usize| {
+            (0..LANE_BYTES)
+                .filter(|i| is_candidate(&buckets.halves[bank], &window[at + i..]))
+                .map(|i| 1 << i)
+                .sum()
+        };
+        scan.anywhere[lane] = candidates(0);
+        scan.prefixes.0[lane] = candidates(1);
     }
+    scan.prefixes = scan.prefixes.and(shapes::word_starts(&scan.classes));
     scan.shapes = shapes::find(&scan.classes);
     scan.used_lanes = scan.shapes.map(Lanes::used_lanes);
 }
@@ -58,12 +64,10 @@ impl Mask for Lanes {
 }
 
 /// True when some bucket has a literal for each of the bytes.
-fn is_candidate(buckets: &Buckets, bytes: &[u8]) -> bool {
-    buckets.halves.iter().any(|bank| {
-        let places = bank.iter().zip(bytes);
-        places.fold(u8::MAX, |set, ([low, high], byte)| {
-            let byte = byte | 0x20;
-            set & low[usize::from(byte & 15)] & high[usize::from(byte >> 4)]
-        }) != 0
-    })
+fn is_candidate(halves: &[[[u8; 16]; 2]; KEY_BYTES], bytes: &[u8]) -> bool {
+    let places = halves.iter().zip(bytes);
+    places.fold(u8::MAX, |set, ([low, high], byte)| {
+        let byte = byte | 0x20;
+        set & low[usize::from(byte & 15)] & high[usize::from(byte >> 4)]
+    }) != 0
 }
