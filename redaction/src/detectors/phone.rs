@@ -70,6 +70,8 @@ const CONTEXT: &[&str] = &[
     "whatsapp",
     "sms",
 ];
+/// Words that name another number in groups of 3-3-4 digits.
+const OTHERS: &[&str] = &["nhs"];
 /// Words for an extension, in the order they are tried.
 const EXTENSIONS: &[&[u8]] = &[b"extension", b"ext.", b"ext", b"x"];
 /// Digits of an extension (RFC 3966 has no limit; exchanges use up to six).
@@ -171,7 +173,8 @@ fn north_american(raw: &Haystack<'_>, range: &Range<usize>) -> Option<Range<usiz
         && plans::is_area(&text[area + 4..area + 7])
         && stands_alone(raw, range)
         && !matches!(before, Some(b'+' | b'-' | b'/' | b'.'))
-        && (divider != b' ' || follows_word(raw, range.start, CONTEXT));
+        && (divider != b' ' || follows_word(raw, range.start, CONTEXT))
+        && !follows_word(raw, range.start, OTHERS);
     is_valid.then(|| range.clone())
 }
 
