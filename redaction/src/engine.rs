@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::custom::Sweep;
 use crate::detectors::Detector;
 use crate::haystack::{Haystack, Names};
 use crate::lexis::{word_after, word_before};
@@ -47,8 +48,14 @@ pub(crate) struct Engine {
     literals: Literals,
     /// Indices of the detectors that want each shape.
     by_shape: [Vec<u8>; N_SHAPES],
+    /// Bit `n`: somebody asks for the shape with index `n`.
+    wanted_shapes: u32,
     numbers: Patterns,
     names: Names,
+    /// Searches for the rules of the config that have no anchor.
+    sweep: Option<Sweep>,
+    /// Index of the detector of the config's first rule.
+    custom_base: u8,
 }
 
 /// Bytes that one bit of [`Places`] stands for.
@@ -111,19 +118,29 @@ struct Scan<'a> {
 }
 
 impl Engine {
-    /// Builds the search for all anchors; costs about a millisecond.
-    pub(crate) fn new(detectors: Vec<Asked>, path: Path) -> Self {
+    /// Builds the search for all anchors; costs about a millisecond. The rules of `sweep` belong to the
+    /// detectors from `custom_base` on.
+    pub(crate) fn new(
+        detectors: Vec<Asked>,
+        path: Path,
+        sweep: Option<Sweep>,
+        custom_base: u8,
+    ) -> Self {
         assert!(detectors.len() <= DETECTORS_MAX, "a finding names its detector with a byte");
         let mut literals = Vec::new();
         let mut by_shape = [const { Vec::new() }; N_SHAPES];
         let mut numbers = Patterns::default();
+        let mut wanted_shapes = 0;
         for (index, detector) in (0u8..).zip(&detectors) {
             let rule = detector.get().rule();
-            literals.extend(rule.literals.iter().map(|literal| ((*literal).to_owned(), index)));
-            for (asked, shape) in by_shape.iter_mut().zip(Shape::ALL) {
+            let owned = detector.get().literals();
+            literals.extend(owned.into_iter().map(|literal| (literal.to_owned(), index)));
+            for (n, (asked, shape)) in by_shape.iter_mut().zip(Shape::ALL).enumerate() {
                 if rule.shapes.contains(&shape) {
                     asked.push(index);
                 }
+                let is_number = shape == Shape::Number && !rule.numbers.is_empty();
+                wanted_shapes |= u32::from(is_number || !asked.is_empty()) << n;
             }
             rule.numbers.iter().for_each(|pattern| numbers.add(pattern, index));
         }
@@ -132,7 +149,10 @@ impl Engine {
             is_token: detectors.iter().map(|d| d.get().rule().is_token).collect(),
             literals: Literals::new(&literals),
             by_shape,
+            wanted_shapes,
             numbers,
+            sweep,
+            custom_base,
             names: Names::new(detectors.iter().map(|d| d.get().rule().entity)),
             detectors,
         }
@@ -140,6 +160,12 @@ impl Engine {
 
     pub(crate) fn detectors(&self) -> impl ExactSizeIterator<Item = &dyn Detector> {
         self.detectors.iter().map(Asked::get)
+    }
+
+    /// True when the whole of a line is searched, not only what is near an anchor: any change of it
+    /// may decide about a finding.
+    pub(crate) fn sweeps(&self) -> bool {
+        self.sweep.is_some()
     }
 
     /// `raw` with the names of this engine's placeholders.
@@ -179,6 +205,19 @@ impl Engine {
             scan.visit(&masks, at, n_bytes.div_ceil(LANE_BYTES));
         }
         hits.masks = Some(masks);
+        self.sweep(raw, hits);
+    }
+
+    fn sweep(&self, raw: &[u8], hits: &mut Hits) {
+        let Some(sweep) = &self.sweep else { return };
+        let raw = self.haystack(raw);
+        sweep.find(&raw, &mut |rule, range| {
+            if !range.is_empty() && !raw.is_placeholder(&range) {
+                // The registry has room for every rule, see DETECTORS_MAX.
+                let index = self.custom_base.saturating_add(u8::try_from(rule).unwrap_or(u8::MAX));
+                hits.findings.push(Finding::new(index, range));
+            }
+        });
     }
 }
 
@@ -190,7 +229,7 @@ impl Scan<'_> {
         masks.each_literal(n_lanes, |at| {
             engine.literals.at(&raw, base + at, |owner, anchor| self.ask_literal(owner, anchor));
         });
-        masks.each_shape(|index, at| self.visit_shape(index, base + at));
+        masks.each_shape(engine.wanted_shapes, |index, at| self.visit_shape(index, base + at));
         // A group has few, and in order of place they need no other sorting in the end.
         if let Some(found) = self.hits.findings.get_mut(n_before..).filter(|f| f.len() > 1) {
             found.sort_unstable_by_key(spans::order);
@@ -205,8 +244,10 @@ impl Scan<'_> {
         let engine = self.engine;
         for owner in &engine.by_shape[index] {
             let answer = self.ask(*owner, at..at + 1);
-            if answer == Answer::Open {
-                let is_near = shape != Shape::At;
+            // A rule of the config may look at all of the line, so even what it found may change.
+            let is_custom = shape == Shape::Digits4;
+            if answer == Answer::Open || is_custom {
+                let is_near = shape != Shape::At && !is_custom;
                 let hits = &mut self.hits;
                 if is_near { &mut hits.open_near } else { &mut hits.open_lines }.mark(at);
             }

@@ -152,10 +152,19 @@ fn frequency(byte: u8) -> f64 {
 
 /// Where the four rarest bytes in a row begin.
 fn rarest_key(literal: &[u8]) -> usize {
-    let cost = |at: usize| folded(literal, at).into_iter().map(frequency).product::<f64>();
     (0..=literal.len().saturating_sub(KEY_BYTES))
-        .min_by(|a, b| cost(*a).total_cmp(&cost(*b)))
+        .min_by(|a, b| key_frequency(literal, *a).total_cmp(&key_frequency(literal, *b)))
         .unwrap_or(0)
+}
+
+/// How often the searched bytes that begin at `at` stand in logs, roughly.
+fn key_frequency(literal: &[u8], at: usize) -> f64 {
+    folded(literal, at).into_iter().map(frequency).product()
+}
+
+/// How often a search for the literal looks closer, roughly, as a share of all bytes.
+pub(crate) fn search_cost(literal: &str) -> f64 {
+    key_frequency(literal.as_bytes(), rarest_key(literal.as_bytes()))
 }
 
 impl Buckets {

@@ -32,7 +32,8 @@ pub(crate) fn settle(engine: &Engine, placeholders: &Placeholders, raw: &[u8], h
             rest = after;
             let next = numbers.partition_point(|number| (number.end as usize) < start);
             numbers = &numbers[next..];
-            let is_open = hits.open_lines.any(start..end)
+            let is_open = engine.sweeps()
+                || hits.open_lines.any(start..end)
                 || group.iter().any(|f| hits.open_near.any(near(f)))
                 || joins_number(raw, group, numbers);
             if !is_open {
@@ -136,7 +137,7 @@ mod tests {
         let mut line = Text::default();
         let findings = [Finding::new(0, 4..6), Finding::new(0, 10..29)];
         let auth_header = Asked::BuiltIn(DETECTORS[0]);
-        let engine = Engine::new(vec![auth_header], Path::Portable);
+        let engine = Engine::new(vec![auth_header], Path::Portable, None, 0);
         Placeholders::new(&engine).append(raw, 0, &findings, &mut line);
         assert_eq!(line.as_bytes(), b"abc [AUTH_HEADER] 78 [AUTH_HEADER] x");
         for (text, want) in [

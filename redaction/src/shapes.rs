@@ -37,6 +37,8 @@ pub enum Shape {
     Iban,
     /// The 26th of a run of letters and digits.
     LongWord,
+    /// The fourth of a run of digits.
+    Digits4,
     /// Where a number of eight digits or of several groups may be. Detectors do not name it: the
     /// engine measures the number and asks those whose [`numbers`](crate::Rule::numbers) have it.
     Number,
@@ -56,12 +58,13 @@ impl Shape {
         Self::LettersAmongDigits,
         Self::Iban,
         Self::LongWord,
+        Self::Digits4,
         Self::Number,
     ];
 }
 
 /// Number of shapes.
-pub(crate) const N_SHAPES: usize = 12;
+pub(crate) const N_SHAPES: usize = 13;
 
 /// A group of masks as a dispatch path computes with it: bit `i` of lane `n` tells of one byte.
 pub(crate) trait Mask: Copy {
@@ -192,6 +195,7 @@ pub(crate) fn find<M: Mask>(classes: &Classes<M>) -> [M; N_SHAPES] {
         tax_code,
         iban(classes, digits2),
         long_word(classes),
+        digits4.without(digit.back(4)),
         number,
     ]
 }

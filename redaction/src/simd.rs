@@ -33,15 +33,15 @@ impl Scan {
         self.classes.clear(N_LANES - 1);
     }
 
-    /// Calls `visit` with each place of the last group where a shape is: index in [`Shape::ALL`] and
+    /// Calls `visit` with each place of the last group where a shape of the set `wanted` is: index in [`Shape::ALL`] and
     /// offset in the group. One shape after the other, each from the first place to the last.
     ///
     /// [`Shape::ALL`]: crate::Shape
     #[inline]
-    pub(crate) fn each_shape(&self, mut visit: impl FnMut(usize, usize)) {
+    pub(crate) fn each_shape(&self, wanted: u32, mut visit: impl FnMut(usize, usize)) {
         for (index, used_lanes) in self.used_lanes.iter().enumerate() {
             // Lane 0 was visited with the group before.
-            let mut lanes = used_lanes & !1;
+            let mut lanes = if wanted >> index & 1 == 1 { used_lanes & !1 } else { 0 };
             while lanes != 0 {
                 let lane = lanes.trailing_zeros() as usize;
                 lanes &= lanes - 1;
