@@ -23,7 +23,7 @@ use crate::policy::{CustomRule, Matcher, Problem};
 use crate::shapes::Shape;
 use crate::spans::Found;
 use piece::Piece;
-use regex::Pattern;
+use regex::{Flaw, Pattern};
 use required::Anchor;
 use sweep::Owned;
 pub(crate) use sweep::Sweep;
@@ -47,57 +47,77 @@ pub(crate) struct Compiled {
 pub(crate) fn compile(rules: &[CustomRule]) -> Result<Compiled, Vec<Problem>> {
     let mut problems = checks::problems(rules);
     let mut compiled = Compiled { detectors: Vec::new(), sweep: None, slow: Vec::new() };
-    let (mut patterns, mut lists) = (Vec::new(), Vec::new());
-    // What is too much was told: it is not worth the time.
-    for (rule, custom) in rules.iter().enumerate().take(RULES_MAX) {
-        let context = Context { words: custom.context.clone(), n_bytes: custom.context_bytes };
-        let (mut literals, mut shapes): (Vec<String>, &[Shape]) = (Vec::new(), &[]);
-        let search = match &custom.matcher {
-            Matcher::Regex(pattern) => match Pattern::new(pattern) {
-                Ok(pattern) => {
-                    let anchor = pattern.anchor();
-                    if anchor == Anchor::None {
-                        compiled.slow.push(custom.name.clone());
-                        patterns.push(Owned { rule, context: context.clone(), what: pattern });
-                        Search::BySweep
-                    } else {
-                        match anchor {
-                            Anchor::Texts(texts) => literals = texts,
-                            Anchor::Digits => shapes = &[Shape::Digits4],
-                            Anchor::None => {}
-                        }
-                        Search::Pattern(Box::new(pattern))
-                    }
-                }
-                Err(flaw) => {
-                    let regex::Flaw { message, span } = flaw;
-                    problems.push(Problem { rule: Some(rule), message, span });
-                    continue;
-                }
-            },
-            Matcher::Terms(terms) if terms::are_literals(terms) => {
-                literals.clone_from(terms);
-                Search::Terms
+    let mut swept = Swept::default();
+    // That there are more was told: they are not worth the time.
+    for (index, rule) in rules.iter().enumerate().take(RULES_MAX) {
+        let context = Context { words: rule.context.clone(), n_bytes: rule.context_bytes };
+        match swept.detector(index, rule, context) {
+            Ok(detector) => compiled.detectors.push(Box::new(detector)),
+            Err(Flaw { message, span }) => {
+                problems.push(Problem { rule: Some(index), message, span });
             }
-            Matcher::Terms(terms) => {
-                lists.push(Owned { rule, context: context.clone(), what: terms.clone() });
-                Search::BySweep
-            }
-            Matcher::Keys(keys) => {
-                literals.clone_from(keys);
-                Search::Keys
-            }
-        };
-        let entity = custom.name.clone();
-        let detector = Custom { entity, literals, shapes, search, context };
-        compiled.detectors.push(Box::new(detector));
+        }
     }
     if !problems.is_empty() {
         problems.sort_by_key(|problem| problem.rule);
         return Err(problems);
     }
-    compiled.sweep = Sweep::new(patterns, lists);
+    let names = swept.patterns.iter().map(|owned| rules[owned.rule].name.clone());
+    compiled.slow.extend(names);
+    compiled.sweep = Sweep::new(swept.patterns, swept.lists);
     Ok(compiled)
+}
+
+/// What has no anchor.
+#[derive(Debug, Default)]
+struct Swept {
+    patterns: Vec<Owned<Pattern>>,
+    lists: Vec<Owned<Vec<String>>>,
+}
+
+impl Swept {
+    /// The detector of the rule with that index; what it has no anchor for is kept here.
+    fn detector(
+        &mut self,
+        index: usize,
+        rule: &CustomRule,
+        context: Context,
+    ) -> Result<Custom, Flaw> {
+        let owned_context = context.clone();
+        let mut custom = Custom {
+            entity: rule.name.clone(),
+            literals: Vec::new(),
+            shapes: &[],
+            search: Search::BySweep,
+            context,
+        };
+        match &rule.matcher {
+            Matcher::Regex(pattern) => {
+                let pattern = Pattern::new(pattern)?;
+                match pattern.anchor() {
+                    Anchor::Texts(texts) => custom.literals = texts,
+                    Anchor::Digits => custom.shapes = &[Shape::Digits4],
+                    Anchor::None => {
+                        self.patterns.push(Owned::new(index, owned_context, pattern));
+                        return Ok(custom);
+                    }
+                }
+                custom.search = Search::Pattern(Box::new(pattern));
+            }
+            Matcher::Terms(terms) if terms::are_literals(terms) => {
+                custom.literals.clone_from(terms);
+                custom.search = Search::Terms;
+            }
+            Matcher::Terms(terms) => {
+                self.lists.push(Owned::new(index, owned_context, terms.clone()));
+            }
+            Matcher::Keys(keys) => {
+                custom.literals.clone_from(keys);
+                custom.search = Search::Keys;
+            }
+        }
+        Ok(custom)
+    }
 }
 
 /// Words one of which must stand before a finding.

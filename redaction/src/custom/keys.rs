@@ -22,6 +22,8 @@ pub(super) fn flaw(key: &str) -> Option<String> {
     let is_key = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'$');
     if !(LITERAL_BYTES_MIN..=KEY_BYTES_MAX).contains(&key.len()) {
         Some(format!("has {} bytes: keys have {LITERAL_BYTES_MIN} to {KEY_BYTES_MAX}", key.len()))
+    } else if key.starts_with(['.', '-']) || key.ends_with(['.', '-']) {
+        Some("begins or ends with a divider: remove it".to_owned())
     } else if !key.bytes().all(is_key) {
         Some("holds other characters than A-Z, a-z, 0-9, `_`, `.`, `-` and `$`".to_owned())
     } else {

@@ -13,8 +13,8 @@ use super::required::{Anchor, anchor, needs_line_break};
 
 /// Longest expression: people cannot review more.
 const PATTERN_BYTES_MAX: usize = 4 << 10;
-/// Most memory of the automaton of one rule: 128 of them then fit into any agent. `\w{1,40}` is
-/// about what it is enough for.
+/// Most memory of the automaton of one rule, so that 128 of them fit into any agent. `\w{1,20}` fits
+/// with the 140,000 characters of Unicode in it, `[A-Za-z0-9_]{1,1000}` too.
 const NFA_BYTES_MAX: usize = 1 << 20;
 /// Most memory that each thread builds up while it searches for one rule.
 const CACHE_BYTES_MAX: usize = 1 << 20;

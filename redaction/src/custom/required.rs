@@ -84,11 +84,11 @@ impl Part {
             texts.len() <= TEXTS_MAX && texts.iter().all(|t| t.len() <= TEXT_BYTES_MAX)
         };
         // A text that is too long for the product is still one to look for.
-        Self { required: exact.clone().and_then(usable), exact: exact.filter(is_short) }
+        Self { required: exact.as_ref().and_then(usable), exact: exact.filter(is_short) }
     }
 
     fn best(self) -> Option<Texts> {
-        cheaper(self.exact.and_then(usable), self.required)
+        cheaper(self.exact.as_ref().and_then(usable), self.required)
     }
 
     fn repeated(repetition: &Repetition) -> Self {
@@ -107,7 +107,7 @@ impl Part {
             let Some(more) = product(&copies, once) else { break };
             (copies, n) = (more, n + 1);
         }
-        let required = cheaper(part.required, usable(copies.clone()));
+        let required = cheaper(part.required, usable(&copies));
         let is_all = max == Some(min) && n == min;
         Self { exact: Some(copies).filter(|_| is_all), required }
     }
@@ -124,12 +124,12 @@ impl Part {
                 None => {
                     has_gap = true;
                     let ended = std::mem::replace(&mut run, part.exact.unwrap_or_else(nothing));
-                    required = cheaper(required, usable(ended));
+                    required = cheaper(required, usable(&ended));
                 }
             }
             required = cheaper(required, part.required);
         }
-        required = cheaper(required, usable(run.clone()));
+        required = cheaper(required, usable(&run));
         Self { exact: Some(run).filter(|_| !has_gap), required }
     }
 
@@ -141,7 +141,7 @@ impl Part {
             required = required.zip(part.best()).map(|(all, texts)| &all | &texts);
         }
         let mut all = Self::exact(exact);
-        all.required = cheaper(all.required, required.and_then(usable));
+        all.required = cheaper(all.required, required.as_ref().and_then(usable));
         all
     }
 }
@@ -161,7 +161,7 @@ fn product(left: &Texts, right: &Texts) -> Option<Texts> {
 }
 
 /// The texts if the engine can look for them, without those that contain another one.
-fn usable(texts: Texts) -> Option<Texts> {
+fn usable(texts: &Texts) -> Option<Texts> {
     let is_usable = !texts.is_empty() && texts.iter().all(|t| t.len() >= LITERAL_BYTES_MIN);
     let is_needed =
         |text: &&String| !texts.iter().any(|other| other != *text && text.contains(&**other));
