@@ -280,6 +280,12 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
     /// What it looks for, and the samples that the registry's tests hold it to.
     fn rule(&self) -> Rule<'_>;
 
+    /// The literals to be asked at. A detector that owns its literals says them here, having no
+    /// slice of borrowed ones for its rule.
+    fn literals(&self) -> Vec<&str> {
+        self.rule().literals.to_vec()
+    }
+
     /// Appends to `found` the bytes to hide around one anchor.
     ///
     /// Total over all input: never panics, looks at a bounded number of bytes when it finds
