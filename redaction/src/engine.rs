@@ -155,7 +155,7 @@ impl Engine {
             }
             rule.numbers.iter().for_each(|pattern| numbers.add(pattern, index));
         }
-        let mut words = Beginnings::default();
+        let mut words = Beginnings::new();
         let is_named = detectors.iter().map(|d| words.add(d.get().rule().words)).collect();
         literals.extend(folded::SIGNS.iter().map(|sign| (sign.to_vec(), folded::OWNER)));
         Self {
