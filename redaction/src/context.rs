@@ -66,7 +66,9 @@ impl Beginnings {
     pub(crate) fn add(&mut self, words: &[&str]) -> bool {
         let (least, most) = (*Self::LETTERS.start(), *Self::LETTERS.end());
         let beginning = |word: &str| word.find(' ').unwrap_or(word.len()).min(most);
-        if words.is_empty() || words.iter().any(|word| beginning(word) < least) {
+        // Where words of other scripts begin is not known to the masks.
+        let is_untold = |word: &&str| beginning(word) < least || !word.as_bytes()[0].is_ascii();
+        if words.is_empty() || words.iter().any(is_untold) {
             return false;
         }
         for word in words {
@@ -91,12 +93,27 @@ impl Beginnings {
         })
     }
 
+    /// [`any_before`](Self::any_before), for words that begin where `starts` has a bit: bit 63 is the
+    /// byte before `start`.
+    pub(crate) fn any_at(&self, raw: &[u8], start: usize, starts: u64) -> bool {
+        let mut starts = starts >> (64 - CONTEXT_BYTES) << (64 - CONTEXT_BYTES);
+        while starts != 0 {
+            let n_before = 64 - starts.trailing_zeros() as usize;
+            starts &= starts - 1;
+            if start >= n_before && self.begins(&raw[start - n_before..start]) {
+                return true;
+            }
+        }
+        false
+    }
+
     fn begins(&self, text: &[u8]) -> bool {
-        let n_letters = text.len().min(*Self::LETTERS.end());
-        let mut letters = [0; 8];
-        letters[..n_letters].copy_from_slice(&text[..n_letters]);
-        let letters = u64::from_le_bytes(letters);
-        (*Self::LETTERS.start()..=n_letters).any(|n| {
+        let letters = match text.first_chunk() {
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None => text.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+        };
+        let longest = text.len().min(*Self::LETTERS.end());
+        (*Self::LETTERS.start()..=longest).any(|n| {
             let slot = Self::slot(letters & (1 << (8 * n)) - 1);
             self.hashes[n - Self::LETTERS.start()][slot / 64] >> (slot % 64) & 1 != 0
         })

@@ -6,12 +6,14 @@
 
 /// Bytes of a literal that are searched for; a literal of three leaves the last one open.
 pub(crate) const KEY_BYTES: usize = 4;
+/// Bytes that the buckets tell; a shorter literal leaves the last ones open.
+pub(crate) const PLACES: usize = 5;
 /// Fewest bytes of a literal: shorter ones would be found everywhere.
 pub(crate) const LITERAL_BYTES_MIN: usize = 3;
 /// Slots of the table of keys: a power of two, far more than there are literals.
 const N_SLOTS: usize = 1 << 14;
 
-/// What the vector code looks up: for each of four bytes, the buckets that have a literal with that
+/// What the vector code looks up: for each of five bytes, the buckets that have a literal with that
 /// byte there. Of a byte only the lower five bits count, so letters are told apart in any case, and digits
 /// and marks are taken for some of them. Eight buckets hold what is found anywhere, sixteen what is found
 /// where a word begins.
@@ -20,14 +22,14 @@ pub(crate) struct Buckets {
     /// `[0: anywhere, 1 and 2: where a word begins][place][bit 4 of the byte][its lower four bits]`.
     pub(crate) halves: [Halves; N_BANKS],
     /// The same by the lower six bits of a byte, for processors that look up 64 bytes at once.
-    pub(crate) wholes: [[[u8; 64]; KEY_BYTES]; N_BANKS],
+    pub(crate) wholes: [[[u8; 64]; PLACES]; N_BANKS],
 }
 
 /// Banks of eight buckets.
 pub(crate) const N_BANKS: usize = 3;
 
 /// Eight buckets.
-pub(crate) type Halves = [[[u8; 16]; 2]; KEY_BYTES];
+pub(crate) type Halves = [[[u8; 16]; 2]; PLACES];
 
 /// A literal and who wants it.
 #[derive(Debug)]
@@ -89,12 +91,11 @@ impl Literals {
     /// Builds the search from pairs of literal and owner. Costs some milliseconds.
     pub(crate) fn new(anywhere: &[(Vec<u8>, u8)], prefixes: &[(Vec<u8>, u8)]) -> Self {
         let mut buckets = Buckets {
-            halves: [[[[0; 16]; 2]; KEY_BYTES]; N_BANKS],
-            wholes: [[[0; 64]; KEY_BYTES]; N_BANKS],
+            halves: [[[[0; 16]; 2]; PLACES]; N_BANKS],
+            wholes: [[[0; 64]; PLACES]; N_BANKS],
         };
         let (first, others) = buckets.halves.split_at_mut(1);
-        let anywhere =
-            Table::new(anywhere, first, |bytes| 0..=bytes.len().saturating_sub(KEY_BYTES));
+        let anywhere = Table::new(anywhere, first, |bytes| 0..=bytes.len().saturating_sub(PLACES));
         let prefixes = Table::new(prefixes, others, |_| 0..=0);
         let keyed = anywhere.literals.iter().map(|literal| (0, literal));
         for (base, literal) in keyed.chain(prefixes.literals.iter().map(|literal| (8, literal))) {
@@ -149,7 +150,9 @@ impl Table {
         let mut filter = Box::new([0; N_SLOTS / 64]);
         let mut keys = Vec::new();
         for (index, literal) in (0u16..).zip(&literals) {
-            let key = key(&folded(&literal.bytes, literal.key_at));
+            let mut bytes = folded(&literal.bytes, literal.key_at);
+            bytes.truncate(KEY_BYTES);
+            let key = key(&bytes);
             let slot = slot(key);
             filter[slot / 64] |= 1 << (slot % 64);
             keys.push((key, index));
@@ -207,7 +210,7 @@ fn slot(key: u32) -> usize {
 
 /// The searched bytes as the vector code sees them: bit 5 set, which folds the case of letters.
 fn folded(literal: &[u8], at: usize) -> Vec<u8> {
-    literal[at..].iter().take(KEY_BYTES).map(|b| b | 0x20).collect()
+    literal[at..].iter().take(PLACES).map(|b| b | 0x20).collect()
 }
 
 fn key(folded: &[u8]) -> u32 {

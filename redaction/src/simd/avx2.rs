@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 };
 
 use super::{Scan, Window};
-use crate::literals::{Buckets, KEY_BYTES, N_BANKS};
+use crate::literals::{Buckets, N_BANKS, PLACES};
 use crate::shapes::{self, Class, Classes, LANE_BYTES, Lanes, Mask, N_CLASSES};
 
 /// Bytes of one vector.
@@ -43,7 +43,9 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         *mask = Vectors::load(lanes);
     }
     let classes = Classes(masks);
-    let prefixes = Vectors::load(&scan.prefixes).and(shapes::word_starts(&classes));
+    let starts = shapes::word_starts(&classes);
+    starts.store(&mut scan.word_starts);
+    let prefixes = Vectors::load(&scan.prefixes).and(starts);
     prefixes.store(&mut scan.prefixes);
     scan.used_literals = [Vectors::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];
     let shapes = shapes::find(&classes);
@@ -103,7 +105,7 @@ fn classify(window: &Window, lane: usize, scan: &mut Scan) {
 }
 
 /// The look-up tables as vectors.
-struct Tables([[[__m256i; 2]; KEY_BYTES]; N_BANKS]);
+struct Tables([[[__m256i; 2]; PLACES]; N_BANKS]);
 
 impl Tables {
     #[inline]
@@ -122,14 +124,14 @@ impl Tables {
         )
     }
 
-    /// One bit for each of the 32 places from `at` on where some bucket has all four bytes; first the
+    /// One bit for each of the 32 places from `at` on where some bucket has all five bytes; first the
     /// buckets of what is found anywhere.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn candidates(&self, window: &Window, at: usize) -> [u32; 2] {
         let low_half = _mm256_set1_epi8(15);
         let mut banks = [_mm256_set1_epi8(-1); N_BANKS];
-        for place in 0..KEY_BYTES {
+        for place in 0..PLACES {
             let bytes = load(window, at + place);
             let index = _mm256_and_si256(bytes, low_half);
             // Bit 4 of each byte becomes its sign, which the blend goes by.

@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 };
 
 use super::{Scan, Window};
-use crate::literals::{Buckets, KEY_BYTES, N_BANKS};
+use crate::literals::{Buckets, N_BANKS, PLACES};
 use crate::shapes::{self, Class, Classes, LANE_BYTES, Lanes, Mask, N_CLASSES};
 
 /// See [`Path::step`](super::Path::step). Called only after the features were detected.
@@ -44,7 +44,9 @@ pub(super) fn find_shapes(scan: &mut Scan) {
         *mask = Vector::load(lanes);
     }
     let classes = Classes(masks);
-    let prefixes = Vector::load(&scan.prefixes).and(shapes::word_starts(&classes));
+    let starts = shapes::word_starts(&classes);
+    starts.store(&mut scan.word_starts);
+    let prefixes = Vector::load(&scan.prefixes).and(starts);
     prefixes.store(&mut scan.prefixes);
     scan.used_literals = [Vector::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];
     let shapes = shapes::find(&classes);
@@ -91,7 +93,7 @@ pub(super) fn classify(window: &Window, lane: usize, scan: &mut Scan) {
 }
 
 /// The look-up tables in registers.
-struct Tables([[[__m512i; 2]; KEY_BYTES]; N_BANKS]);
+struct Tables([[[__m512i; 2]; PLACES]; N_BANKS]);
 
 impl Tables {
     #[inline]
@@ -110,14 +112,14 @@ impl Tables {
         )
     }
 
-    /// One bit for each of the 64 places from `at` on where some bucket has all four bytes; first the
+    /// One bit for each of the 64 places from `at` on where some bucket has all five bytes; first the
     /// buckets of what is found anywhere.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     fn candidates(&self, window: &Window, at: usize) -> [u64; 2] {
         let low_half = _mm512_set1_epi8(15);
         let mut banks = [_mm512_set1_epi8(-1); N_BANKS];
-        for place in 0..KEY_BYTES {
+        for place in 0..PLACES {
             let bytes = load(window, at + place);
             let index = _mm512_and_si512(bytes, low_half);
             let is_high = _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(16));

@@ -9,7 +9,7 @@ use std::arch::x86_64::{
 
 use super::avx512::{classify, find_shapes, load};
 use super::{Scan, Window};
-use crate::literals::{Buckets, KEY_BYTES, N_BANKS};
+use crate::literals::{Buckets, N_BANKS, PLACES};
 use crate::shapes::LANE_BYTES;
 
 /// See [`Path::step`](super::Path::step). Called only after the features were detected.
@@ -36,7 +36,7 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
 }
 
 /// The look-up tables in registers.
-struct Tables([[__m512i; KEY_BYTES]; N_BANKS]);
+struct Tables([[__m512i; PLACES]; N_BANKS]);
 
 impl Tables {
     #[inline]
@@ -49,13 +49,13 @@ impl Tables {
         Self(buckets.wholes.each_ref().map(|bank| bank.each_ref().map(table)))
     }
 
-    /// One bit for each of the 64 places from `at` on where some bucket has all four bytes; first the
+    /// One bit for each of the 64 places from `at` on where some bucket has all five bytes; first the
     /// buckets of what is found anywhere.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     fn candidates(&self, window: &Window, at: usize) -> [u64; 2] {
         let mut banks = [_mm512_set1_epi8(-1); N_BANKS];
-        for place in 0..KEY_BYTES {
+        for place in 0..PLACES {
             // The instruction takes the lower six bits of each byte.
             let bytes = load(window, at + place);
             for (bank, tables) in banks.iter_mut().zip(&self.0) {
