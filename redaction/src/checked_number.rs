@@ -98,6 +98,7 @@ impl Detector for CheckedNumber {
             confidence: self.confidence,
             validator: self.validator,
             numbers: self.numbers,
+            is_always_named: self.layouts.iter().all(|text| (self.needs_word)(text.as_bytes())),
             words: if (self.needs_word)(b"00000000") { self.words } else { &[] },
             prefixes: self.literals,
             // A placeholder behind a literal is shorter than the number: more come into its reach.

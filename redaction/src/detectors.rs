@@ -247,10 +247,14 @@ pub struct Rule<'a> {
     /// When not empty, a number of one group is only found behind one of these, as
     /// `follows_word` of the crate takes words: the engine need not ask about others.
     pub words: &'a [&'a str],
+    /// Numbers of several groups are only found behind `words`, too.
+    pub is_always_named: bool,
     /// True when a finding ends by itself: nothing beside it, placeholder or not, makes it longer.
     ///
     /// Lines with findings of such detectors alone need no second search.
     pub is_token: bool,
+    /// For those that are no token: a finding ends by itself as long as there is no other on its line.
+    pub is_settled_alone: bool,
     /// Text with each secret between `«` and `»`: exactly that becomes the placeholder.
     pub positive: &'a [&'a str],
     /// Look-alikes that no detector may touch.
@@ -269,7 +273,9 @@ impl Rule<'static> {
         shapes: &[],
         numbers: &[],
         words: &[],
+        is_always_named: false,
         is_token: true,
+        is_settled_alone: false,
         positive: &[],
         negative: &[],
     };

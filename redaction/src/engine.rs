@@ -47,14 +47,16 @@ pub(crate) struct Engine {
     path: Path,
     detectors: Vec<Asked>,
     is_token: Vec<bool>,
+    is_settled_alone: Vec<bool>,
     literals: Literals,
     /// Indices of the detectors that want each shape.
     by_shape: [Vec<u8>; N_SHAPES],
     /// Bit `n`: somebody asks for the shape with index `n`.
     wanted_shapes: u32,
     numbers: Patterns,
-    /// Detectors whose plain numbers stand behind words, and how these begin.
-    is_named: Vec<bool>,
+    /// Detectors whose plain numbers, and whose other numbers, stand behind words, and how these
+    /// begin.
+    is_named: Vec<[bool; 2]>,
     words: Beginnings,
     names: Names,
     /// Searches for the rules of the config that have no anchor.
@@ -100,6 +102,9 @@ pub(crate) struct Hits {
     /// Where a literal or an at sign led to nothing, or to a finding that is no token: anything on
     /// the line may decide about it.
     pub(crate) open_lines: Places,
+    /// Where a literal led to a finding that is settled when it is alone: another one on the line may
+    /// decide.
+    pub(crate) open_findings: Places,
     /// Where another shape did: what is near may decide about it.
     pub(crate) open_near: Places,
     /// Numbers that are none of those asked for, ascending: what joins them may decide.
@@ -112,6 +117,8 @@ pub(crate) struct Hits {
     folded: Folded,
     /// Of a line that is read through its encoding.
     inner: Option<Box<Hits>>,
+    /// Of a line that is searched again.
+    pub(crate) again: Option<Box<Hits>>,
     found: Found,
     /// The last finding of each detector, or what it looked through. Skipping the anchors inside it
     /// keeps the work linear when a finding may be long.
@@ -156,11 +163,19 @@ impl Engine {
             rule.numbers.iter().for_each(|pattern| numbers.add(pattern, index));
         }
         let mut words = Beginnings::new();
-        let is_named = detectors.iter().map(|d| words.add(d.get().rule().words)).collect();
+        let mut named = |detector: &Asked| {
+            let rule = detector.get().rule();
+            let is_named = words.add(rule.words);
+            [is_named, is_named && rule.is_always_named]
+        };
+        let is_named = detectors.iter().map(&mut named).collect();
         literals.extend(folded::SIGNS.iter().map(|sign| (sign.to_vec(), folded::OWNER)));
         Self {
             path,
             is_token: detectors.iter().map(|d| d.get().rule().is_token).collect(),
+            is_settled_alone: {
+                detectors.iter().map(|d| d.get().rule().is_settled_alone).collect()
+            },
             literals: Literals::new(&literals, &prefixes),
             by_shape,
             wanted_shapes,
@@ -235,6 +250,7 @@ impl Engine {
         hits.findings.clear();
         hits.encoded.clear();
         hits.open_lines.clear(raw.len());
+        hits.open_findings.clear(raw.len());
         hits.open_near.clear(raw.len());
         hits.open_numbers.clear();
         hits.is_exhausted = false;
@@ -330,13 +346,14 @@ impl Scan<'_> {
             let is_plain = raw[range.clone()].iter().all(u8::is_ascii_digit);
             let mut has_word = None;
             for owner in if is_part { &[] } else { owners } {
-                if is_plain && engine.is_named[usize::from(*owner)] {
+                let [is_plain_named, is_grouped_named] = engine.is_named[usize::from(*owner)];
+                if if is_plain { is_plain_named } else { is_grouped_named } {
                     let any = || match range.start.checked_sub(base) {
-                        Some(start) => {
-                            let starts = masks.word_starts_before(start);
+                        Some(start) if start < GROUP_BYTES => {
+                            let starts = masks.name_starts_before(start);
                             engine.words.any_at(&raw, range.start, starts)
                         }
-                        None => engine.words.any_before(&raw, range.start),
+                        _ => engine.words.any_before(&raw, range.start),
                     };
                     if !*has_word.get_or_insert_with(any) {
                         // A word may come near when what is between becomes a placeholder.
@@ -364,10 +381,13 @@ impl Scan<'_> {
         if owner == folded::OWNER {
             return self.hits.encoded.push(at);
         }
-        let answer = self.ask(owner, anchor);
-        let is_final = answer == Answer::Found && self.engine.is_token[usize::from(owner)];
-        if !is_final && answer != Answer::Never {
-            self.hits.open_lines.mark(at);
+        match self.ask(owner, anchor) {
+            Answer::Found if self.engine.is_token[usize::from(owner)] => {}
+            Answer::Found if self.engine.is_settled_alone[usize::from(owner)] => {
+                self.hits.open_findings.mark(at);
+            }
+            Answer::Found | Answer::Open => self.hits.open_lines.mark(at),
+            Answer::Never => {}
         }
     }
 

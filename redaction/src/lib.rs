@@ -177,7 +177,7 @@ impl Redactor {
     }
 
     fn span(&self, finding: Finding) -> Span<'_> {
-        let Finding { detector, range } = finding;
+        let Finding { detector, range, .. } = finding;
         if detector >= placeholders::DROPPED_LINE {
             let is_dropped = detector == placeholders::DROPPED_LINE;
             let entity = if is_dropped { haystack::DROPPED } else { haystack::FAILED };

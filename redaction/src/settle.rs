@@ -21,10 +21,13 @@ const REACH_BYTES: usize = 96;
 /// Adds to the findings of `hits` (sorted, disjoint) what can be found in the redacted lines.
 pub(crate) fn settle(rules: &Rules, raw: &[u8], hits: &mut Hits) {
     let mut line = Text::default();
-    let (mut again, mut added) = (Hits::default(), Vec::new());
+    let mut again = hits.again.take().unwrap_or_default();
+    let (mut added, mut changed) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS_MAX {
         let mut rest = hits.findings.as_slice();
         let mut numbers = hits.open_numbers.as_slice();
+        let mut last_changed = changed.iter().peekable();
+        let mut changed_now = Vec::new();
         while let Some(first) = rest.first() {
             let start = line_start(raw, first.bytes().start);
             let (n_findings, end) = group(raw, rest);
@@ -32,30 +35,40 @@ pub(crate) fn settle(rules: &Rules, raw: &[u8], hits: &mut Hits) {
             rest = after;
             let next = numbers.partition_point(|number| (number.end as usize) < start);
             numbers = &numbers[next..];
+            // After the first round only lines that changed can change again.
+            while last_changed.next_if(|at| **at < start).is_some() {}
+            let is_changed = last_changed.peek().is_some_and(|at| **at <= end);
             let is_open = rules.engine.sweeps()
                 || hits.open_lines.any(start..end)
+                || ((group.len() > 1 || first.is_united) && hits.open_findings.any(start..end))
                 || group.iter().any(|f| hits.open_near.any(near(f)))
                 || joins_number(raw, group, numbers);
-            if !is_open {
+            if !is_changed && (round > 0 || !is_open) {
                 continue;
             }
             line.clear();
             rules.placeholders.append(&raw[start..end], start, group, &mut line);
             rules.scan(line.as_bytes(), &mut again);
             hits.is_exhausted |= again.is_exhausted;
+            let n_before = added.len();
             for finding in &again.findings {
                 let Some(range) = to_raw(&line, &finding.bytes()) else { continue };
                 let range = start + range.start..start + range.end;
                 let hidden = if round < ROUNDS_MAX { range } else { start..end };
                 added.push(Finding::new(finding.detector, hidden));
             }
+            if added.len() > n_before {
+                changed_now.push(start);
+            }
         }
         if added.is_empty() {
-            return;
+            break;
         }
+        changed = changed_now;
         hits.findings.append(&mut added);
         unite(&mut hits.findings);
     }
+    hits.again = Some(again);
 }
 
 /// What may be decided by the finding: the words that name a number, and the length of one.

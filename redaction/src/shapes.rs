@@ -292,6 +292,15 @@ fn encoded<M: Mask>(classes: &Classes<M>) -> M {
     percent.or(digit.and(digit.back(1)).and(letter).and(backslash))
 }
 
+/// Where parts of names begin, as words of a context are told: letters behind no letter, and the
+/// capitals of `camelCase`.
+#[inline(always)]
+pub(crate) fn name_starts<M: Mask>(classes: &Classes<M>) -> M {
+    let [letter, upper] = [Class::Letter, Class::Upper].map(|c| classes.of(c));
+    let capital = upper.and(letter.without(upper).back(1));
+    letter.without(letter.back(1)).or(capital)
+}
+
 #[inline(always)]
 fn long_word<M: Mask>(classes: &Classes<M>) -> M {
     let alphanumeric = classes.of(Class::Letter).or(classes.of(Class::Digit));

@@ -28,7 +28,7 @@ pub(crate) struct Scan {
     /// Where the four bytes of a literal may begin, and of one that begins a word.
     anywhere: Lanes,
     prefixes: Lanes,
-    word_starts: Lanes,
+    name_starts: Lanes,
     /// For `anywhere` and `prefixes`, bit `n` tells whether lane `n` has any.
     used_literals: [u8; 2],
 }
@@ -53,13 +53,13 @@ impl Scan {
         }
     }
 
-    /// Where words begin in the 64 bytes before `at`, an offset in the last group: bit 63 is the byte
-    /// before it. Not known when these bytes reach back further than the group before.
+    /// Where parts of names begin in the 64 bytes before `at`, an offset in the last group: bit 63 is the byte
+    /// before it. `at` is less than [`GROUP_BYTES`].
     #[inline]
-    pub(crate) fn word_starts_before(&self, at: usize) -> u64 {
+    pub(crate) fn name_starts_before(&self, at: usize) -> u64 {
         let (lane, bit) = (at / LANE_BYTES + 1, at % LANE_BYTES);
-        let own = self.word_starts.0[lane];
-        let before = self.word_starts.0[lane - 1];
+        let own = self.name_starts.0[lane];
+        let before = self.name_starts.0[lane - 1];
         if bit == 0 { before } else { own << (LANE_BYTES - bit) | before >> bit }
     }
 

@@ -23,11 +23,13 @@ pub(crate) struct Finding {
     /// Index into [`DETECTORS`](crate::DETECTORS).
     pub(crate) detector: u8,
     pub(crate) range: Range<u32>,
+    /// Made of several findings.
+    pub(crate) is_united: bool,
 }
 
 impl Finding {
     pub(crate) fn new(detector: u8, range: Range<usize>) -> Self {
-        Self { detector, range: offset(range.start)..offset(range.end) }
+        Self { detector, range: offset(range.start)..offset(range.end), is_united: false }
     }
 
     /// The range as indices.
@@ -98,6 +100,7 @@ pub(crate) fn unite(findings: &mut Vec<Finding>) {
         let overlaps = next.range.start < kept.range.end;
         if overlaps {
             kept.range.end = kept.range.end.max(next.range.end);
+            kept.is_united = true;
         }
         overlaps
     });
@@ -109,14 +112,14 @@ mod tests {
 
     #[track_caller]
     fn check(findings: &[(u8, usize, usize)], want: &[(u8, usize, usize)]) {
-        let build = |list: &[(u8, usize, usize)]| -> Vec<_> {
-            list.iter()
-                .map(|(detector, start, end)| Finding::new(*detector, *start..*end))
-                .collect()
-        };
-        let mut findings = build(findings);
+        let build =
+            |(detector, start, end): &(u8, usize, usize)| Finding::new(*detector, *start..*end);
+        let mut findings: Vec<_> = findings.iter().map(build).collect();
+        let n_before = findings.len();
         unite(&mut findings);
-        assert_eq!(findings, build(want));
+        let got = findings.iter().map(|f| (f.detector, f.bytes().start, f.bytes().end));
+        assert_eq!(got.collect::<Vec<_>>(), want);
+        assert_eq!(findings.iter().any(|f| f.is_united), findings.len() < n_before);
     }
 
     #[test]

@@ -20,6 +20,7 @@ fuzz_target!(|raw: &[u8]| {
         }
         rebuilt.extend_from_slice(&raw[copied..]);
         assert_eq!(once.get(&range), rebuilt, "the text is the input with the edits applied");
+        assert_eq!(redactor.n_failed_lines(), 0, "the engine failed");
         let mut twice = Text::default();
         redactor.redact_chunk(once.as_bytes(), &mut twice);
         assert_eq!(twice.as_bytes(), once.as_bytes(), "redacting twice changes nothing");

@@ -56,6 +56,9 @@ impl Detector for IpAddress {
         let is_address = |b: u8| b.is_ascii_digit() || b == b'.';
         let begin = anchor.start.saturating_sub(ADDRESS_BYTES_MAX);
         let start = backward(raw, anchor.start, begin, is_address);
+        if start == begin && begin > 0 {
+            return;
+        }
         let end = forward(raw, anchor.start, anchor.start + ADDRESS_BYTES_MAX, is_address);
         let start = unicode_escape_end(raw, start).min(end);
         let start = forward(raw, start, end, |b| b == b'.');

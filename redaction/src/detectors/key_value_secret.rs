@@ -123,6 +123,7 @@ impl Detector for KeyValueSecret {
             validator: "name of the key",
             literals: WORDS,
             is_token: false,
+            is_settled_alone: true,
             positive: &[
                 "PlainLoginModule required username=\"svc\" password=\"«6DBvdjZ\\\"nn»\";",
                 "jdbc:mysql://db:3306/hive?user=hive&password=«HFzeC7t,RJ»&useSSL=false",

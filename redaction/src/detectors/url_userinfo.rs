@@ -31,6 +31,7 @@ impl Detector for UrlUserinfo {
             validator: "URL grammar",
             literals: &["://", r":\/\/", "jdbc:oracle:"],
             is_token: false,
+            is_settled_alone: true,
             positive: &[
                 "jdbc:postgresql://«etl:LzDyTai2»@ip-10-2-27-35.internal:5432/metrics",
                 "postgres://«u:p@ss»@db.example.com/x and postgres://«u:p/ss»@db:5432/x",

@@ -43,8 +43,8 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         *mask = Vectors::load(lanes);
     }
     let classes = Classes(masks);
+    shapes::name_starts(&classes).store(&mut scan.name_starts);
     let starts = shapes::word_starts(&classes);
-    starts.store(&mut scan.word_starts);
     let prefixes = Vectors::load(&scan.prefixes).and(starts);
     prefixes.store(&mut scan.prefixes);
     scan.used_literals = [Vectors::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];

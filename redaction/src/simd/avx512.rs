@@ -44,8 +44,8 @@ pub(super) fn find_shapes(scan: &mut Scan) {
         *mask = Vector::load(lanes);
     }
     let classes = Classes(masks);
+    shapes::name_starts(&classes).store(&mut scan.name_starts);
     let starts = shapes::word_starts(&classes);
-    starts.store(&mut scan.word_starts);
     let prefixes = Vector::load(&scan.prefixes).and(starts);
     prefixes.store(&mut scan.prefixes);
     scan.used_literals = [Vector::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];

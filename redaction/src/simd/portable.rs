@@ -35,8 +35,8 @@ pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mu
         scan.anywhere.0[lane] = candidates(&buckets.halves[..1]);
         scan.prefixes.0[lane] = candidates(&buckets.halves[1..]);
     }
-    scan.word_starts = shapes::word_starts(&scan.classes);
-    scan.prefixes = scan.prefixes.and(scan.word_starts);
+    scan.name_starts = shapes::name_starts(&scan.classes);
+    scan.prefixes = scan.prefixes.and(shapes::word_starts(&scan.classes));
     scan.used_literals = [scan.anywhere.used_lanes(), scan.prefixes.used_lanes()];
     scan.shapes = shapes::find(&scan.classes);
     scan.used_lanes = scan.shapes.map(Lanes::used_lanes);

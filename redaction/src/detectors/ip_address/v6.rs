@@ -36,12 +36,12 @@ pub(super) fn find(raw: &[u8], anchor: usize) -> Option<Range<usize>> {
     let is_address = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
     let begin = anchor.saturating_sub(ADDRESS_BYTES_MAX);
     let mut start = backward(raw, anchor, begin, is_address);
-    let limit = start + 2 * ADDRESS_BYTES_MAX;
-    let end = forward(raw, anchor, limit, is_address);
-    let mut end = backward(raw, end, anchor, |b| b == b'.');
     if start == begin && begin > 0 {
         return None;
     }
+    let limit = start + 2 * ADDRESS_BYTES_MAX;
+    let end = forward(raw, anchor, limit, is_address);
+    let mut end = backward(raw, end, anchor, |b| b == b'.');
     // What follows a single colon is text: `2001:db8::1: timeout`.
     if raw[start..end].ends_with(b":") && !raw[start..end].ends_with(b"::") {
         end -= 1;
