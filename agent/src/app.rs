@@ -8,6 +8,7 @@ use crate::config::{Config, Interval};
 use crate::export::{self, BuildError, Exporter, lane};
 use crate::identity::{Identity, POD_LABELS_FILE};
 use crate::model::{Batch, LogBatch, Position, SignalKind};
+use crate::policy::Redactors;
 use crate::scrape;
 use crate::scrape::timer::{self, Queues};
 use crate::tail::batch::{Abandoned, BatchLimits};
@@ -129,7 +130,8 @@ impl App {
     /// # Errors
     /// When the state folder, the admin address or a component cannot be used; nothing runs then.
     pub fn start(mut config: Config, options: &Options) -> Result<Self, StartError> {
-        let redactor = Arc::new(Redactor::new());
+        let redactors = Arc::new(Redactors::default());
+        let redactor = redactors.base().clone();
         let finder = finder(&config)?;
         let (store, loaded) = Store::open(&config.state_dir, checkpoint::unix_seconds())?;
         let admin = Admin::bind(config.admin.listen)?;
@@ -185,7 +187,7 @@ impl App {
         };
         let stop = Arc::new(Stop::default());
         let (tail, tail_ended) = spawn_tail(start, stop.clone(), emitter)?;
-        let state = Arc::new(AdminState::new(shared.series(), move || redactor.counts()));
+        let state = Arc::new(AdminState::new(shared.series(), redactors));
         let admin = admin.serve(state.clone())?;
         state.set_phase(Phase::Ready);
         Ok(Self {

@@ -11,6 +11,7 @@ pub mod export;
 pub mod identity;
 pub mod model;
 pub mod parse;
+pub mod policy;
 pub mod redact;
 pub mod scrape;
 pub mod tail;

@@ -1,12 +1,13 @@
 //! Arguments, config, runtime, run, exit code.
 
 use clap::{Args, Parser, Subcommand};
-use redaction::Redactor;
 use sidelight::app::{App, Drained, Options, StartError};
 use sidelight::config::{self, Config};
-use sidelight::redact::{self, FilterError};
+use sidelight::policy::Redactors;
+use sidelight::redact::{self, Filter, FilterError, Output};
 use sidelight::{autodetect, demo, telemetry};
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,24 +43,31 @@ enum Command {
         file: Option<PathBuf>,
     },
     /// Redact text: standard input or files to standard output.
-    Redact {
-        /// Write one JSON object per input line instead, with types and byte offsets and no text.
+    Redact(Redact),
+    /// List what redaction finds, with samples of each type.
+    Detectors {
+        /// One JSON object, with all samples.
         #[arg(long)]
-        report: bool,
-        /// Say at the end, on standard error, how often each type was found.
-        #[arg(long)]
-        stats: bool,
-        /// Files; none or `-` is standard input.
-        files: Vec<PathBuf>,
+        json: bool,
     },
-    /// List what redaction finds, with a sample of each type.
-    Detectors,
     /// Replay a recorded Spark job through the real agent; needs nothing but this binary.
     Demo {
         /// Stay up after the replay, so that /metrics can be looked at.
         #[arg(long)]
         keep: bool,
     },
+}
+
+#[derive(Debug, Args)]
+struct Redact {
+    /// Write one JSON object per input line instead, with types and byte offsets and no text.
+    #[arg(long)]
+    report: bool,
+    /// Say at the end, on standard error, how often each type was found.
+    #[arg(long)]
+    stats: bool,
+    /// Files; none or `-` is standard input.
+    files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -111,9 +119,10 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Run(run) => start(&run),
         Command::Check { file } => check(file.as_deref()),
-        Command::Redact { report, stats, files } => filter(report, stats, &files),
-        Command::Detectors => {
-            print(&redact::detectors().trim_end());
+        Command::Redact(options) => filter(&options),
+        Command::Detectors { json } => {
+            let listed = if json { redact::detectors_json() } else { redact::detectors() };
+            print(&listed.trim_end());
             ExitCode::SUCCESS
         }
         Command::Demo { keep } => run_demo(keep),
@@ -213,12 +222,19 @@ fn check(file: Option<&Path>) -> ExitCode {
     if check.config.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(exit::CONFIG) }
 }
 
-fn filter(is_report: bool, has_stats: bool, files: &[PathBuf]) -> ExitCode {
-    let redactor = Redactor::new();
-    let output = if is_report { redact::Output::Report } else { redact::Output::Text };
-    let result = redact::filter(&redactor, files, output, &mut std::io::stdout().lock());
-    if has_stats {
-        eprint(&format_args!("redacted\n{}", redact::stats(&redactor).trim_end()));
+fn filter(options: &Redact) -> ExitCode {
+    let redactors = Redactors::default();
+    let output = if options.report { Output::Report } else { Output::Text };
+    // Past the buffer of standard output: the filter writes in large pieces, and at once.
+    let out = std::io::stdout().as_fd().try_clone_to_owned();
+    let mut out = match out {
+        Ok(out) => std::fs::File::from(out),
+        Err(error) => return failed(exit::INTERNAL, &error),
+    };
+    let mut filter = Filter::new(&redactors, output, &mut out);
+    let result = filter.run(&options.files);
+    if options.stats {
+        eprint(&format_args!("redacted\n{}", redact::stats(&filter.counts()).trim_end()));
     }
     match result {
         Ok(()) => ExitCode::SUCCESS,

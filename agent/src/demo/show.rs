@@ -63,8 +63,11 @@ impl Shown {
         say("summary");
         say(&format!("  records       {}", sum("sidelight_records_total", "")));
         for (series, value) in &samples {
-            if let Some(kind) = series.strip_prefix("sidelight_redactions_total{type=\"") {
-                say(&format!("  redacted      {:<20} {value}", kind.trim_end_matches("\"}")));
+            let kind = series.strip_prefix("sidelight_redactions_total{type=\"");
+            if let Some((kind, _)) = kind.and_then(|it| it.split_once('"'))
+                && *value > 0.0
+            {
+                say(&format!("  redacted      {kind:<20} {value}"));
             }
         }
         say(&format!("  failed tasks  {}", sum("spark_app_tasks_total", "outcome=\"failed\"")));
