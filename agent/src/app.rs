@@ -8,7 +8,6 @@ use crate::config::{Config, Interval};
 use crate::export::{self, BuildError, Exporter, lane};
 use crate::identity::{Identity, POD_LABELS_FILE};
 use crate::model::{Batch, LogBatch, Position, SignalKind};
-use crate::policy::Redactors;
 use crate::scrape;
 use crate::scrape::timer::{self, Queues};
 use crate::tail::batch::{Abandoned, BatchLimits};
@@ -130,13 +129,12 @@ impl App {
     /// # Errors
     /// When the state folder, the admin address or a component cannot be used; nothing runs then.
     pub fn start(mut config: Config, options: &Options) -> Result<Self, StartError> {
-        let redactors = Arc::new(Redactors::default());
-        let redactor = redactors.base().clone();
+        let (redactors, redactor) = (config.redaction.clone(), config.redaction.base().clone());
         let finder = finder(&config)?;
         let (store, loaded) = Store::open(&config.state_dir, checkpoint::unix_seconds())?;
         let admin = Admin::bind(config.admin.listen)?;
         let admin_address = admin.local_addr();
-        banner::print(&config, admin_address, &finder, &redactor);
+        banner::print(&config, admin_address, &finder);
 
         let shared = export::Shared::new(redactor.clone());
         let (log_lanes, metric_lanes) = start_lanes(&config, &shared)?;
@@ -172,7 +170,7 @@ impl App {
             } else {
                 options.exit_when_idle
             },
-            redactor: redactor.clone(),
+            redactors: redactors.clone(),
             config: config.tail,
         };
         // The other half is for the open batches of the files.

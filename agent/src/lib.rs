@@ -10,6 +10,7 @@ pub mod encode;
 pub mod export;
 pub mod identity;
 pub mod model;
+pub mod panics;
 pub mod parse;
 pub mod policy;
 pub mod redact;

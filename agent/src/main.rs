@@ -1,15 +1,17 @@
 //! Arguments, config, runtime, run, exit code.
 
 use clap::{Args, Parser, Subcommand};
+use redaction::Profile;
 use sidelight::app::{App, Drained, Options, StartError};
 use sidelight::config::{self, Config};
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};
-use sidelight::{autodetect, demo, telemetry};
+use sidelight::{autodetect, demo, panics, telemetry};
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -60,6 +62,13 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Redact {
+    /// Config file, of which [redaction] says what is hidden, and how. Must be a file: standard input
+    /// is what is redacted.
+    #[arg(short, long, value_name = "FILE", value_parser = parse_file)]
+    config: Option<PathBuf>,
+    /// Types to look for, whatever the config says: secrets, pci, gdpr or all.
+    #[arg(long, value_name = "PROFILE", value_parser = parse_profile)]
+    profile: Option<Profile>,
     /// Write one JSON object per input line instead, with types and byte offsets and no text.
     #[arg(long)]
     report: bool,
@@ -107,7 +116,17 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "write for example 30s, 250ms or 5m".to_owned())
 }
 
+fn parse_profile(text: &str) -> Result<Profile, String> {
+    let found = Profile::ALL.into_iter().find(|profile| profile.name() == text);
+    found.ok_or_else(|| format!("write one of {}", Profile::ALL.map(Profile::name).join(", ")))
+}
+
+fn parse_file(text: &str) -> Result<PathBuf, String> {
+    if text == "-" { Err("name a file".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
 fn main() -> ExitCode {
+    panics::install_hook();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -222,8 +241,23 @@ fn check(file: Option<&Path>) -> ExitCode {
     if check.config.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(exit::CONFIG) }
 }
 
+/// What the config says, if there is one, with the profile of the command line.
+fn redactors(options: &Redact) -> Result<Arc<Redactors>, config::Problems> {
+    let redactors = match &options.config {
+        Some(path) => Config::load(Some(path), &config::environment())?.redaction,
+        None => Arc::default(),
+    };
+    match options.profile {
+        Some(profile) => redactors.with_profile(profile).map(Arc::new),
+        None => Ok(redactors),
+    }
+}
+
 fn filter(options: &Redact) -> ExitCode {
-    let redactors = Redactors::default();
+    let redactors = match redactors(options) {
+        Ok(redactors) => redactors,
+        Err(problems) => return wrong_config(&problems),
+    };
     let output = if options.report { Output::Report } else { Output::Text };
     // Past the buffer of standard output: the filter writes in large pieces, and at once.
     let out = std::io::stdout().as_fd().try_clone_to_owned();

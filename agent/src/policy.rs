@@ -1,13 +1,23 @@
 //! The redactors of the process: one for most of what it reads, and others for some files.
 
+mod key;
+mod names;
+mod rules;
+mod section;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use section::configure;
+
+use crate::config::Problems;
 use globset::GlobSet;
-use redaction::{DETECTORS, DETECTORS_ON_REQUEST, Detector, Policy, Problem, Redactor};
+use redaction::{DETECTORS, DETECTORS_ON_REQUEST, Detector, Policy, Problem, Profile, Redactor};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Every redactor of the process.
-#[derive(Debug)]
 pub struct Redactors {
     policy: Policy,
     base: Arc<Redactor>,
@@ -15,7 +25,6 @@ pub struct Redactors {
 }
 
 /// Files that are redacted in another way than the rest.
-#[derive(Debug)]
 struct Source {
     files: GlobSet,
     redactor: Arc<Redactor>,
@@ -37,6 +46,17 @@ impl Redactors {
         &self.policy
     }
 
+    /// One redactor for everything, like the base but with that profile.
+    ///
+    /// # Errors
+    /// When the base's policy and that profile do not go together.
+    pub fn with_profile(&self, profile: Profile) -> Result<Self, Problems> {
+        Self::new(Policy { profile, ..self.policy.clone() }).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Problems::whole_file("--profile", problems.join("; "))
+        })
+    }
+
     /// The redactor of all that is not a file with one of its own: labels, answers of APIs, paths.
     #[must_use]
     pub fn base(&self) -> &Arc<Redactor> {
@@ -46,7 +66,9 @@ impl Redactors {
     /// The redactor of the log file at `path`.
     #[must_use]
     pub fn of_file(&self, path: &Path) -> &Arc<Redactor> {
-        let source = self.sources.iter().find(|source| source.files.is_match(path));
+        // Globs are about whole paths, whatever the working directory.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let source = self.sources.iter().find(|source| source.files.is_match(&path));
         source.map_or(&self.base, |source| &source.redactor)
     }
 
@@ -64,6 +86,13 @@ impl Redactors {
             *counts.entry((count.entity, count.strategy.name())).or_default() += count.n_findings;
         }
         counts
+    }
+}
+
+impl fmt::Debug for Redactors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules: Vec<_> = self.all().map(Redactor::rules_hash).collect();
+        f.debug_struct("Redactors").field("rules", &rules).finish_non_exhaustive()
     }
 }
 

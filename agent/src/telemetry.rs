@@ -26,6 +26,8 @@ pub const SOURCE_NAMES: [&str; N_SOURCES] = source_names();
 const N_EXPORTERS: usize = EXPORTERS.len() + 1;
 const N_SOURCES: usize = SCRAPERS.len() + 1;
 const LOST_REASONS: [&str; 3] = ["truncated", "skipped_old", "other"];
+/// The policy says `drop_record` of something in it.
+const RECORD_DROP_REASONS: [&str; 2] = ["redaction_policy", "other"];
 const FILE_STATES: [&str; 4] = ["active", "waiting", "detached", "other"];
 const FILE_ERROR_REASONS: [&str; 4] = ["permission", "io", "too_many", "other"];
 const EXPORT_OUTCOMES: [&str; 3] = ["ok", "error", "other"];
@@ -42,6 +44,17 @@ pub static RECORDS: Counter = Counter::new(
     "sidelight_records_total",
     "",
     "Log records that were read, redacted and handed to the exporters.",
+);
+/// Log records that were read and do not leave, by reason.
+pub static RECORDS_DROPPED: Family<2> = Family::from_zero(
+    descriptor(
+        Kind::Counter,
+        "sidelight_records_dropped_total",
+        "",
+        "Log records that were read and not handed to the exporters, by reason.",
+    ),
+    "reason",
+    &RECORD_DROP_REASONS,
 );
 /// Redacted bytes of those records.
 pub static RECORD_BYTES: Counter = Counter::new(
@@ -254,7 +267,8 @@ pub static SCRAPE_CUT: Family2<N_SOURCES, N_CUTS> = Family2::new(
     &SOURCE_NAMES,
     &CUT_KINDS,
 );
-static ALL: [&dyn OwnMetric; 27] = [
+static ALL: [&dyn OwnMetric; 28] = [
+    &RECORDS_DROPPED,
     &SCRAPE_CUT,
     &TRUNCATIONS,
     &CHECKPOINT_EVICTED,

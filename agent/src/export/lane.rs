@@ -27,7 +27,8 @@ pub async fn run(
 ) -> bool {
     while let Some(batch) = queue.recv().await {
         telemetry::QUEUE_BATCHES.set(name, queue.len() as f64);
-        if !deliver(name, exporter.as_mut(), &batch).await {
+        // A batch whose records were all dropped only settles its position, in its turn.
+        if !batch.signal.is_empty() && !deliver(name, exporter.as_mut(), &batch).await {
             return false;
         }
         batch.settle().await;
