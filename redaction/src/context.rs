@@ -15,7 +15,17 @@ pub(crate) const CONTEXT_BYTES: usize = 48;
 /// one space, hyphen, dot, underscore or nothing: `tax id` is found in `taxId`. Words in placeholders do
 /// not count.
 pub(crate) fn follows_word(raw: &Haystack<'_>, start: usize, words: &[&str]) -> bool {
-    let begin = backward(raw, start, start.saturating_sub(CONTEXT_BYTES), |b| b != b'\n');
+    follows_word_within(raw, start, words, CONTEXT_BYTES)
+}
+
+/// [`follows_word`], in the `n_bytes` before `start`.
+pub(crate) fn follows_word_within(
+    raw: &Haystack<'_>,
+    start: usize,
+    words: &[impl AsRef<str>],
+    n_bytes: usize,
+) -> bool {
+    let begin = backward(raw, start, start.saturating_sub(n_bytes), |b| b != b'\n');
     let mut at = begin;
     while at < start {
         if let Some(end) = raw.placeholder_end(at) {
@@ -23,12 +33,12 @@ pub(crate) fn follows_word(raw: &Haystack<'_>, start: usize, words: &[&str]) -> 
             continue;
         }
         let is_begin = at == 0 || begins_part(raw[at - 1], raw[at]);
-        let is_word = |word: &&str| {
+        let is_word = |word: &str| {
             word_end(raw, at, word).is_some_and(|end| {
                 end <= start && raw.get(end).is_none_or(|b| !b.is_ascii_lowercase())
             })
         };
-        if is_begin && words.iter().any(is_word) {
+        if is_begin && words.iter().any(|word| is_word(word.as_ref())) {
             return true;
         }
         at += 1;

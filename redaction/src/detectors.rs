@@ -14,8 +14,10 @@ mod auth_header;
 mod aws_key_id;
 mod aws_secret_key;
 mod be_national_number;
+mod bic;
 mod br_cnpj;
 mod br_cpf;
+mod btc_address;
 mod ca_sin;
 mod ch_ahv;
 mod cloud_tokens;
@@ -25,14 +27,18 @@ mod command_secret;
 mod cookie;
 mod credit_card;
 mod cz_birth_number;
+mod date_of_birth;
 mod de_social_security;
 mod de_tax_id;
 mod dk_cpr;
+mod driving_licence;
 mod email;
 mod es_nif;
 mod es_nuss;
+mod eth_address;
 mod fi_hetu;
 mod fr_nir;
+mod iban;
 mod ie_pps;
 mod in_aadhaar;
 mod in_pan;
@@ -43,10 +49,13 @@ mod jp_my_number;
 mod jwt;
 mod key_value_secret;
 mod kr_rrn;
+mod mac_address;
 mod mx_curp;
 mod mx_rfc;
 mod nl_bsn;
 mod no_fodselsnummer;
+mod passport;
+mod phone;
 mod pl_pesel;
 mod presigned_signature;
 mod private_key;
@@ -100,8 +109,10 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &aws_key_id::AwsKeyId,
     &aws_secret_key::AwsSecretKey,
     &be_national_number::BE_NATIONAL_NUMBER,
+    &bic::Bic,
     &br_cnpj::BrCnpj,
     &br_cpf::BR_CPF,
+    &btc_address::BtcAddress,
     &ca_sin::CA_SIN,
     &ch_ahv::CH_AHV,
     &cloud_tokens::AWS_BEDROCK_KEY,
@@ -129,14 +140,18 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &cookie::Cookie,
     &credit_card::CreditCard,
     &cz_birth_number::CZ_BIRTH_NUMBER,
+    &date_of_birth::DateOfBirth,
     &de_social_security::DE_SOCIAL_SECURITY,
     &de_tax_id::DE_TAX_ID,
     &dk_cpr::DK_CPR,
+    &driving_licence::DrivingLicence,
     &email::Email,
     &es_nif::ES_NIF,
     &es_nuss::ES_NUSS,
+    &eth_address::EthAddress,
     &fi_hetu::FiHetu,
     &fr_nir::FrNir,
+    &iban::Iban,
     &ie_pps::IE_PPS,
     &in_aadhaar::IN_AADHAAR,
     &in_pan::InPan,
@@ -146,10 +161,13 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &jwt::Jwt,
     &key_value_secret::KeyValueSecret,
     &kr_rrn::KR_RRN,
+    &mac_address::MacAddress,
     &mx_curp::MxCurp,
     &mx_rfc::MxRfc,
     &nl_bsn::NL_BSN,
     &no_fodselsnummer::NO_FODSELSNUMMER,
+    &passport::Passport,
+    &phone::Phone,
     &pl_pesel::PL_PESEL,
     &presigned_signature::PresignedSignature,
     &private_key::PrivateKey,
@@ -212,8 +230,8 @@ pub struct Rule<'a> {
     pub validator: &'a str,
     /// Asked at each of these ASCII literals, of three bytes or more, found in any case.
     pub literals: &'a [&'a str],
-    /// Like `literals`, but only where a word begins: behind no letter or digit. Hundreds of these cost
-    /// as much as a dozen literals, so tokens are named by their prefixes.
+    /// Like `literals`, but only where a word begins: behind no letter or digit, or with a capital
+    /// behind a small letter. Hundreds of these cost as much as a dozen literals.
     pub prefixes: &'a [&'a str],
     /// Asked at each of these shapes, with the offset of its last byte.
     pub shapes: &'a [Shape],
@@ -261,6 +279,12 @@ impl Rule<'static> {
 pub trait Detector: Send + Sync + std::fmt::Debug {
     /// What it looks for, and the samples that the registry's tests hold it to.
     fn rule(&self) -> Rule<'_>;
+
+    /// The literals to be asked at. A detector that owns its literals says them here, having no
+    /// slice of borrowed ones for its rule.
+    fn literals(&self) -> Vec<&str> {
+        self.rule().literals.to_vec()
+    }
 
     /// Appends to `found` the bytes to hide around one anchor.
     ///

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::context::Beginnings;
+use crate::custom::Sweep;
 use crate::detectors::Detector;
 use crate::folded::{self, Folded};
 use crate::haystack::{Haystack, Names};
@@ -49,13 +50,17 @@ pub(crate) struct Engine {
     literals: Literals,
     /// Indices of the detectors that want each shape.
     by_shape: [Vec<u8>; N_SHAPES],
-    /// Shapes that nobody wants.
-    is_unasked: [bool; N_SHAPES],
+    /// Bit `n`: somebody asks for the shape with index `n`.
+    wanted_shapes: u32,
     numbers: Patterns,
     /// Detectors whose plain numbers stand behind words, and how these begin.
     is_named: Vec<bool>,
     words: Beginnings,
     names: Names,
+    /// Searches for the rules of the config that have no anchor.
+    sweep: Option<Sweep>,
+    /// Index of the detector of the config's first rule.
+    custom_base: u8,
 }
 
 /// Bytes that one bit of [`Places`] stands for.
@@ -123,21 +128,30 @@ struct Scan<'a> {
 }
 
 impl Engine {
-    /// Builds the search for all anchors; costs about a millisecond.
-    pub(crate) fn new(detectors: Vec<Asked>, path: Path) -> Self {
+    /// Builds the search for all anchors; costs about a millisecond. The rules of `sweep` belong to the
+    /// detectors from `custom_base` on.
+    pub(crate) fn new(
+        detectors: Vec<Asked>,
+        path: Path,
+        sweep: Option<Sweep>,
+        custom_base: u8,
+    ) -> Self {
         assert!(detectors.len() <= DETECTORS_MAX, "a finding names its detector with a byte");
         let (mut literals, mut prefixes) = (Vec::new(), Vec::new());
         let mut by_shape = [const { Vec::new() }; N_SHAPES];
         let mut numbers = Patterns::default();
+        let mut wanted_shapes = 0;
         for (index, detector) in (0u8..).zip(&detectors) {
             let rule = detector.get().rule();
-            let owned = |text: &&str| (text.as_bytes().to_vec(), index);
-            literals.extend(rule.literals.iter().map(owned));
-            prefixes.extend(rule.prefixes.iter().map(owned));
-            for (asked, shape) in by_shape.iter_mut().zip(Shape::ALL) {
+            let owned = |text: &str| (text.as_bytes().to_vec(), index);
+            literals.extend(detector.get().literals().into_iter().map(owned));
+            prefixes.extend(rule.prefixes.iter().copied().map(owned));
+            for (n, (asked, shape)) in by_shape.iter_mut().zip(Shape::ALL).enumerate() {
                 if rule.shapes.contains(&shape) {
                     asked.push(index);
                 }
+                let is_own = matches!(shape, Shape::Number | Shape::Encoded);
+                wanted_shapes |= u32::from(is_own || !asked.is_empty()) << n;
             }
             rule.numbers.iter().for_each(|pattern| numbers.add(pattern, index));
         }
@@ -148,14 +162,13 @@ impl Engine {
             path,
             is_token: detectors.iter().map(|d| d.get().rule().is_token).collect(),
             literals: Literals::new(&literals, &prefixes),
-            is_unasked: std::array::from_fn(|index| {
-                let is_own = matches!(Shape::ALL[index], Shape::Number | Shape::Encoded);
-                by_shape[index].is_empty() && !is_own
-            }),
             by_shape,
+            wanted_shapes,
             numbers,
             is_named,
             words,
+            sweep,
+            custom_base,
             names: Names::new(detectors.iter().map(|d| d.get().rule().entity)),
             detectors,
         }
@@ -168,6 +181,12 @@ impl Engine {
 
     pub(crate) fn detectors(&self) -> impl ExactSizeIterator<Item = &dyn Detector> {
         self.detectors.iter().map(Asked::get)
+    }
+
+    /// True when the whole of a line is searched, not only what is near an anchor: any change of it
+    /// may decide about a finding.
+    pub(crate) fn sweeps(&self) -> bool {
+        self.sweep.is_some()
     }
 
     /// `raw` with the names of this engine's placeholders.
@@ -244,6 +263,19 @@ impl Engine {
             scan.visit(&masks, window, at);
         }
         hits.masks = Some(masks);
+        self.sweep(raw, hits);
+    }
+
+    fn sweep(&self, raw: &[u8], hits: &mut Hits) {
+        let Some(sweep) = &self.sweep else { return };
+        let raw = self.haystack(raw);
+        sweep.find(&raw, &mut |rule, range| {
+            if !range.is_empty() && !raw.begins_in_placeholder(&range) {
+                // The registry has room for every rule, see DETECTORS_MAX.
+                let index = self.custom_base.saturating_add(u8::try_from(rule).unwrap_or(u8::MAX));
+                hits.findings.push(Finding::new(index, range));
+            }
+        });
     }
 }
 
@@ -261,7 +293,7 @@ impl Scan<'_> {
             let ask = |owner, anchor| self.ask_literal(owner, anchor);
             engine.literals.prefixes.at(&raw, base + at, bytes(at), ask);
         });
-        masks.each_shape(&engine.is_unasked, |index, at| self.visit_shape(index, base + at));
+        masks.each_shape(engine.wanted_shapes, |index, at| self.visit_shape(index, base + at));
         // A group has few, and in order of place they need no other sorting in the end.
         if let Some(found) = self.hits.findings.get_mut(n_before..).filter(|f| f.len() > 1) {
             found.sort_unstable_by_key(spans::order);
@@ -278,8 +310,10 @@ impl Scan<'_> {
         let engine = self.engine;
         for owner in &engine.by_shape[index] {
             let answer = self.ask(*owner, at..at + 1);
-            if answer == Answer::Open {
-                let is_near = shape != Shape::At;
+            // A rule of the config may look at all of the line, so even what it found may change.
+            let is_custom = shape == Shape::Digits4;
+            if answer == Answer::Open || is_custom {
+                let is_near = shape != Shape::At && !is_custom;
                 let hits = &mut self.hits;
                 if is_near { &mut hits.open_near } else { &mut hits.open_lines }.mark(at);
             }

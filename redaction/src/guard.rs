@@ -89,7 +89,7 @@ mod tests {
         let mut rules = Rules::new(&Policy::default(), Path::Portable).unwrap();
         // So many that a byte is asked about more often than any text may cost.
         let detectors = (0..20).map(|_| Asked::BuiltIn(&Broken)).collect();
-        rules.engine = Engine::new(detectors, Path::Portable);
+        rules.engine = Engine::new(detectors, Path::Portable, None, 0);
         let redactor = Redactor::from_rules(rules.into());
         let mut text = Text::default();
         redactor.redact_chunk(raw.as_bytes(), &mut text);

@@ -2,12 +2,14 @@
 
 use std::ops::{Deref, Range};
 
-use crate::lexis::forward;
+use crate::lexis::{forward, work};
 
 /// Longest name of a type.
 pub(crate) const NAME_BYTES_MAX: usize = 48;
 /// Longest part of a placeholder behind its name: a pseudonym with its key's name.
 const PAYLOAD_BYTES_MAX: usize = 96;
+/// Longest placeholder: `[`, name, `:`, payload, `]`.
+const PLACEHOLDER_BYTES_MAX: usize = NAME_BYTES_MAX + PAYLOAD_BYTES_MAX + 8;
 /// Placeholders that stand for no type: of records that the engine gave up on, and of dropped ones.
 pub(crate) const FAILED: &str = "REDACTION_FAILED";
 /// See [`FAILED`].
@@ -41,6 +43,11 @@ impl<'a> Haystack<'a> {
         Self { bytes, names }
     }
 
+    /// The bytes, for longer than the haystack lives.
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// End of the placeholder that begins at `at`.
     #[must_use]
     pub fn placeholder_end(self, at: usize) -> Option<usize> {
@@ -61,17 +68,23 @@ impl<'a> Haystack<'a> {
         self.names.has(&self.bytes[at + 1..name_end]).then_some(end + 1)
     }
 
+    /// The placeholder that begins before `at` and ends behind it.
+    #[must_use]
+    pub fn placeholder_around(self, at: usize) -> Option<Range<usize>> {
+        let begin = at.saturating_sub(PLACEHOLDER_BYTES_MAX);
+        let before = self.bytes.get(begin..at)?;
+        // A placeholder holds no second bracket, so the last one before is the only candidate.
+        let start = begin + memchr::memrchr(b'[', before)?;
+        work::add(at - start);
+        let end = self.placeholder_end(start).filter(|end| *end > at)?;
+        Some(start..end)
+    }
+
     /// True when `range` is one placeholder, or begins within one: what was redacted before.
     #[must_use]
     pub fn begins_in_placeholder(self, range: &Range<usize>) -> bool {
-        const PLACEHOLDER_BYTES_MAX: usize = NAME_BYTES_MAX + PAYLOAD_BYTES_MAX + 3;
-        let begin = range.start.saturating_sub(PLACEHOLDER_BYTES_MAX);
-        let end = self.bytes.len().min(range.start + 1);
-        let Some(open) = memchr::memrchr(b'[', &self.bytes[begin..end]) else { return false };
-        let open = begin + open;
-        self.placeholder_end(open).is_some_and(|end| {
-            if open == range.start { end == range.end } else { end > range.start }
-        })
+        self.placeholder_end(range.start) == Some(range.end)
+            || self.placeholder_around(range.start).is_some()
     }
 }
 
@@ -90,6 +103,18 @@ impl Deref for Haystack<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Haystack, Names};
+
+    #[test]
+    fn a_place_inside_a_placeholder_knows_where_that_stands() {
+        let names = Names::new(["EMAIL"].into_iter());
+        let raw = Haystack::new(b"a [EMAIL:k1:0f] [EMAIL", &names);
+        for at in 3..15 {
+            assert_eq!(raw.placeholder_around(at), Some(2..15), "{at}");
+        }
+        for at in [0, 1, 2, 15, 16, 17, 22, 99] {
+            assert_eq!(raw.placeholder_around(at), None, "{at}");
+        }
+    }
 
     #[test]
     fn only_names_of_types_are_placeholders() {

@@ -236,6 +236,33 @@ const NUMBER_UNITS: &[&[u8]] = &[
     b"401 023 ",
 ];
 
+/// Beginnings of addresses, and words that name numbers.
+const ADDRESS_UNITS: &[&[u8]] = &[
+    b":",
+    b"1:",
+    b"a::",
+    b"00:",
+    b"00-",
+    b"abcd.",
+    b"+1",
+    b"+1 ",
+    b"+33 6 ",
+    b"(415) 555-0",
+    b"phone",
+    b"phone ",
+    b"tel:",
+    b"tel:1 ",
+    b"GB82 WEST ",
+    b"NO9386011117947",
+    b"0x",
+    b"1A",
+    b"dob ",
+    b"born on ",
+    b"passport no ",
+    b"bic=",
+    b"driver license",
+];
+
 #[test]
 fn hostile_input_costs_linear_work() {
     let units: &[&[u8]] = &[
@@ -297,8 +324,11 @@ fn hostile_input_costs_linear_work() {
         b"secret:[\"a\",",
     ];
     let detectors = DETECTORS.iter().chain(DETECTORS_ON_REQUEST);
-    let literals = detectors.flat_map(|d| d.rule().literals).map(|l| l.as_bytes());
-    for unit in units.iter().chain(NUMBER_UNITS).copied().chain(literals) {
+    let literals = detectors
+        .flat_map(|d| [d.rule().literals, d.rule().prefixes])
+        .flatten()
+        .map(|l| l.as_bytes());
+    for unit in units.iter().chain(NUMBER_UNITS).chain(ADDRESS_UNITS).copied().chain(literals) {
         let (short, long) = (work_per_byte(unit, 1 << 13), work_per_byte(unit, 1 << 16));
         // Quadratic work would show as a factor of 8.
         let name = String::from_utf8_lossy(unit);

@@ -197,6 +197,13 @@ fn frequency(byte: u8) -> f64 {
     FREQUENCIES[usize::from(byte)]
 }
 
+/// How often a search for the literal looks closer, roughly, as a share of all bytes.
+pub(crate) fn search_cost(literal: &str) -> f64 {
+    let places = 0..=literal.len().saturating_sub(KEY_BYTES);
+    let cost = |at| folded(literal.as_bytes(), at).into_iter().map(frequency).product::<f64>();
+    places.map(cost).fold(1.0, f64::min)
+}
+
 /// Puts four bytes of `literal` where they add the fewest false hits; returns where they begin.
 fn insert(
     halves: &mut Halves,

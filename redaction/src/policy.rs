@@ -128,8 +128,8 @@ impl fmt::Debug for PseudonymKey {
 /// How a rule of the config finds its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Matcher {
-    /// A regular expression of the `regex` crate, on one line; with a group named `value`, that
-    /// alone is hidden.
+    /// A regular expression of the `regex` crate, on one line, in which `\d` is `[0-9]`; with a group
+    /// named `value`, that alone is hidden.
     Regex(String),
     /// Terms, in any case, as words of their own: a few, or a dictionary of thousands.
     Terms(Vec<String>),

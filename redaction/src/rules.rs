@@ -48,9 +48,10 @@ impl Rules {
         let mut strategies: Vec<_> =
             built_in.iter().map(|d| strategy_of(policy, d.rule().entity)).collect();
         strategies.extend(policy.rules.iter().map(|rule| rule.strategy));
+        let custom_base = u8::try_from(built_in.len()).expect("the registry leaves room for rules");
         let mut detectors: Vec<_> = built_in.into_iter().map(Asked::BuiltIn).collect();
         detectors.extend(compiled.detectors.into_iter().map(Asked::Custom));
-        let engine = Engine::new(detectors, path);
+        let engine = Engine::new(detectors, path, compiled.sweep, custom_base);
         Ok(Self {
             placeholders: Placeholders::new(&engine, &strategies, policy.pseudonym_key.clone()),
             hash: hash(policy, &engine, &strategies),

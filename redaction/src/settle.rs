@@ -32,7 +32,8 @@ pub(crate) fn settle(rules: &Rules, raw: &[u8], hits: &mut Hits) {
             rest = after;
             let next = numbers.partition_point(|number| (number.end as usize) < start);
             numbers = &numbers[next..];
-            let is_open = hits.open_lines.any(start..end)
+            let is_open = rules.engine.sweeps()
+                || hits.open_lines.any(start..end)
                 || group.iter().any(|f| hits.open_near.any(near(f)))
                 || joins_number(raw, group, numbers);
             if !is_open {
@@ -143,7 +144,7 @@ mod tests {
         let findings = [Finding::new(0, 4..6), Finding::new(0, 10..29)];
         let auth_header = DETECTORS.iter().find(|d| d.rule().entity == "AUTH_HEADER");
         let auth_header = Asked::BuiltIn(*auth_header.unwrap());
-        let engine = Engine::new(vec![auth_header], Path::Portable);
+        let engine = Engine::new(vec![auth_header], Path::Portable, None, 0);
         let masks = [Strategy::Mask];
         Placeholders::new(&engine, &masks, None).append(raw, 0, &findings, &mut line);
         assert_eq!(line.as_bytes(), b"abc [AUTH_HEADER] 78 [AUTH_HEADER] x");

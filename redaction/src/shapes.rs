@@ -40,6 +40,8 @@ pub enum Shape {
     /// `%40` or `\u00`, at the last byte: text that must be read through its encoding. Detectors do not
     /// name it.
     Encoded,
+    /// The fourth of a run of digits.
+    Digits4,
     /// Where a number of eight digits or of several groups may be. Detectors do not name it: the
     /// engine measures the number and asks those whose [`numbers`](crate::Rule::numbers) have it.
     Number,
@@ -60,12 +62,13 @@ impl Shape {
         Self::Iban,
         Self::LongWord,
         Self::Encoded,
+        Self::Digits4,
         Self::Number,
     ];
 }
 
 /// Number of shapes.
-pub(crate) const N_SHAPES: usize = 13;
+pub(crate) const N_SHAPES: usize = 14;
 
 /// A group of masks as a dispatch path computes with it: bit `i` of lane `n` tells of one byte.
 pub(crate) trait Mask: Copy {
@@ -202,6 +205,7 @@ pub(crate) fn find<M: Mask>(classes: &Classes<M>) -> [M; N_SHAPES] {
         iban(classes, digits2),
         long_word(classes),
         encoded(classes),
+        digits4.without(digit.back(4)),
         number,
     ]
 }
@@ -266,13 +270,16 @@ fn iban<M: Mask>(classes: &Classes<M>, digits2: M) -> M {
     eleven.and(head.back(11)).or(grouped)
 }
 
-/// Where words begin: letters and digits behind neither, or behind an escape such as `\n` and `\u0022`.
+/// Where words begin: letters and digits behind neither, or behind an escape such as `\n` and `\u0022`,
+/// and the capitals of `camelCase`.
 #[inline(always)]
 pub(crate) fn word_starts<M: Mask>(classes: &Classes<M>) -> M {
     let alphanumeric = classes.of(Class::Letter).or(classes.of(Class::Digit));
     let backslash = classes.of(Class::Backslash);
     let part = alphanumeric.without(backslash.back(1)).without(backslash.back(5));
-    alphanumeric.without(part.back(1))
+    let upper = classes.of(Class::Upper);
+    let capital = upper.and(classes.of(Class::Letter).without(upper).back(1));
+    alphanumeric.without(part.back(1)).or(capital)
 }
 
 #[inline(always)]

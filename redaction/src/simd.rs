@@ -36,19 +36,15 @@ impl Scan {
         self.classes.clear(N_LANES - 1);
     }
 
-    /// Calls `visit` with each place of the last group where a shape is: index in [`Shape::ALL`] and
-    /// offset in the group. One shape after the other, each from the first place to the last; but those that
-    /// nobody asks for.
+    /// Calls `visit` with each place of the last group where a shape of the set `wanted` is: index in
+    /// [`Shape::ALL`] and offset in the group. One shape after the other, each from the first place
+    /// to the last.
     ///
     /// [`Shape::ALL`]: crate::Shape
     #[inline]
-    pub(crate) fn each_shape(
-        &self,
-        is_unasked: &[bool; N_SHAPES],
-        mut visit: impl FnMut(usize, usize),
-    ) {
+    pub(crate) fn each_shape(&self, wanted: u32, mut visit: impl FnMut(usize, usize)) {
         for (index, used_lanes) in self.used_lanes.iter().enumerate() {
-            if *used_lanes > 1 && !is_unasked[index] {
+            if *used_lanes > 1 && wanted >> index & 1 == 1 {
                 each_place(&self.shapes[index], *used_lanes, |at| visit(index, at));
             }
         }

@@ -46,7 +46,8 @@ pub(crate) const HUGGING_FACE_TOKEN: Token = Token {
 /// in the middle of all of them.
 pub(crate) const OPENAI_KEY: Token = Token {
     entity: "OPENAI_KEY",
-    prefixes: &["sk-proj-", "sk-svcacct-", "sk-admin-", "T3BlbkFJ"],
+    prefixes: &["sk-proj-", "sk-svcacct-", "sk-admin-"],
+    inner: &["T3BlbkFJ"],
     head: Head { alphabet: is_base64url, most: 200, begins: b"sk-", ..Head::NONE },
     alphabet: is_base64url,
     least: 16,

@@ -198,7 +198,8 @@ pub(crate) const STRIPE_KEY: Token = Token {
 /// Tokens of bots: their number, a colon, `AA` and 33 others.
 pub(crate) const TELEGRAM_TOKEN: Token = Token {
     entity: "TELEGRAM_TOKEN",
-    prefixes: &[":AA"],
+    prefixes: &[],
+    inner: &[":AA"],
     head: Head {
         alphabet: |b| b.is_ascii_digit(),
         least: 8,
@@ -216,7 +217,7 @@ pub(crate) const TELEGRAM_TOKEN: Token = Token {
         r#"{"msg":"sent\n«123456789:AAkQ2mX7vB9nL4pR8wT1yZa1B2c3D4e5»\n"}"#,
     ],
     negative: &[
-        "peer 00:1A:2B:AA:BB:CC at 12345678:AA and 12345678:AAkQ2mX7",
+        "peer 1A:2B:AA:BB at 12345678:AA and 12345678:AAkQ2mX7",
         "1234567:AAkQ2mX7vB9nL4pR8wT1yZa1B2c3D4e5 and 12345678901:AAkQ2mX7vB9nL4pR8wT1yZa1B2c3D4e5",
         "123456789:aakq2mx7vb9nl4pr8wt1yza1b2c3d4e5 is lower case",
     ],

@@ -34,7 +34,8 @@ impl Detector for AuthHeader {
             family: Family::Secret,
             confidence: Confidence::Likely,
             validator: "header name or scheme",
-            literals: &["authorization", "bearer", "basic", "curl "],
+            literals: &["authorization"],
+            prefixes: &["bearer", "basic", "curl "],
             is_token: false,
             positive: &[
                 "DEBUG HttpClient: >> Authorization: «Basic plgag2NlNqQQNI4B4RyS7hscAdZ5xmX==»",

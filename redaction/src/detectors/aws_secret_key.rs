@@ -26,7 +26,8 @@ impl Detector for AwsSecretKey {
             family: Family::Secret,
             confidence: Confidence::High,
             validator: "length, alphabet, and a key id or words before",
-            literals: &["AKIA", "ASIA", "aws secret", "secret access key", "secretaccesskey"],
+            literals: &["secretaccesskey"],
+            prefixes: &["AKIA", "ASIA", "aws secret", "secret access key"],
             positive: &[
                 "aws secret «kQ2mX7vB9nL4pR8wT1yZa1B2c3D4/e5F6+g7H8i9» of role etl",
                 "the secret access key is «kQ2mX7vB9nL4pR8wT1yZa1B2c3D4/e5F6+g7H8i9».",

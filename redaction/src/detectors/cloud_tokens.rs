@@ -44,7 +44,8 @@ pub(crate) const AWS_SESSION_TOKEN: Token = Token {
 /// three letters, a digit and `Q~` before 31 to 34 others.
 pub(crate) const AZURE_KEY: Token = Token {
     entity: "AZURE_KEY",
-    prefixes: &["AccountKey=", "SharedAccessKey=", "6Q~", "7Q~", "8Q~", "9Q~"],
+    prefixes: &["AccountKey=", "SharedAccessKey="],
+    inner: &["6Q~", "7Q~", "8Q~", "9Q~"],
     head: Head { alphabet: is_client_secret, least: 3, most: 3, ..Head::NONE },
     alphabet: |b| is_any_base64(b) || matches!(b, b'~' | b'.'),
     least: 24,

@@ -163,7 +163,8 @@ pub(crate) const PYPI_TOKEN: Token = Token {
 /// Tokens of Terraform Cloud: 14 letters or digits, `.atlasv1.` and 60 or more others.
 pub(crate) const TERRAFORM_TOKEN: Token = Token {
     entity: "TERRAFORM_TOKEN",
-    prefixes: &[".atlasv1."],
+    prefixes: &[],
+    inner: &[".atlasv1."],
     head: Head { alphabet: |b| b.is_ascii_alphanumeric(), least: 8, most: 32, ..Head::NONE },
     alphabet: |b| is_base64url(b) || b == b'=',
     positive: &[

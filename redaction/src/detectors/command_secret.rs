@@ -57,7 +57,7 @@ impl Detector for CommandSecret {
             family: Family::Secret,
             confidence: Confidence::High,
             validator: "command and option",
-            literals: &[
+            prefixes: &[
                 "sshpass ",
                 "mysql -",
                 "mysqldump ",
@@ -116,6 +116,6 @@ mod tests {
     #[test]
     fn every_command_is_searched_for() {
         let names: Vec<_> = COMMANDS.iter().map(|(name, _)| *name).collect();
-        assert_eq!(CommandSecret.rule().literals, names);
+        assert_eq!(CommandSecret.rule().prefixes, names);
     }
 }

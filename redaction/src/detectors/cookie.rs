@@ -27,7 +27,7 @@ impl Detector for Cookie {
             family: Family::Secret,
             confidence: Confidence::High,
             validator: "header name and grammar",
-            literals: &["cookie", "jsessionid="],
+            prefixes: &["cookie", "jsessionid="],
             is_token: false,
             positive: &[
                 "DEBUG wire: >> \"Cookie: «SESSION=kQ2mX7; theme=dark»[\\r][\\n]\"",

@@ -1,4 +1,7 @@
-//! IP_ADDRESS: IPv4 in dotted decimal. A port, a path or a prefix length after it stays.
+//! IP_ADDRESS: IPv4 in dotted decimal and IPv6. A port, a path, a prefix length or brackets around
+//! it stay.
+
+mod v6;
 
 use std::ops::Range;
 
@@ -11,7 +14,7 @@ use crate::spans::Found;
 /// Dotted numbers this long are none of four; they are looked at in part.
 const ADDRESS_BYTES_MAX: usize = 32;
 
-/// Finds IPv4 addresses.
+/// Finds addresses of the Internet Protocol.
 #[derive(Debug)]
 pub(crate) struct IpAddress;
 
@@ -21,8 +24,8 @@ impl Detector for IpAddress {
             entity: "IP_ADDRESS",
             family: Family::Network,
             confidence: Confidence::High,
-            validator: "octets",
-            shapes: &[Shape::DottedQuad],
+            validator: "octets, or groups",
+            shapes: &[Shape::DottedQuad, Shape::Colons],
             positive: &[
                 "Registered executor (spark-client://Executor) («203.0.113.42»:55087) with ID 1",
                 "Connecting to vm/«10.0.0.1»:7077, retry on «127.0.0.1»",
@@ -30,18 +33,26 @@ impl Detector for IpAddress {
                 "Bind «0.0.0.0». Range «10.0.0.1»-«10.0.0.9», net «192.168.0.0»/16",
                 "tm_«10.0.0.5»:41234-1a2b and Some(executor_«10.0.0.5»_driver)",
                 "pool BP-929597290-«192.168.1.1»-1418021432511:blk_1073741825_1001",
+                "24/02/13 18:25:47 INFO NetUtil: peer «2001:db8:fe08::dff:16» up, [«::1»]:7077, «fe80::5%eth0».",
+                r#"{"bind":"«0:0:0:0:0:0:0:0»","to":"/«fd00:1:2:3:4:5:6:7»:8081","v4":"\n«::ffff:10.0.0.1»"}"#,
             ],
             negative: &[
                 "versions 1.2.3 and 1.2.3.4.5 and 2.10.1.0-amzn-0 and v1.2.3.4 and 1.2.3.4-315",
                 "jackson-databind-2.13.4.2.jar in spark-3.5.1.2",
                 "256.1.1.1 1.2.3.400 01.2.3.4 1..2.3.4 10.0.0.1.nip.io text192.168.1.1",
                 r#"openjdk version "11.0.20.1" 2023-08-24, version 17.0.8.1, 17/11.0.20.1+9-LTS"#,
+                "at Foo::bar, std::vector, a::b, dead::beef, f64::NAN, 1 :: 2 :: Nil, `x[::2]`, ::, user::1234",
+                "24-02-13 12:34:56:789 ratings 1::1193::5::978300760 hex 00:1a:2b:3c:4d:5e:6f:70 fe80::1text",
             ],
             ..Rule::NONE
         }
     }
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
+        if raw[anchor.start] == b':' {
+            found.extend(v6::find(raw, anchor.start));
+            return;
+        }
         let is_address = |b: u8| b.is_ascii_digit() || b == b'.';
         let begin = anchor.start.saturating_sub(ADDRESS_BYTES_MAX);
         let start = backward(raw, anchor.start, begin, is_address);

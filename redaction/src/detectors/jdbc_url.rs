@@ -28,7 +28,7 @@ impl Detector for JdbcUrl {
             family: Family::Secret,
             confidence: Confidence::High,
             validator: "scheme",
-            literals: &["jdbc:"],
+            prefixes: &["jdbc:"],
             is_token: false,
             positive: &[
                 "INFO JDBCRelation: Connecting to jdbc:postgresql:«//etl:LzDyTai2@db:5432/metrics?ssl=true» now",

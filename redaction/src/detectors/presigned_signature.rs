@@ -34,7 +34,7 @@ impl Detector for PresignedSignature {
             family: Family::Secret,
             confidence: Confidence::Certain,
             validator: "name of the parameter",
-            literals: &["sig=", "sig%3d", "sig%253d", "signature", "amz-security-token"],
+            prefixes: &["sig=", "sig%3d", "sig%253d", "signature", "amz-security-token"],
             is_token: false,
             positive: &[
                 "GET https://lake.s3.amazonaws.com/a.csv?X-Amz-Date=20240512T101112Z&X-Amz-Signature=«0a1b2c3d»&x-id=GetObject",

@@ -8,7 +8,9 @@ use std::ops::Range;
 use super::{Confidence, Detector, Family, Rule};
 use crate::assignment::{opening_quote, quoted};
 use crate::haystack::Haystack;
-use crate::lexis::{backward, forward, has_at, has_before, skip_blanks, word_before, work};
+use crate::lexis::{
+    backward, forward, has_at, has_before, is_line_end, skip_blanks, word_before, work,
+};
 use crate::spans::Found;
 
 /// Longest name of a column looked at.
@@ -129,8 +131,10 @@ fn is_attribute_before(raw: &[u8], end: usize) -> bool {
 fn find_value(raw: &Haystack<'_>, at: usize, found: &mut Found) {
     let end = value_end(raw, at);
     let is_list = raw.get(at) == Some(&b'[') && raw.placeholder_end(at).is_none();
-    let range =
-        if is_list && end > at + 1 && raw[end - 1] == b']' { at + 1..end - 1 } else { at..end };
+    // The bracket of a placeholder closes no list.
+    let is_closed =
+        end > at + 1 && raw[end - 1] == b']' && !raw.begins_in_placeholder(&(end - 1..end));
+    let range = if is_list && is_closed { at + 1..end - 1 } else { at..end };
     if !is_attribute_before(raw, range.end) {
         push(raw, range, found);
     }
@@ -178,8 +182,12 @@ fn find_in_rows(raw: &Haystack<'_>, at: usize, found: &mut Found) {
             {
                 range.end = more.end;
             }
-            at = range.end + 1;
+            let is_cut = is_line_end(raw, range.end);
+            at = range.end + usize::from(!is_cut);
             push(raw, range, found);
+            if is_cut {
+                break;
+            }
         }
         if raw.get(at) != Some(&b')') {
             break;

@@ -26,7 +26,9 @@ pub(crate) struct Token {
     /// In the case that the issuer writes. One that ends with `=` or `/` is a name: it stays, and
     /// matches in any case.
     pub(crate) prefixes: &'static [&'static str],
-    /// What stands before a prefix that is in the middle of the token.
+    /// The same, in the middle of a token.
+    pub(crate) inner: &'static [&'static str],
+    /// What stands before those of `inner`.
     pub(crate) head: Head,
     /// Bytes behind the prefix.
     pub(crate) alphabet: fn(u8) -> bool,
@@ -63,6 +65,7 @@ impl Token {
     pub(crate) const PLAIN: Self = Self {
         entity: "",
         prefixes: &[],
+        inner: &[],
         head: Head::NONE,
         alphabet: |b| b.is_ascii_alphanumeric(),
         least: 20,
@@ -95,7 +98,8 @@ impl Detector for Token {
             family: Family::Secret,
             confidence: Confidence::Certain,
             validator: "prefix, alphabet and length",
-            literals: self.prefixes,
+            literals: self.inner,
+            prefixes: self.prefixes,
             positive: self.positive,
             negative: self.negative,
             ..Rule::NONE
@@ -104,8 +108,9 @@ impl Detector for Token {
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let prefix = &raw[anchor.clone()];
+        let is_known = |known: &&str| known.as_bytes() == prefix;
         let is_name = prefix.ends_with(b"=") || prefix.ends_with(b"/");
-        if !is_name && !self.prefixes.iter().any(|known| known.as_bytes() == prefix) {
+        if !is_name && !self.prefixes.iter().chain(self.inner).any(is_known) {
             return found.never();
         }
         let known_end = forward(raw, anchor.end, anchor.end + PROOF_BYTES, self.alphabet);

@@ -25,7 +25,7 @@ pub(crate) const UK_NHS: CheckedNumber = CheckedNumber {
         "485 777 3458, nhs_no=7213508467, {\"nhsNumber\":\"4857773450\"}",
         "offset 4857773457, 7213508466 bytes in partition 3, rows 4010232137",
         "sizes 12 485 777 3457 and 485 777 3457 9 +485 777 3457 0.4857773457",
-        "call 721-350-8466 or nhs 0000000000",
+        "call 721-311-8463 or nhs 0000000000",
     ],
     ..CheckedNumber::NONE
 };

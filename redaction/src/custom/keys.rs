@@ -1,0 +1,95 @@
+//! Rules that are names of keys, whose values are hidden.
+
+use std::ops::Range;
+
+use crate::assignment::{Joint, bare_end, key_start, quoted, value_start};
+use crate::haystack::Haystack;
+use crate::lexis::{forward, skip_blanks, word_before};
+use crate::literals::LITERAL_BYTES_MIN;
+use crate::spans::Found;
+
+/// Most keys of a rule: each is a literal that the engine looks for.
+pub(super) const KEYS_MAX: usize = 64;
+/// Longest key.
+const KEY_BYTES_MAX: usize = 64;
+
+/// Values that say nothing. `true` and `false` are bare in JSON, where a placeholder would break the
+/// record.
+const PLAIN_VALUES: &[&[u8]] = &[b"null", b"none", b"nil", b"undefined", b"true", b"false"];
+
+/// What is wrong with the key, as a part of a sentence.
+pub(super) fn flaw(key: &str) -> Option<String> {
+    let is_key = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'$');
+    if !(LITERAL_BYTES_MIN..=KEY_BYTES_MAX).contains(&key.len()) {
+        Some(format!("has {} bytes: keys have {LITERAL_BYTES_MIN} to {KEY_BYTES_MAX}", key.len()))
+    } else if key.starts_with(['.', '-']) || key.ends_with(['.', '-']) {
+        Some("begins or ends with a divider: remove it".to_owned())
+    } else if !key.bytes().all(is_key) {
+        Some("holds other characters than A-Z, a-z, 0-9, `_`, `.`, `-` and `$`".to_owned())
+    } else {
+        None
+    }
+}
+
+/// Hides the value of the key whose name, or the last part of it, is `anchor`.
+pub(super) fn find(raw: &Haystack<'_>, anchor: &Range<usize>, found: &mut Found) {
+    let start = anchor.start;
+    let is_part = word_before(raw, start) && raw[start - 1] != b'_';
+    // Placeholders look like `NAME:value`.
+    if is_part || raw.placeholder_around(start).is_some() {
+        return;
+    }
+    let key_start = key_start(raw, start);
+    let Some((at, joint)) = value_start(raw, key_start, anchor.end) else { return };
+    match joint {
+        Joint::Quote => return,
+        // `/run/customer_ref: no such file`: a path, not a key.
+        Joint::Colon if key_start > 0 && raw[key_start - 1] == b'/' => return,
+        _ => {}
+    }
+    // An array, but not a placeholder.
+    if raw.get(at) == Some(&b'[') && raw.placeholder_end(at).is_none() {
+        return find_in_array(raw, at + 1, found);
+    }
+    let range = quoted(raw, at).unwrap_or_else(|| at..bare_end(raw, at));
+    let is_structure = range.start == at && matches!(raw.get(at), Some(b'{' | b'('));
+    if !is_structure && is_value(raw, &range) {
+        found.push(range);
+    }
+}
+
+/// Hides every string and number of `"a",12]`.
+fn find_in_array(raw: &Haystack<'_>, mut at: usize, found: &mut Found) {
+    let is_bare = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b'.');
+    loop {
+        at = skip_blanks(raw, at);
+        let (range, end) = match quoted(raw, at) {
+            Some(range) => {
+                let end = forward(raw, range.end, range.end + 7, |b| b == b'\\') + 1;
+                (range, end)
+            }
+            None => {
+                let end = forward(raw, at, raw.len(), is_bare);
+                (at..end, end)
+            }
+        };
+        if range.is_empty() && end == at {
+            break;
+        }
+        if is_value(raw, &range) {
+            found.push(range);
+        }
+        at = skip_blanks(raw, end);
+        if raw.get(at) != Some(&b',') {
+            break;
+        }
+        at += 1;
+    }
+    found.looked_until(at);
+}
+
+fn is_value(raw: &Haystack<'_>, range: &Range<usize>) -> bool {
+    let value = &raw[range.clone()];
+    // What is hidden already is told by the engine.
+    !value.is_empty() && !PLAIN_VALUES.iter().any(|plain| value.eq_ignore_ascii_case(plain))
+}
