@@ -118,8 +118,10 @@ impl Section<'_> {
             let start = value.start + 1;
             return self.report.add(start + part.start..start + part.end, &key, what.to_owned());
         }
-        let shown = text.get(part.clone()).unwrap_or("");
-        self.report.add(value, &key, format!("at `{shown}`: {what}"));
+        let shown = format!("`{}`", text.get(part.clone()).unwrap_or(""));
+        let is_named = what.contains(&shown);
+        let what = if is_named { what.to_owned() } else { format!("at {shown}: {what}") };
+        self.report.add(value, &key, what);
     }
 
     /// True when an entry of element `index` of the list at `key` was bad and is left out: what is

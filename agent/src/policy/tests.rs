@@ -308,3 +308,82 @@ fn a_rule_has_the_strategy_of_the_section_unless_it_has_its_own() {
     // Whoever wants no built-in types still wants the rules.
     assert_eq!(strategies("strategy = 'keep'"), ["mask", "drop_record"]);
 }
+
+#[test]
+fn what_is_wrong_with_a_rule_is_told_at_the_rule_and_in_its_expression() {
+    let rule = |text: &str| format!("[[redaction.rules]]\nname = 'ORDER'\nregex = {text}\n");
+    // The column of the parenthesis where the text is written as it is, else the part in quotes.
+    let told = bad(&rule(r"'ORD-(\d+'"), &[]);
+    assert!(
+        told.starts_with("c.toml:3:14: redaction.rules.regex: ") && told.contains("unclosed group"),
+        "{told}"
+    );
+    let told = bad(&rule(r#""ORD-(\\d+""#), &[]);
+    assert!(told.starts_with("c.toml:3:9: redaction.rules.regex: "), "{told}");
+    assert_eq!(told.lines().next().unwrap().matches("`(`").count(), 1, "{told}");
+    let told = bad("[[redaction.rules]]\nname = 'order'\nterms = ['xyz']\ncontext = ['a']\n", &[]);
+    assert!(told.starts_with("c.toml:2:8: redaction.rules.name: the name `order`"), "{told}");
+    assert!(told.contains("; the context word `a`"), "{told}");
+    let told = bad(&rule("'${EXPRESSION}'"), &[("EXPRESSION", "hunter2(")]);
+    assert!(
+        told.starts_with("c.toml:3:9: redaction.rules.regex: the value is not accepted"),
+        "{told}"
+    );
+    assert!(!told.contains("hunter2"), "{told}");
+    // An index of the redactor is one of the rules that can be read.
+    let two = format!("[[redaction.rules]]\nname = 'A1'\n{}", rule("'x('"));
+    let told = bad(&two, &[]);
+    assert!(told.contains("c.toml:1:1: ") && told.contains("c.toml:5:11: "), "{told}");
+}
+
+#[test]
+fn rules_of_every_kind_find_what_they_say() {
+    let (_folder, path) = file(b"# names\nBlue Bird\n", 0o644);
+    let text = format!(
+        "[[redaction.rules]]\nname = 'ORDER'\nregex = 'ORD-(?<value>\\d{{4}})'\nstrategy = 'partial'\n\
+         [[redaction.rules]]\nname = 'PROJECT'\nterms = ['night owl']\ncontext = ['project']\n\
+         [[redaction.rules]]\nname = 'CUSTOMER'\ndictionary = {path:?}\n\
+         [[redaction.rules]]\nname = 'LOYALTY'\nkeys = ['loyalty_no']\n"
+    );
+    let config = good(&text, &[]);
+    let raw = "ORD-1234 project Night Owl, night owl; of BLUE BIRD {\"loyalty_no\": \"x7\"}";
+    let want =
+        "ORD-[ORDER] project [PROJECT], [PROJECT]; of [CUSTOMER] {\"loyalty_no\": \"[LOYALTY]\"}";
+    assert_eq!(redact(&config, "/x", raw), want);
+}
+
+/// The examples of the reference, which name files that are not there.
+#[test]
+fn the_examples_of_the_reference_are_good() {
+    let (_folder, key) = file(KEY.as_bytes(), 0o600);
+    let (_folder, names) = file(b"Blue Bird\n", 0o644);
+    let reference = include_str!("../../../configs/sidelight.toml");
+    let example = |line: &'static str| {
+        let example = line.strip_prefix("#     ").filter(|example| !example.starts_with(' '));
+        example.unwrap_or(line)
+    };
+    let examples = reference.lines().map(example);
+    let text: String = examples
+        .filter(|line| !line.starts_with("pseudonym_key_env"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let text = text
+        .replace("/etc/sidelight/pseudonym.key", key.to_str().unwrap())
+        .replace("/etc/sidelight/customers.txt", names.to_str().unwrap());
+    let config = good(&text, &[]);
+    assert_eq!(config.redaction.policy().rules.len(), 4);
+    assert_eq!(config.redaction.all().count(), 2);
+    let customer = redact(&config, "/x", "customer CUST-12345678 blue bird");
+    assert!(customer.starts_with("customer CUST-[CUSTOMER_ID:k1:"), "{customer}");
+    assert!(customer.ends_with(" [CUSTOMER]"), "{customer}");
+    // Every key of the section is in the reference, also those without a default.
+    let known = bad("[redaction]\nnot_a_key_at_all = 1", &[]);
+    let known = known.lines().next().unwrap().split("known here: ").nth(1).unwrap();
+    for key in known.split(", ") {
+        assert!(
+            reference.contains(&format!("{key} = "))
+                || reference.contains(&format!("redaction.{key}]")),
+            "{key}"
+        );
+    }
+}
