@@ -63,10 +63,9 @@ impl Shown {
         say("summary");
         say(&format!("  records       {}", sum("sidelight_records_total", "")));
         for (series, value) in &samples {
-            let kind = series.strip_prefix("sidelight_redactions_total{type=\"");
-            if let Some((kind, _)) = kind.and_then(|it| it.split_once('"'))
-                && *value > 0.0
-            {
+            let is_counted = is_of(series, "sidelight_redactions_total") && *value > 0.0;
+            let kind = series.split_once("type=\"").and_then(|(_, it)| it.split_once('"'));
+            if let (true, Some((kind, _))) = (is_counted, kind) {
                 say(&format!("  redacted      {kind:<20} {value}"));
             }
         }

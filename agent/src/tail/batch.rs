@@ -261,3 +261,6 @@ impl OpenBatch {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
