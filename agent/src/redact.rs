@@ -11,8 +11,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Bytes asked for at a time. A pipe gives less, and what it gives is passed on at once.
-const READ_BYTES: usize = 256 << 10;
+/// Bytes asked for at a time, which is what a pipe holds. More would leave the cache on its way from
+/// the read to the write.
+const READ_BYTES: usize = 64 << 10;
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
