@@ -155,7 +155,7 @@ impl Engine {
             }
             rule.numbers.iter().for_each(|pattern| numbers.add(pattern, index));
         }
-        let mut words = Beginnings::default();
+        let mut words = Beginnings::new();
         let is_named = detectors.iter().map(|d| words.add(d.get().rule().words)).collect();
         literals.extend(folded::SIGNS.iter().map(|sign| (sign.to_vec(), folded::OWNER)));
         Self {
@@ -293,20 +293,18 @@ impl Scan<'_> {
             let ask = |owner, anchor| self.ask_literal(owner, anchor);
             engine.literals.prefixes.at(&raw, base + at, bytes(at), ask);
         });
-        masks.each_shape(engine.wanted_shapes, |index, at| self.visit_shape(index, base + at));
+        masks.each_shape(engine.wanted_shapes, |index, at| match Shape::ALL[index] {
+            Shape::Number => self.visit_number(masks, base, base + at),
+            Shape::Encoded => self.hits.encoded.push(base + at),
+            shape => self.visit_shape(index, shape, base + at),
+        });
         // A group has few, and in order of place they need no other sorting in the end.
         if let Some(found) = self.hits.findings.get_mut(n_before..).filter(|f| f.len() > 1) {
             found.sort_unstable_by_key(spans::order);
         }
     }
 
-    fn visit_shape(&mut self, index: usize, at: usize) {
-        let shape = Shape::ALL[index];
-        match shape {
-            Shape::Number => return self.visit_number(at),
-            Shape::Encoded => return self.hits.encoded.push(at),
-            _ => {}
-        }
+    fn visit_shape(&mut self, index: usize, shape: Shape, at: usize) {
         let engine = self.engine;
         for owner in &engine.by_shape[index] {
             let answer = self.ask(*owner, at..at + 1);
@@ -320,7 +318,7 @@ impl Scan<'_> {
         }
     }
 
-    fn visit_number(&mut self, at: usize) {
+    fn visit_number(&mut self, masks: &simd::Scan, base: usize, at: usize) {
         if at < self.numbers_until {
             return;
         }
@@ -333,7 +331,13 @@ impl Scan<'_> {
             let mut has_word = None;
             for owner in if is_part { &[] } else { owners } {
                 if is_plain && engine.is_named[usize::from(*owner)] {
-                    let any = || engine.words.any_before(&raw, range.start);
+                    let any = || match range.start.checked_sub(base) {
+                        Some(start) => {
+                            let starts = masks.word_starts_before(start);
+                            engine.words.any_at(&raw, range.start, starts)
+                        }
+                        None => engine.words.any_before(&raw, range.start),
+                    };
                     if !*has_word.get_or_insert_with(any) {
                         // A word may come near when what is between becomes a placeholder.
                         self.hits.open_near.mark(range.start);

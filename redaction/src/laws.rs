@@ -10,6 +10,7 @@ use crate::detectors::{DETECTORS, DETECTORS_ON_REQUEST};
 use crate::lexis::work;
 use crate::{Policy, Redactor, Text};
 
+thread_local!(static PATHS: Vec<Redactor> = Redactor::on_every_path());
 thread_local! {
     static REDACTOR: Redactor = Redactor::new();
     /// With the detectors on request too.
@@ -129,6 +130,23 @@ proptest! {
     #[test]
     fn redacting_twice_changes_nothing(raw in input()) {
         check_idempotent(&raw);
+    }
+
+    #[test]
+    fn every_path_finds_what_the_portable_one_finds(raw in input()) {
+        let spans = |redactor: &Redactor| {
+            let mut spans = Vec::new();
+            redactor.detect(&raw, &mut spans);
+            spans.into_iter().map(|span| (span.entity.to_owned(), span.range)).collect::<Vec<_>>()
+        };
+        PATHS.with(|paths| {
+            let (portable, others) = paths.split_last().unwrap();
+            let want = spans(portable);
+            for other in others {
+                prop_assert_eq!(spans(other), want.clone());
+            }
+            Ok(())
+        })?;
     }
 
     #[test]

@@ -4,28 +4,32 @@
 //! The vector code tells where four bytes may be those of a literal (see [`Buckets`]). With so many
 //! literals it is often wrong, so [`Literals::at`] decides.
 
-use std::collections::HashMap;
-
 /// Bytes of a literal that are searched for; a literal of three leaves the last one open.
 pub(crate) const KEY_BYTES: usize = 4;
+/// Bytes that the buckets tell; a shorter literal leaves the last ones open.
+pub(crate) const PLACES: usize = 5;
 /// Fewest bytes of a literal: shorter ones would be found everywhere.
 pub(crate) const LITERAL_BYTES_MIN: usize = 3;
-/// Buckets of one table; a literal is in one bucket.
-const N_BUCKETS: usize = 8;
 /// Slots of the table of keys: a power of two, far more than there are literals.
-const N_SLOTS: usize = 4096;
+const N_SLOTS: usize = 1 << 14;
 
-/// What the vector code looks up: for each of four bytes and each half of it, the buckets that have
-/// a literal with that half there. Eight buckets hold what is found anywhere, eight what is found
+/// What the vector code looks up: for each of five bytes, the buckets that have a literal with that
+/// byte there. Of a byte only the lower five bits count, so letters are told apart in any case, and digits
+/// and marks are taken for some of them. Eight buckets hold what is found anywhere, sixteen what is found
 /// where a word begins.
 #[derive(Debug, Clone)]
 pub(crate) struct Buckets {
-    /// `[0: anywhere, 1: where a word begins][place][0: low half, 1: high half][value of the half]`.
-    pub(crate) halves: [Halves; 2],
+    /// `[0: anywhere, 1 and 2: where a word begins][place][bit 4 of the byte][its lower four bits]`.
+    pub(crate) halves: [Halves; N_BANKS],
+    /// The same by the lower six bits of a byte, for processors that look up 64 bytes at once.
+    pub(crate) wholes: [[[u8; 64]; PLACES]; N_BANKS],
 }
 
+/// Banks of eight buckets.
+pub(crate) const N_BANKS: usize = 3;
+
 /// Eight buckets.
-type Halves = [[[u8; 16]; 2]; KEY_BYTES];
+pub(crate) type Halves = [[[u8; 16]; 2]; PLACES];
 
 /// A literal and who wants it.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ struct Literal {
     bytes: Box<[u8]>,
     /// Where the searched bytes begin in it.
     key_at: usize,
+    /// Counted over the banks of its table.
+    bucket: usize,
     /// Indices of detectors.
     owners: Vec<u8>,
 }
@@ -54,8 +60,8 @@ pub(crate) struct Table {
     literals: Vec<Literal>,
     /// One bit a slot: whether some key has that hash. Small enough to stay in the cache.
     filter: Box<[u64; N_SLOTS / 64]>,
-    /// Key to indices into `literals`; keys of three bytes end with a zero.
-    by_key: HashMap<u32, Vec<u16>, std::hash::BuildHasherDefault<KeyHasher>>,
+    /// Keys, ascending by slot, and indices into `literals`; keys of three bytes end with a zero.
+    keys: Vec<(u32, u16)>,
 }
 
 /// Hashes keys with one multiplication: the standard one costs more than the rest of a look-up.
@@ -84,21 +90,37 @@ impl std::hash::Hasher for KeyHasher {
 impl Literals {
     /// Builds the search from pairs of literal and owner. Costs some milliseconds.
     pub(crate) fn new(anywhere: &[(Vec<u8>, u8)], prefixes: &[(Vec<u8>, u8)]) -> Self {
-        let mut buckets = Buckets { halves: [[[[0; 16]; 2]; KEY_BYTES]; 2] };
-        let [first, second] = &mut buckets.halves;
-        let anywhere =
-            Table::new(anywhere, first, |bytes| 0..=bytes.len().saturating_sub(KEY_BYTES));
-        let prefixes = Table::new(prefixes, second, |_| 0..=0);
+        let mut buckets = Buckets {
+            halves: [[[[0; 16]; 2]; PLACES]; N_BANKS],
+            wholes: [[[0; 64]; PLACES]; N_BANKS],
+        };
+        let (first, others) = buckets.halves.split_at_mut(1);
+        let anywhere = Table::new(anywhere, first, |bytes| 0..=bytes.len().saturating_sub(PLACES));
+        let prefixes = Table::new(prefixes, others, |_| 0..=0);
+        let keyed = anywhere.literals.iter().map(|literal| (0, literal));
+        for (base, literal) in keyed.chain(prefixes.literals.iter().map(|literal| (8, literal))) {
+            let bucket = base + literal.bucket;
+            let bit = 1 << (bucket % 8);
+            for (place, table) in buckets.wholes[bucket / 8].iter_mut().enumerate() {
+                match literal.bytes.get(literal.key_at + place) {
+                    // Letters in either case; other bytes have one.
+                    Some(byte) => [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()]
+                        .iter()
+                        .for_each(|byte| table[usize::from(byte & 63)] |= bit),
+                    None => table.iter_mut().for_each(|set| *set |= bit),
+                }
+            }
+        }
         Self { buckets, anywhere, prefixes }
     }
 }
 
 impl Table {
-    /// Fills the table and eight buckets. `places` are those of a literal where the searched bytes
+    /// Fills the table and its buckets. `places` are those of a literal where the searched bytes
     /// may begin.
     fn new(
         pairs: &[(Vec<u8>, u8)],
-        halves: &mut Halves,
+        banks: &mut [Halves],
         places: impl Fn(&[u8]) -> std::ops::RangeInclusive<usize>,
     ) -> Self {
         let mut literals: Vec<Literal> = Vec::new();
@@ -109,25 +131,34 @@ impl Table {
                 Some(known) if known.owners.contains(owner) => {}
                 Some(known) => known.owners.push(*owner),
                 None => {
-                    literals.push(Literal { bytes: bytes.into(), key_at: 0, owners: vec![*owner] });
+                    literals.push(Literal {
+                        bytes: bytes.into(),
+                        key_at: 0,
+                        bucket: 0,
+                        owners: vec![*owner],
+                    });
                 }
             }
         }
         // Alike ones after each other, so that they share buckets.
         literals.sort_by(|a, b| a.bytes.cmp(&b.bytes));
-        let mut costs = [0.0; N_BUCKETS];
+        let mut costs = vec![0.0; banks.len() * 8];
         for literal in &mut literals {
-            literal.key_at = insert(halves, &mut costs, &literal.bytes, places(&literal.bytes));
+            (literal.key_at, literal.bucket) =
+                insert(banks, &mut costs, &literal.bytes, places(&literal.bytes));
         }
         let mut filter = Box::new([0; N_SLOTS / 64]);
-        let mut by_key: HashMap<u32, Vec<u16>, _> = HashMap::default();
+        let mut keys = Vec::new();
         for (index, literal) in (0u16..).zip(&literals) {
-            let key = key(&folded(&literal.bytes, literal.key_at));
+            let mut bytes = folded(&literal.bytes, literal.key_at);
+            bytes.truncate(KEY_BYTES);
+            let key = key(&bytes);
             let slot = slot(key);
             filter[slot / 64] |= 1 << (slot % 64);
-            by_key.entry(key).or_default().push(index);
+            keys.push((key, index));
         }
-        Self { literals, filter, by_key }
+        keys.sort_by_key(|(key, _)| slot(*key));
+        Self { literals, filter, keys }
     }
 
     /// Calls `hit` with owner and place of each literal whose searched bytes are at `at` of `raw`.
@@ -149,7 +180,6 @@ impl Table {
         }
     }
 
-    #[cold]
     fn compare(
         &self,
         raw: &[u8],
@@ -157,13 +187,17 @@ impl Table {
         keys: [u32; 2],
         mut hit: impl FnMut(u8, std::ops::Range<usize>),
     ) {
-        for index in keys.iter().filter_map(|key| self.by_key.get(key)).flatten() {
-            let literal = &self.literals[usize::from(*index)];
-            let Some(start) = at.checked_sub(literal.key_at) else { continue };
-            let range = start..start + literal.bytes.len();
-            let text = raw.get(range.clone());
-            if text.is_some_and(|text| text.eq_ignore_ascii_case(&literal.bytes)) {
-                literal.owners.iter().for_each(|owner| hit(*owner, range.clone()));
+        for key in keys {
+            let first = self.keys.partition_point(|(known, _)| slot(*known) < slot(key));
+            let same_slot = self.keys[first..].iter().take_while(|k| slot(k.0) == slot(key));
+            for (_, index) in same_slot.filter(|(known, _)| *known == key) {
+                let literal = &self.literals[usize::from(*index)];
+                let Some(start) = at.checked_sub(literal.key_at) else { continue };
+                let range = start..start + literal.bytes.len();
+                let text = raw.get(range.clone());
+                if text.is_some_and(|text| text.eq_ignore_ascii_case(&literal.bytes)) {
+                    literal.owners.iter().for_each(|owner| hit(*owner, range.clone()));
+                }
             }
         }
     }
@@ -171,12 +205,12 @@ impl Table {
 
 #[inline]
 fn slot(key: u32) -> usize {
-    (key.wrapping_mul(0x9e37_79b1) >> 20) as usize % N_SLOTS
+    (key.wrapping_mul(0x9e37_79b1) >> 18) as usize % N_SLOTS
 }
 
 /// The searched bytes as the vector code sees them: bit 5 set, which folds the case of letters.
 fn folded(literal: &[u8], at: usize) -> Vec<u8> {
-    literal[at..].iter().take(KEY_BYTES).map(|b| b | 0x20).collect()
+    literal[at..].iter().take(PLACES).map(|b| b | 0x20).collect()
 }
 
 fn key(folded: &[u8]) -> u32 {
@@ -186,55 +220,59 @@ fn key(folded: &[u8]) -> u32 {
 /// Bytes of logs from the most to the least frequent, case folded; counted in Spark and Flink logs.
 const FREQUENT: &[u8] = b" e1raotscn\"0.idl2:mup,346-gf7k/b8*{}h=5yvx9j)(`w|zq$#;~>+<%!?'&";
 
-/// How often a byte stands in logs, roughly, as a share of all.
-fn frequency(byte: u8) -> f64 {
-    static FREQUENCIES: std::sync::LazyLock<[f64; 256]> = std::sync::LazyLock::new(|| {
-        std::array::from_fn(|byte| {
-            let rank = FREQUENT.iter().position(|b| usize::from(*b) == byte);
-            0.3 / (rank.unwrap_or(FREQUENT.len()) as f64 + 3.0)
-        })
+/// How often a byte with these lower five bits stands in logs, roughly, as a share of all.
+fn frequency(bits: usize) -> f64 {
+    static FREQUENCIES: std::sync::LazyLock<[f64; 32]> = std::sync::LazyLock::new(|| {
+        let mut shares = [0.001; 32];
+        for (rank, byte) in FREQUENT.iter().enumerate() {
+            shares[usize::from(byte & 31)] += 0.3 / (rank as f64 + 3.0);
+        }
+        shares
     });
-    FREQUENCIES[usize::from(byte)]
+    FREQUENCIES[bits]
 }
 
 /// How often a search for the literal looks closer, roughly, as a share of all bytes.
 pub(crate) fn search_cost(literal: &str) -> f64 {
     let places = 0..=literal.len().saturating_sub(KEY_BYTES);
-    let cost = |at| folded(literal.as_bytes(), at).into_iter().map(frequency).product::<f64>();
+    let cost = |at| {
+        let bytes = folded(literal.as_bytes(), at).into_iter();
+        bytes.map(|byte| frequency(usize::from(byte & 31))).product::<f64>()
+    };
     places.map(cost).fold(1.0, f64::min)
 }
 
-/// Puts four bytes of `literal` where they add the fewest false hits; returns where they begin.
+/// Puts four bytes of `literal` where they add the fewest false hits; returns where they begin, and
+/// the bucket.
 fn insert(
-    halves: &mut Halves,
-    costs: &mut [f64; N_BUCKETS],
+    banks: &mut [Halves],
+    costs: &mut [f64],
     literal: &[u8],
     places: std::ops::RangeInclusive<usize>,
-) -> usize {
-    let choices = places.flat_map(|at| (0..N_BUCKETS).map(move |bucket| (at, bucket)));
+) -> (usize, usize) {
+    let n_buckets = banks.len() * 8;
+    let choices = places.flat_map(|at| (0..n_buckets).map(move |bucket| (at, bucket)));
     let cost_with = |at: usize, bucket: usize| {
-        let mut trial = *halves;
-        put(&mut trial, bucket, &folded(literal, at));
-        false_hits(&trial, bucket)
+        let mut trial = banks[bucket / 8];
+        put(&mut trial, bucket % 8, &folded(literal, at));
+        false_hits(&trial, bucket % 8)
     };
     let (cost, at, bucket) = choices
         .map(|(at, bucket)| (cost_with(at, bucket), at, bucket))
         .min_by(|a, b| (a.0 - costs[a.2]).total_cmp(&(b.0 - costs[b.2])))
         .expect("there are buckets");
-    put(halves, bucket, &folded(literal, at));
+    put(&mut banks[bucket / 8], bucket % 8, &folded(literal, at));
     costs[bucket] = cost;
-    at
+    (at, bucket)
 }
 
 fn put(halves: &mut Halves, bucket: usize, key: &[u8]) {
     let bit = 1 << bucket;
     for (place, [low, high]) in halves.iter_mut().enumerate() {
         match key.get(place) {
-            Some(byte) => {
-                low[usize::from(byte & 15)] |= bit;
-                high[usize::from(byte >> 4)] |= bit;
-            }
-            None => low.iter_mut().chain(high).for_each(|half| *half |= bit),
+            Some(byte) if byte & 16 == 0 => low[usize::from(byte & 15)] |= bit,
+            Some(byte) => high[usize::from(byte & 15)] |= bit,
+            None => low.iter_mut().chain(high).for_each(|set| *set |= bit),
         }
     }
 }
@@ -243,9 +281,8 @@ fn put(halves: &mut Halves, bucket: usize, key: &[u8]) {
 fn false_hits(halves: &Halves, bucket: usize) -> f64 {
     let bit = 1 << bucket;
     let share = |[low, high]: &[[u8; 16]; 2]| {
-        let is_in =
-            |byte: &u8| low[usize::from(byte & 15)] & high[usize::from(byte >> 4)] & bit != 0;
-        (0..=u8::MAX).filter(|b| b & 0x20 != 0).filter(is_in).map(frequency).sum::<f64>()
+        let sets = low.iter().chain(high).enumerate();
+        sets.filter(|(_, set)| **set & bit != 0).map(|(byte, _)| frequency(byte)).sum::<f64>()
     };
     halves.iter().map(share).product()
 }

@@ -7,6 +7,13 @@ use crate::lexis::forward;
 /// Place in a run of the byte at which [`Shape::LongWord`](crate::Shape::LongWord) fires.
 const ANCHOR_PLACE: usize = 25;
 
+/// Whether the run around the place of the shape may begin with one of `firsts`. Decides about nearly
+/// all of them, as most long words of logs are names of classes and hashes.
+pub(crate) fn may_begin_with(raw: &[u8], anchor: usize, firsts: &[u8]) -> bool {
+    let Some(run) = anchor.checked_sub(ANCHOR_PLACE) else { return false };
+    firsts.contains(&raw[run]) || run > 0 && raw[run - 1] == b'\\'
+}
+
 /// The run around the place of the shape, without the letters of an escape before it; nothing when
 /// the run is longer than `bytes_max`.
 pub(crate) fn long_word(raw: &[u8], anchor: usize, bytes_max: usize) -> Option<Range<usize>> {

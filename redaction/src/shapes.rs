@@ -35,7 +35,7 @@ pub enum Shape {
     /// Two letters that begin a word, two digits and eleven letters or digits, or a space and a
     /// word of four: an IBAN.
     Iban,
-    /// The 26th of a run of letters and digits.
+    /// The 26th of a run of letters and digits, with a digit among the first sixteen.
     LongWord,
     /// `%40` or `\u00`, at the last byte: text that must be read through its encoding. Detectors do not
     /// name it.
@@ -300,5 +300,11 @@ fn long_word<M: Mask>(classes: &Classes<M>) -> M {
     let eight = four.and(four.back(4));
     let sixteen = eight.and(eight.back(8));
     let all = sixteen.and(eight.back(16)).and(two.back(24));
-    all.without(alphanumeric.back(26))
+    // Names of classes are long, and have no digits.
+    let digit = classes.of(Class::Digit);
+    let of2 = digit.or(digit.back(1));
+    let of4 = of2.or(of2.back(2));
+    let of8 = of4.or(of4.back(4));
+    let of16 = of8.or(of8.back(8));
+    all.and(of16.back(10)).without(alphanumeric.back(26))
 }

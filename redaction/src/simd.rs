@@ -8,6 +8,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512vbmi;
 mod portable;
 
 use crate::literals::Buckets;
@@ -26,6 +28,7 @@ pub(crate) struct Scan {
     /// Where the four bytes of a literal may begin, and of one that begins a word.
     anywhere: Lanes,
     prefixes: Lanes,
+    word_starts: Lanes,
     /// For `anywhere` and `prefixes`, bit `n` tells whether lane `n` has any.
     used_literals: [u8; 2],
 }
@@ -48,6 +51,16 @@ impl Scan {
                 each_place(&self.shapes[index], *used_lanes, |at| visit(index, at));
             }
         }
+    }
+
+    /// Where words begin in the 64 bytes before `at`, an offset in the last group: bit 63 is the byte
+    /// before it. Not known when these bytes reach back further than the group before.
+    #[inline]
+    pub(crate) fn word_starts_before(&self, at: usize) -> u64 {
+        let (lane, bit) = (at / LANE_BYTES + 1, at % LANE_BYTES);
+        let own = self.word_starts.0[lane];
+        let before = self.word_starts.0[lane - 1];
+        if bit == 0 { before } else { own << (LANE_BYTES - bit) | before >> bit }
     }
 
     /// Calls `visit` with each offset in the last group where the bytes of a literal may begin that
@@ -87,6 +100,8 @@ fn each_bit(mut mask: u64, lane: usize, mut visit: impl FnMut(usize)) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Path {
     #[cfg(target_arch = "x86_64")]
+    Avx512Vbmi,
+    #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -99,10 +114,24 @@ impl Path {
         let mut paths = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512f") {
+            let has_bits = is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt")
+                && is_x86_feature_detected!("popcnt");
+            let has_avx512 = has_bits
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq");
+            let has_vbmi =
+                is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("avx512vbmi2");
+            if has_avx512 && has_vbmi {
+                paths.push(Self::Avx512Vbmi);
+            }
+            if has_avx512 {
                 paths.push(Self::Avx512);
             }
-            if is_x86_feature_detected!("avx2") {
+            if has_bits && is_x86_feature_detected!("avx2") {
                 paths.push(Self::Avx2);
             }
         }
@@ -120,6 +149,8 @@ impl Path {
             (scan.anywhere.0[lane], scan.prefixes.0[lane]) = (0, 0);
         }
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vbmi => avx512vbmi::step(buckets, window, n_lanes, scan),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::step(buckets, window, n_lanes, scan),
             #[cfg(target_arch = "x86_64")]

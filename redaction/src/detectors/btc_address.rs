@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
-use crate::long_word::long_word;
+use crate::long_word::{long_word, may_begin_with};
 use crate::shapes::Shape;
 use crate::spans::Found;
 
@@ -52,6 +52,9 @@ impl Detector for BtcAddress {
     }
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
+        if !may_begin_with(raw, anchor.start, b"13bB") {
+            return found.never();
+        }
         let Some(range) = long_word(raw, anchor.start, ADDRESS_BYTES_MAX) else { return };
         let text = &raw[range.clone()];
         let is_address = match text.first() {
@@ -66,6 +69,10 @@ impl Detector for BtcAddress {
 }
 
 fn is_base58_check(text: &[u8]) -> bool {
+    // Hashes in hexadecimal have no capitals; of two billion addresses one has none.
+    if !text.iter().any(u8::is_ascii_uppercase) {
+        return false;
+    }
     let Some(payload) = base58(text) else { return false };
     let (body, check) = payload.split_at(PAYLOAD_BYTES - 4);
     // Each zero byte in front is written as a `1` of its own, so an address has one spelling.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::word_after;
-use crate::long_word::long_word;
+use crate::long_word::{long_word, may_begin_with};
 use crate::shapes::Shape;
 use crate::spans::Found;
 
@@ -42,6 +42,9 @@ impl Detector for EthAddress {
     }
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
+        if !may_begin_with(raw, anchor.start, b"0") {
+            return found.never();
+        }
         let Some(range) = long_word(raw, anchor.start, ADDRESS_BYTES) else { return };
         if is_address(&raw[range.clone()]) && !word_after(raw, range.end) {
             found.push(range);

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
 use crate::lexis::{forward, word_before};
+use crate::long_word::may_begin_with;
 use crate::shapes::Shape;
 use crate::spans::Found;
 
@@ -42,6 +43,9 @@ impl Detector for TwilioKey {
     }
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
+        if !may_begin_with(raw, anchor.start, b"SA") {
+            return found.never();
+        }
         let begin = anchor.start.saturating_sub(WORD_BYTES);
         let is_head = |at: &usize| {
             matches!(&raw[*at..anchor.start], [b'S', b'K', ..] | [b'A', b'C', ..])

@@ -31,6 +31,7 @@ impl Detector for UsSsn {
             confidence: Confidence::High,
             validator: "issued areas, groups and serials",
             numbers: &[&[3, 2, 4], &[9]],
+            words: NAMED.words,
             // No shape stands for groups of 3-2-4 digits divided by spaces.
             prefixes: &["ssn", "social sec", "social_sec", "socialsec"],
             is_token: false,

@@ -3,16 +3,16 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm256_and_si256, _mm256_andnot_si256,
-    _mm256_blend_epi32, _mm256_broadcastsi128_si256, _mm256_castsi256_pd, _mm256_cmpeq_epi8,
-    _mm256_cmpeq_epi64, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
-    _mm256_movemask_pd, _mm256_or_si256, _mm256_permute4x64_epi64, _mm256_set1_epi8,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sll_epi64, _mm256_srl_epi64,
-    _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi8,
+    _mm256_blend_epi32, _mm256_blendv_epi8, _mm256_broadcastsi128_si256, _mm256_castsi256_pd,
+    _mm256_cmpeq_epi8, _mm256_cmpeq_epi64, _mm256_loadu_si256, _mm256_min_epu8,
+    _mm256_movemask_epi8, _mm256_movemask_pd, _mm256_or_si256, _mm256_permute4x64_epi64,
+    _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sll_epi64,
+    _mm256_slli_epi16, _mm256_srl_epi64, _mm256_storeu_si256, _mm256_sub_epi8,
 };
 
 use super::{Scan, Window};
-use crate::literals::{Buckets, KEY_BYTES};
-use crate::shapes::{self, Class, Classes, LANE_BYTES, Lanes, Mask};
+use crate::literals::{Buckets, N_BANKS, PLACES};
+use crate::shapes::{self, Class, Classes, LANE_BYTES, Lanes, Mask, N_CLASSES};
 
 /// Bytes of one vector.
 const VECTOR_BYTES: usize = 32;
@@ -37,8 +37,15 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         scan.anywhere.0[lane] = join(low[0], high[0]);
         scan.prefixes.0[lane] = join(low[1], high[1]);
     }
-    let classes = Classes(scan.classes.0.each_ref().map(Vectors::load));
-    let prefixes = Vectors::load(&scan.prefixes).and(shapes::word_starts(&classes));
+    // A loop, as closures of the library would not be compiled with the instructions of this path.
+    let mut masks = [Vectors::load(&scan.classes.0[0]); N_CLASSES];
+    for (mask, lanes) in masks.iter_mut().zip(&scan.classes.0) {
+        *mask = Vectors::load(lanes);
+    }
+    let classes = Classes(masks);
+    let starts = shapes::word_starts(&classes);
+    starts.store(&mut scan.word_starts);
+    let prefixes = Vectors::load(&scan.prefixes).and(starts);
     prefixes.store(&mut scan.prefixes);
     scan.used_literals = [Vectors::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];
     let shapes = shapes::find(&classes);
@@ -98,7 +105,7 @@ fn classify(window: &Window, lane: usize, scan: &mut Scan) {
 }
 
 /// The look-up tables as vectors.
-struct Tables([[[__m256i; 2]; KEY_BYTES]; 2]);
+struct Tables([[[__m256i; 2]; PLACES]; N_BANKS]);
 
 impl Tables {
     #[inline]
@@ -117,28 +124,27 @@ impl Tables {
         )
     }
 
-    /// One bit for each of the 32 places from `at` on where some bucket has all four bytes; first the
+    /// One bit for each of the 32 places from `at` on where some bucket has all five bytes; first the
     /// buckets of what is found anywhere.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn candidates(&self, window: &Window, at: usize) -> [u32; 2] {
         let low_half = _mm256_set1_epi8(15);
-        let mut banks = [_mm256_set1_epi8(-1); 2];
-        for place in 0..KEY_BYTES {
-            let bytes = _mm256_or_si256(load(window, at + place), _mm256_set1_epi8(0x20));
-            let low = _mm256_and_si256(bytes, low_half);
-            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), low_half);
+        let mut banks = [_mm256_set1_epi8(-1); N_BANKS];
+        for place in 0..PLACES {
+            let bytes = load(window, at + place);
+            let index = _mm256_and_si256(bytes, low_half);
+            // Bit 4 of each byte becomes its sign, which the blend goes by.
+            let is_high = _mm256_slli_epi16::<3>(bytes);
             for (bank, tables) in banks.iter_mut().zip(&self.0) {
-                let [lows, highs] = tables[place];
-                let set = _mm256_and_si256(
-                    _mm256_shuffle_epi8(lows, low),
-                    _mm256_shuffle_epi8(highs, high),
-                );
-                *bank = _mm256_and_si256(*bank, set);
+                let [low, high] = tables[place].map(|table| _mm256_shuffle_epi8(table, index));
+                *bank = _mm256_and_si256(*bank, _mm256_blendv_epi8(low, high, is_high));
             }
         }
-        [0, 1].map(|bank: usize| {
-            let none = _mm256_cmpeq_epi8(banks[bank], _mm256_setzero_si256());
+        let [anywhere, prefixes, more_prefixes] = banks;
+        let prefixes = _mm256_or_si256(prefixes, more_prefixes);
+        [anywhere, prefixes].map(|any| {
+            let none = _mm256_cmpeq_epi8(any, _mm256_setzero_si256());
             !_mm256_movemask_epi8(none).cast_unsigned()
         })
     }

@@ -4,15 +4,15 @@
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm512_alignr_epi64, _mm512_and_si512,
     _mm512_andnot_si512, _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask,
-    _mm512_loadu_si512, _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8,
-    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_sll_epi64, _mm512_srl_epi64,
-    _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_test_epi8_mask,
+    _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_movepi8_mask, _mm512_or_si512,
+    _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_sll_epi64,
+    _mm512_srl_epi64, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_test_epi8_mask,
     _mm512_test_epi64_mask,
 };
 
 use super::{Scan, Window};
-use crate::literals::{Buckets, KEY_BYTES};
-use crate::shapes::{self, Class, Classes, LANE_BYTES, Lanes, Mask};
+use crate::literals::{Buckets, N_BANKS, PLACES};
+use crate::shapes::{self, Class, Classes, LANE_BYTES, Lanes, Mask, N_CLASSES};
 
 /// See [`Path::step`](super::Path::step). Called only after the features were detected.
 pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
@@ -32,8 +32,21 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         scan.anywhere.0[lane] = anywhere;
         scan.prefixes.0[lane] = prefixes;
     }
-    let classes = Classes(scan.classes.0.each_ref().map(Vector::load));
-    let prefixes = Vector::load(&scan.prefixes).and(shapes::word_starts(&classes));
+    find_shapes(scan);
+}
+
+/// Computes the masks of shapes from those of classes. Inlined where the instructions are allowed.
+#[inline(always)]
+pub(super) fn find_shapes(scan: &mut Scan) {
+    // A loop, as closures of the library would not be compiled with the instructions of this path.
+    let mut masks = [Vector::load(&scan.classes.0[0]); N_CLASSES];
+    for (mask, lanes) in masks.iter_mut().zip(&scan.classes.0) {
+        *mask = Vector::load(lanes);
+    }
+    let classes = Classes(masks);
+    let starts = shapes::word_starts(&classes);
+    starts.store(&mut scan.word_starts);
+    let prefixes = Vector::load(&scan.prefixes).and(starts);
     prefixes.store(&mut scan.prefixes);
     scan.used_literals = [Vector::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];
     let shapes = shapes::find(&classes);
@@ -46,7 +59,7 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
 /// The 64 bytes of `window` from `at` on.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn load(window: &Window, at: usize) -> __m512i {
+pub(super) fn load(window: &Window, at: usize) -> __m512i {
     let bytes = &window[at..at + LANE_BYTES];
     // SAFETY: the slice has 64 bytes, and the load asks for no alignment.
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
@@ -54,7 +67,7 @@ fn load(window: &Window, at: usize) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn classify(window: &Window, lane: usize, scan: &mut Scan) {
+pub(super) fn classify(window: &Window, lane: usize, scan: &mut Scan) {
     let bytes = load(window, (lane - 1) * LANE_BYTES);
     let splat = |byte: u8| _mm512_set1_epi8(byte.cast_signed());
     let is = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, splat(byte));
@@ -80,7 +93,7 @@ fn classify(window: &Window, lane: usize, scan: &mut Scan) {
 }
 
 /// The look-up tables in registers.
-struct Tables([[[__m512i; 2]; KEY_BYTES]; 2]);
+struct Tables([[[__m512i; 2]; PLACES]; N_BANKS]);
 
 impl Tables {
     #[inline]
@@ -99,27 +112,25 @@ impl Tables {
         )
     }
 
-    /// One bit for each of the 64 places from `at` on where some bucket has all four bytes; first the
+    /// One bit for each of the 64 places from `at` on where some bucket has all five bytes; first the
     /// buckets of what is found anywhere.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     fn candidates(&self, window: &Window, at: usize) -> [u64; 2] {
         let low_half = _mm512_set1_epi8(15);
-        let mut banks = [_mm512_set1_epi8(-1); 2];
-        for place in 0..KEY_BYTES {
-            let bytes = _mm512_or_si512(load(window, at + place), _mm512_set1_epi8(0x20));
-            let low = _mm512_and_si512(bytes, low_half);
-            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), low_half);
+        let mut banks = [_mm512_set1_epi8(-1); N_BANKS];
+        for place in 0..PLACES {
+            let bytes = load(window, at + place);
+            let index = _mm512_and_si512(bytes, low_half);
+            let is_high = _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(16));
             for (bank, tables) in banks.iter_mut().zip(&self.0) {
-                let [lows, highs] = tables[place];
-                let set = _mm512_and_si512(
-                    _mm512_shuffle_epi8(lows, low),
-                    _mm512_shuffle_epi8(highs, high),
-                );
-                *bank = _mm512_and_si512(*bank, set);
+                let [low, high] = tables[place].map(|table| _mm512_shuffle_epi8(table, index));
+                *bank = _mm512_and_si512(*bank, _mm512_mask_blend_epi8(is_high, low, high));
             }
         }
-        [0, 1].map(|bank: usize| _mm512_test_epi8_mask(banks[bank], banks[bank]))
+        let [anywhere, prefixes, more_prefixes] = banks;
+        let prefixes = _mm512_or_si512(prefixes, more_prefixes);
+        [anywhere, prefixes].map(|any| _mm512_test_epi8_mask(any, any))
     }
 }
 

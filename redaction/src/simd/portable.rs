@@ -1,7 +1,7 @@
 //! The masks, byte by byte: the path of other processors, and what the fast paths are held to.
 
 use super::{Scan, Window};
-use crate::literals::{Buckets, KEY_BYTES};
+use crate::literals::{Buckets, Halves};
 use crate::shapes::{self, Class, LANE_BYTES, Lanes, Mask, N_LANES};
 
 pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
@@ -26,16 +26,17 @@ pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mu
         set(Class::Close, |b| *b == b')');
         set(Class::Backslash, |b| *b == b'\\');
         set(Class::Percent, |b| *b == b'%');
-        let candidates = |bank: usize| {
+        let candidates = |banks: &[Halves]| {
             (0..LANE_BYTES)
-                .filter(|i| is_candidate(&buckets.halves[bank], &window[at + i..]))
+                .filter(|i| banks.iter().any(|bank| is_candidate(bank, &window[at + i..])))
                 .map(|i| 1 << i)
                 .sum()
         };
-        scan.anywhere.0[lane] = candidates(0);
-        scan.prefixes.0[lane] = candidates(1);
+        scan.anywhere.0[lane] = candidates(&buckets.halves[..1]);
+        scan.prefixes.0[lane] = candidates(&buckets.halves[1..]);
     }
-    scan.prefixes = scan.prefixes.and(shapes::word_starts(&scan.classes));
+    scan.word_starts = shapes::word_starts(&scan.classes);
+    scan.prefixes = scan.prefixes.and(scan.word_starts);
     scan.used_literals = [scan.anywhere.used_lanes(), scan.prefixes.used_lanes()];
     scan.shapes = shapes::find(&scan.classes);
     scan.used_lanes = scan.shapes.map(Lanes::used_lanes);
@@ -65,10 +66,9 @@ impl Mask for Lanes {
 }
 
 /// True when some bucket has a literal for each of the bytes.
-fn is_candidate(halves: &[[[u8; 16]; 2]; KEY_BYTES], bytes: &[u8]) -> bool {
+fn is_candidate(halves: &Halves, bytes: &[u8]) -> bool {
     let places = halves.iter().zip(bytes);
-    places.fold(u8::MAX, |set, ([low, high], byte)| {
-        let byte = byte | 0x20;
-        set & low[usize::from(byte & 15)] & high[usize::from(byte >> 4)]
+    places.fold(u8::MAX, |set, (sets, byte)| {
+        set & sets[usize::from(byte >> 4 & 1)][usize::from(byte & 15)]
     }) != 0
 }
