@@ -9,6 +9,8 @@
 mod demo;
 mod exposition;
 mod harness;
+mod panics;
+mod redact;
 mod sick_ui;
 mod spark;
 mod tail;

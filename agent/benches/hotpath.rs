@@ -12,6 +12,7 @@ use sidelight::config;
 use sidelight::encode::JsonEncoder;
 use sidelight::identity::Identity;
 use sidelight::model::{LogBatch, Position};
+use sidelight::policy::Redactors;
 use sidelight::tail::batch::BatchLimits;
 use sidelight::tail::discover::Finder;
 use sidelight::tail::{self, Start, Stop, Tail};
@@ -39,11 +40,11 @@ fn main() {
         for program in [&["cat"][..], &["wc", "-l"]] {
             report(&program.join(" "), megabytes, floor_seconds(program, &path), 0);
         }
-        let redactor = Arc::new(Redactor::new());
+        let redactors = Arc::new(Redactors::default());
         let steps: [(&str, &dyn Fn() -> usize); 3] = [
-            ("redact", &|| redact(&redactor, &log)),
-            ("tail, redact, parse, batch", &|| follow(&redactor, &path, false)),
-            ("tail, redact, parse, batch, encode", &|| follow(&redactor, &path, true)),
+            ("redact", &|| redact(redactors.base(), &log)),
+            ("tail, redact, parse, batch", &|| follow(&redactors, &path, false)),
+            ("tail, redact, parse, batch, encode", &|| follow(&redactors, &path, true)),
         ];
         for (label, step) in steps {
             let mut count = 0;
@@ -80,7 +81,7 @@ fn redact(redactor: &Redactor, log: &[u8]) -> usize {
 }
 
 /// Runs the tail thread's own loop over the file, in this thread; gives the number of records.
-fn follow(redactor: &Arc<Redactor>, path: &Path, is_encoded: bool) -> usize {
+fn follow(redactors: &Arc<Redactors>, path: &Path, is_encoded: bool) -> usize {
     let config = tail::Config {
         include: vec![path.display().to_string()],
         read_from: tail::ReadFrom::Beginning,
@@ -100,8 +101,13 @@ fn follow(redactor: &Arc<Redactor>, path: &Path, is_encoded: bool) -> usize {
             open_bytes_max: usize::MAX,
         },
         zone: jiff::tz::TimeZone::UTC,
-        redactor: redactor.clone(),
-        identity: Identity::new(redactor.clone(), &config::Job::default(), &BTreeMap::new(), ""),
+        redactors: redactors.clone(),
+        identity: Identity::new(
+            redactors.base().clone(),
+            &config::Job::default(),
+            &BTreeMap::new(),
+            "",
+        ),
         jobs,
         events,
         entries: Vec::new(),

@@ -8,6 +8,7 @@ pub use health::{Phase, heartbeat};
 pub use server::{Admin, AdminHandle};
 
 use crate::export::prometheus::{Format, SeriesTable};
+use crate::policy::Redactors;
 use crate::telemetry;
 use health::Health;
 use std::fmt;
@@ -35,25 +36,18 @@ pub enum AdminError {
     },
 }
 
-/// Number of findings of the redactor by type, asked when `/metrics` is.
-type RedactionCounts = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
-
 /// What the admin server shows; shared with whoever changes it.
 pub struct AdminState {
     table: Arc<SeriesTable>,
-    redaction_counts: RedactionCounts,
+    redactors: Arc<Redactors>,
     health: Health,
 }
 
 impl AdminState {
-    /// A state in [`Phase::Starting`]. `redaction_counts` is `move || redactor.counts()`.
+    /// A state in [`Phase::Starting`]. `redactors` are asked for their counts when `/metrics` is.
     #[must_use]
-    pub fn new(
-        table: Arc<SeriesTable>,
-        redaction_counts: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static,
-    ) -> Self {
-        let redaction_counts: RedactionCounts = Box::new(redaction_counts);
-        Self { table, redaction_counts, health: Health::default() }
+    pub fn new(table: Arc<SeriesTable>, redactors: Arc<Redactors>) -> Self {
+        Self { table, redactors, health: Health::default() }
     }
 
     /// Moves on to `phase`. From [`Phase::Draining`] there is no way back.
@@ -69,7 +63,7 @@ impl AdminState {
 
     fn metrics(&self, format: Format) -> String {
         telemetry::SERIES.set(self.table.n_series() as f64);
-        self.table.render(format, &telemetry::own_batch(&(self.redaction_counts)()))
+        self.table.render(format, &telemetry::own_batch(&self.redactors))
     }
 }
 

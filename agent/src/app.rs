@@ -129,12 +129,12 @@ impl App {
     /// # Errors
     /// When the state folder, the admin address or a component cannot be used; nothing runs then.
     pub fn start(mut config: Config, options: &Options) -> Result<Self, StartError> {
-        let redactor = Arc::new(Redactor::new());
+        let (redactors, redactor) = (config.redaction.clone(), config.redaction.base().clone());
         let finder = finder(&config)?;
         let (store, loaded) = Store::open(&config.state_dir, checkpoint::unix_seconds())?;
         let admin = Admin::bind(config.admin.listen)?;
         let admin_address = admin.local_addr();
-        banner::print(&config, admin_address, &finder, &redactor);
+        banner::print(&config, admin_address, &finder);
 
         let shared = export::Shared::new(redactor.clone());
         let (log_lanes, metric_lanes) = start_lanes(&config, &shared)?;
@@ -170,7 +170,7 @@ impl App {
             } else {
                 options.exit_when_idle
             },
-            redactor: redactor.clone(),
+            redactors: redactors.clone(),
             config: config.tail,
         };
         // The other half is for the open batches of the files.
@@ -185,7 +185,7 @@ impl App {
         };
         let stop = Arc::new(Stop::default());
         let (tail, tail_ended) = spawn_tail(start, stop.clone(), emitter)?;
-        let state = Arc::new(AdminState::new(shared.series(), move || redactor.counts()));
+        let state = Arc::new(AdminState::new(shared.series(), redactors));
         let admin = admin.serve(state.clone())?;
         state.set_phase(Phase::Ready);
         Ok(Self {

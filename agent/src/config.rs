@@ -1,6 +1,6 @@
 //! The config file: one strict TOML file, environment on top, every problem reported in one pass.
 //!
-//! [`Config::parse`] is pure. This file knows the sections; a component's section belongs to the
+//! [`Config::parse`] reads nothing but the files that the text names for it: a key, dictionaries. This file knows the sections; a component's section belongs to the
 //! component, which is found by its name in [`EXPORTERS`] or [`SCRAPERS`].
 
 pub mod check;
@@ -20,13 +20,16 @@ pub mod units;
 mod tests;
 
 pub use environment::{Environment, environment};
+pub(crate) use load::read_named;
 pub use problem::{Place, Problem, Problems};
 pub use section::Section;
 pub use sections::{Admin, Batch, Job, Level, Limits, Log, Shutdown};
+pub(crate) use suggest::closest;
 pub use units::{Bytes, Interval};
 
 use crate::export::{EXPORTERS, ExporterConfig, ExporterDefinition};
 use crate::model::SignalKind;
+use crate::policy::{self, Redactors};
 use crate::scrape::{SCRAPERS, ScraperConfig, ScraperDefinition};
 use crate::tail;
 use report::Report;
@@ -36,6 +39,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -50,6 +54,8 @@ pub struct Config {
     pub job: Job,
     /// Which files are read, and how.
     pub tail: tail::Config,
+    /// What is looked for in what is read, and what becomes of it.
+    pub redaction: Arc<Redactors>,
     /// When a batch is sealed.
     pub batch: Batch,
     /// Memory and queues.
@@ -109,7 +115,8 @@ impl Config {
             &mut report,
         );
 
-        let mut root = Root { tree, from_environment: &from_environment, report: &mut report };
+        let mut root =
+            Root { tree, from_environment: &from_environment, environment, report: &mut report };
         let mut config = Self::from_root(&mut root);
         config.relate(&mut report);
         config.settings = std::mem::take(&mut report.settings);
@@ -128,6 +135,7 @@ impl Config {
             admin: root.section("admin").parse(),
             job: Job::configure(&mut root.section("job")),
             tail: tail::Config::configure(&mut root.section("tail")),
+            redaction: Arc::new(policy::configure(&mut root.section("redaction"))),
             batch: Batch::configure(&mut root.section("batch")),
             limits: Limits::configure(&mut root.section("limits")),
             shutdown: Shutdown::configure(&mut root.section("shutdown")),
@@ -198,6 +206,7 @@ fn add_defaults(
 struct Root<'a> {
     tree: DeTable<'a>,
     from_environment: &'a BTreeSet<usize>,
+    environment: &'a Environment,
     report: &'a mut Report,
 }
 
@@ -219,8 +228,9 @@ impl<'a> Root<'a> {
         span: Range<usize>,
         table: DeTable<'s>,
     ) -> Section<'s> {
-        let path = path.to_owned();
-        Section { path, span, table, from_environment: self.from_environment, report: self.report }
+        let (path, report) = (path.to_owned(), &mut *self.report);
+        let (from_environment, environment) = (self.from_environment, self.environment);
+        Section { path, span, table, from_environment, environment, report }
     }
 
     fn expect_table(

@@ -1,14 +1,17 @@
 //! Arguments, config, runtime, run, exit code.
 
 use clap::{Args, Parser, Subcommand};
-use redaction::Redactor;
+use redaction::Profile;
 use sidelight::app::{App, Drained, Options, StartError};
 use sidelight::config::{self, Config};
-use sidelight::redact::{self, FilterError};
-use sidelight::{autodetect, demo, telemetry};
+use sidelight::policy::Redactors;
+use sidelight::redact::{self, Filter, FilterError, Output};
+use sidelight::{autodetect, demo, panics, telemetry};
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -42,24 +45,38 @@ enum Command {
         file: Option<PathBuf>,
     },
     /// Redact text: standard input or files to standard output.
-    Redact {
-        /// Write one JSON object per input line instead, with types and byte offsets and no text.
+    Redact(Redact),
+    /// List what redaction finds, with samples of each type.
+    Detectors {
+        /// One JSON object, with all samples.
         #[arg(long)]
-        report: bool,
-        /// Say at the end, on standard error, how often each type was found.
-        #[arg(long)]
-        stats: bool,
-        /// Files; none or `-` is standard input.
-        files: Vec<PathBuf>,
+        json: bool,
     },
-    /// List what redaction finds, with a sample of each type.
-    Detectors,
     /// Replay a recorded Spark job through the real agent; needs nothing but this binary.
     Demo {
         /// Stay up after the replay, so that /metrics can be looked at.
         #[arg(long)]
         keep: bool,
     },
+}
+
+#[derive(Debug, Args)]
+struct Redact {
+    /// Config file, of which [redaction] says what is hidden, and how. Must be a file: standard input
+    /// is what is redacted.
+    #[arg(short, long, value_name = "FILE", value_parser = parse_file)]
+    config: Option<PathBuf>,
+    /// Types to look for, whatever the config says: secrets, pci, gdpr or all.
+    #[arg(long, value_name = "PROFILE", value_parser = parse_profile)]
+    profile: Option<Profile>,
+    /// Write one JSON object per input line instead, with types and byte offsets and no text.
+    #[arg(long)]
+    report: bool,
+    /// Say at the end, on standard error, how often each type was found.
+    #[arg(long)]
+    stats: bool,
+    /// Files; none or `-` is standard input.
+    files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -99,7 +116,17 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "write for example 30s, 250ms or 5m".to_owned())
 }
 
+fn parse_profile(text: &str) -> Result<Profile, String> {
+    let found = Profile::ALL.into_iter().find(|profile| profile.name() == text);
+    found.ok_or_else(|| format!("write one of {}", Profile::ALL.map(Profile::name).join(", ")))
+}
+
+fn parse_file(text: &str) -> Result<PathBuf, String> {
+    if text == "-" { Err("name a file".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
 fn main() -> ExitCode {
+    panics::install_hook();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -111,9 +138,10 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Run(run) => start(&run),
         Command::Check { file } => check(file.as_deref()),
-        Command::Redact { report, stats, files } => filter(report, stats, &files),
-        Command::Detectors => {
-            print(&redact::detectors().trim_end());
+        Command::Redact(options) => filter(&options),
+        Command::Detectors { json } => {
+            let listed = if json { redact::detectors_json() } else { redact::detectors() };
+            print(&listed.trim_end());
             ExitCode::SUCCESS
         }
         Command::Demo { keep } => run_demo(keep),
@@ -213,12 +241,34 @@ fn check(file: Option<&Path>) -> ExitCode {
     if check.config.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(exit::CONFIG) }
 }
 
-fn filter(is_report: bool, has_stats: bool, files: &[PathBuf]) -> ExitCode {
-    let redactor = Redactor::new();
-    let output = if is_report { redact::Output::Report } else { redact::Output::Text };
-    let result = redact::filter(&redactor, files, output, &mut std::io::stdout().lock());
-    if has_stats {
-        eprint(&format_args!("redacted\n{}", redact::stats(&redactor).trim_end()));
+/// What the config says, if there is one, with the profile of the command line.
+fn redactors(options: &Redact) -> Result<Arc<Redactors>, config::Problems> {
+    let redactors = match &options.config {
+        Some(path) => Config::load(Some(path), &config::environment())?.redaction,
+        None => Arc::default(),
+    };
+    match options.profile {
+        Some(profile) => redactors.with_profile(profile).map(Arc::new),
+        None => Ok(redactors),
+    }
+}
+
+fn filter(options: &Redact) -> ExitCode {
+    let redactors = match redactors(options) {
+        Ok(redactors) => redactors,
+        Err(problems) => return wrong_config(&problems),
+    };
+    let output = if options.report { Output::Report } else { Output::Text };
+    // Past the buffer of standard output: the filter writes in large pieces, and at once.
+    let out = std::io::stdout().as_fd().try_clone_to_owned();
+    let mut out = match out {
+        Ok(out) => std::fs::File::from(out),
+        Err(error) => return failed(exit::INTERNAL, &error),
+    };
+    let mut filter = Filter::new(&redactors, output, &mut out);
+    let result = filter.run(&options.files);
+    if options.stats {
+        eprint(&format_args!("redacted\n{}", redact::stats(&filter.counts()).trim_end()));
     }
     match result {
         Ok(()) => ExitCode::SUCCESS,

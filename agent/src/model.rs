@@ -127,7 +127,7 @@ impl Signal {
         }
     }
 
-    /// True for a batch without items; such a batch is never sent.
+    /// True for a batch without items; such a batch reaches no exporter.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

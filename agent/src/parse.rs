@@ -20,33 +20,34 @@ use redaction::{Redactor, Text};
 use std::ops::Range;
 use time::Clock;
 
-/// What parsing needs besides the record: the redactor, the zone, and buffers it uses again.
+/// What parsing needs besides the record and its redactor: the zone, and buffers it uses again.
 #[derive(Debug)]
-pub struct ParseContext<'a> {
-    pub(crate) redactor: &'a Redactor,
+pub struct ParseContext {
     clock: Clock,
     scratch: Vec<u8>,
 }
 
-impl<'a> ParseContext<'a> {
+impl ParseContext {
     /// `zone` is the zone of timestamps that state none.
     #[must_use]
-    pub fn new(redactor: &'a Redactor, zone: jiff::tz::TimeZone) -> Self {
-        Self { redactor, clock: Clock::new(zone), scratch: Vec::new() }
+    pub fn new(zone: jiff::tz::TimeZone) -> Self {
+        Self { clock: Clock::new(zone), scratch: Vec::new() }
     }
 }
 
 /// Parses the record at `range` of `text`, whose first byte stands at `raw_offset` of its file.
 ///
 /// Never fails: text without a header is a record of which only the body is known. A structured
-/// record may append its decoded strings to `text`, which forgets `text.edits()`: use those before.
+/// record may append its decoded strings to `text`, which forgets `text.edits()` and `text.drops()`:
+/// use those before. None for a record that must not leave because of what its escapes hid.
 pub fn record(
     text: &mut Text,
     range: Range<u32>,
     raw_offset: u64,
     observed_unix_ns: u64,
-    context: &mut ParseContext<'_>,
-) -> LogRecord {
+    redactor: &Redactor,
+    context: &mut ParseContext,
+) -> Option<LogRecord> {
     let mut record = LogRecord { observed_unix_ns, offset: raw_offset, ..LogRecord::default() };
     let bytes = text.get(&range);
     let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
@@ -57,11 +58,11 @@ pub fn record(
         && bytes[fields.end..first_end].trim_ascii().is_empty()
     {
         let range = range.start..range.start + end as u32;
-        structured(text, &range, &fields, first_end, context, &mut record);
+        structured(text, &range, &fields, first_end, redactor, context, &mut record)?;
     } else {
         plain(bytes, range.start, first_end, &mut context.clock, &mut record);
     }
-    record
+    Some(record)
 }
 
 /// Moves a range of a record to where the record stands in the text.
@@ -105,15 +106,16 @@ fn set_task(task: Option<Task>, record: &mut LogRecord) {
     }
 }
 
-/// Fills `record` from the fields of the JSON object in its first line.
+/// Fills `record` from the fields of the JSON object in its first line. None: see [`record`].
 fn structured(
     text: &mut Text,
     range: &Range<u32>,
     fields: &Fields,
     first_end: usize,
-    context: &mut ParseContext<'_>,
+    redactor: &Redactor,
+    context: &mut ParseContext,
     record: &mut LogRecord,
-) {
+) -> Option<()> {
     let bytes = text.get(range);
     let string = |field: &JsonString| &bytes[field.range.clone()];
     record.time_unix_ns = time::stamp(string(&fields.time))
@@ -131,10 +133,10 @@ fn structured(
     if trace::parse_id::<8>(string(&fields.span_id)).is_some() {
         record.span_id = moved(&fields.span_id.range, range.start);
     }
-    record.logger = decoded(text, range, &fields.logger, context);
-    record.thread = decoded(text, range, &fields.thread, context);
-    record.exception_type = decoded(text, range, &fields.error_type, context);
-    record.body = structured_body(text, range, fields, first_end, context);
+    record.logger = decoded(text, range, &fields.logger, redactor, context)?;
+    record.thread = decoded(text, range, &fields.thread, redactor, context)?;
+    record.exception_type = decoded(text, range, &fields.error_type, redactor, context)?;
+    record.body = structured_body(text, range, fields, first_end, redactor, context)?;
     if record.exception_type.is_empty() {
         let body = text.get(&record.body);
         if let Some(class) =
@@ -143,41 +145,51 @@ fn structured(
             record.exception_type = moved(&class, record.body.start);
         }
     }
+    Some(())
 }
 
 /// Where the decoded string stands in `text`. Only a string with escapes is appended, redacted
-/// again, for an escape may have hidden what the first pass looked for.
+/// again, for an escape may have hidden what the first pass looked for. None: see [`record`].
 fn decoded(
     text: &mut Text,
     range: &Range<u32>,
     field: &JsonString,
-    context: &mut ParseContext<'_>,
-) -> Range<u32> {
+    redactor: &Redactor,
+    context: &mut ParseContext,
+) -> Option<Range<u32>> {
     if !field.is_escaped {
-        return moved(&field.range, range.start);
+        return Some(moved(&field.range, range.start));
     }
     context.scratch.clear();
     json::decode(&text.get(range)[field.range.clone()], &mut context.scratch);
-    context.redactor.redact_chunk(&context.scratch, text)
+    redact_again(&context.scratch, text, redactor)
 }
 
-/// Message, then the exception as the JVM prints it, then lines that followed the object.
+/// Appends decoded text. None when the policy wants the record to stay.
+fn redact_again(decoded: &[u8], text: &mut Text, redactor: &Redactor) -> Option<Range<u32>> {
+    let appended = redactor.redact_chunk(decoded, text);
+    text.drops().is_empty().then_some(appended)
+}
+
+/// Message, then the exception as the JVM prints it, then lines that followed the object. None: see
+/// [`record`].
 fn structured_body(
     text: &mut Text,
     range: &Range<u32>,
     fields: &Fields,
     first_end: usize,
-    context: &mut ParseContext<'_>,
-) -> Range<u32> {
+    redactor: &Redactor,
+    context: &mut ParseContext,
+) -> Option<Range<u32>> {
     let bytes = text.get(range);
     let rest = &bytes[first_end..];
     let has_exception = !fields.error_type.range.is_empty();
     let has_trace = !fields.stack_trace.range.is_empty();
     if !has_exception && !has_trace && rest.is_empty() {
         if fields.message.range.is_empty() {
-            return range.clone();
+            return Some(range.clone());
         }
-        return decoded(text, range, &fields.message, context);
+        return decoded(text, range, &fields.message, redactor, context);
     }
     let scratch = &mut context.scratch;
     scratch.clear();
@@ -194,7 +206,7 @@ fn structured_body(
     }
     scratch.truncate(scratch.trim_ascii_end().len());
     scratch.extend_from_slice(rest);
-    context.redactor.redact_chunk(scratch, text)
+    redact_again(scratch, text, redactor)
 }
 
 #[cfg(test)]

@@ -1,18 +1,19 @@
 //! `sidelight redact`: the redactor as a filter, and a report of what it finds.
 
-use redaction::{DETECTORS, Redactor, Span, Text};
+mod listing;
+
+pub use listing::{detectors, detectors_json, stats};
+
+use crate::policy::Redactors;
+use redaction::{Chunks, Redactor, Span, Text};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Bytes asked for at a time. A pipe gives less, and what it gives is passed on at once.
-const READ_BYTES: usize = 256 << 10;
-
-/// A line longer than this is redacted in parts.
-const LINE_BYTES_MAX: usize = 16 << 20;
-
-/// A private key block that is not closed within this many bytes is none.
-const KEY_BLOCK_BYTES_MAX: usize = 64 << 10;
+/// Bytes asked for at a time, which is what a pipe holds. More would leave the cache on its way from
+/// the read to the write.
+const READ_BYTES: usize = 64 << 10;
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,186 +41,182 @@ pub enum FilterError {
     Output(#[source] io::Error),
 }
 
-/// Reads `inputs` one after the other, standard input when there are none, and writes to `out`.
-///
-/// # Errors
-/// At the first input that cannot be read, and when the output takes no more.
-pub fn filter(
-    redactor: &Redactor,
-    inputs: &[PathBuf],
+/// Reads inputs one after the other and writes what is left of them.
+pub struct Filter<'a> {
+    redactors: &'a Redactors,
     output: Output,
-    out: &mut dyn Write,
-) -> Result<(), FilterError> {
-    let mut filter = Filter {
-        redactor,
-        output,
-        out: BufWriter::new(out),
-        text: Text::default(),
-        spans: Vec::new(),
-        n_lines: 0,
-    };
-    let stdin = [PathBuf::from("-")];
-    for path in if inputs.is_empty() { &stdin } else { inputs } {
-        let failed = |source| FilterError::Input { path: path.clone(), source };
-        if path == Path::new("-") {
-            filter.pass(&mut io::stdin().lock(), &failed)?;
-        } else {
-            filter.pass(&mut File::open(path).map_err(failed)?, &failed)?;
-        }
-    }
-    Ok(())
-}
-
-/// Types with what they count, as a table.
-#[must_use]
-pub fn stats(redactor: &Redactor) -> String {
-    let row = |(name, count): (&str, u64)| format!("{name:<24} {count:>12}\n");
-    redactor.counts().into_iter().map(row).collect()
-}
-
-/// Every type with its first sample, the secret between « and ».
-#[must_use]
-pub fn detectors() -> String {
-    let row = |detector: &&dyn redaction::Detector| {
-        let rule = detector.rule();
-        let sample = rule.positive.first().unwrap_or(&"");
-        format!("{:<24} {}\n", rule.entity, sample.replace('\n', "\\n"))
-    };
-    DETECTORS.iter().map(row).collect()
-}
-
-struct Filter<'a> {
-    redactor: &'a Redactor,
-    output: Output,
-    out: BufWriter<&'a mut dyn Write>,
+    out: &'a mut dyn Write,
+    chunks: Chunks,
     text: Text,
-    spans: Vec<Span>,
-    n_lines: u64,
+    report: Report<'a>,
 }
 
-impl Filter<'_> {
-    fn pass(
-        &mut self,
-        input: &mut dyn Read,
-        failed: &dyn Fn(io::Error) -> FilterError,
-    ) -> Result<(), FilterError> {
-        let mut buffer = Vec::new();
-        loop {
-            let filled = buffer.len();
-            buffer.resize(filled + READ_BYTES, 0);
-            let bytes = match input.read(&mut buffer[filled..]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-                Err(error) => return Err(failed(error)),
-                Ok(0) => {
-                    buffer.truncate(filled);
-                    return self.write(&buffer).map_err(FilterError::Output);
-                }
-                Ok(bytes) => bytes,
-            };
-            buffer.truncate(filled + bytes);
-            let end = whole(&buffer);
-            self.write(&buffer[..end]).map_err(FilterError::Output)?;
-            buffer.drain(..end);
-        }
+/// Rows about lines, and what of them is not written yet.
+#[derive(Default)]
+struct Report<'a> {
+    spans: Vec<Span<'a>>,
+    rows: Vec<u8>,
+    /// Lines before the current one, over all inputs.
+    n_lines: u64,
+    /// Bytes of the current line in chunks before this one: a line without end comes in parts.
+    n_before: usize,
+    /// The row of the current line is begun.
+    is_open: bool,
+    has_entities: bool,
+    /// A report counts for itself: what is only looked for is counted by no redactor.
+    n_found: BTreeMap<&'a str, u64>,
+}
+
+impl<'a> Filter<'a> {
+    /// A filter that has read nothing. `out` gets what one read gave in one call, so it needs no
+    /// buffer.
+    pub fn new(redactors: &'a Redactors, output: Output, out: &'a mut dyn Write) -> Self {
+        let (chunks, text, report) = (Chunks::default(), Text::default(), Report::default());
+        Self { redactors, output, out, chunks, text, report }
     }
 
-    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
-        match self.output {
-            Output::Text => {
-                self.text.clear();
-                self.redactor.redact_chunk(chunk, &mut self.text);
-                self.out.write_all(self.text.as_bytes())?;
+    /// Reads `inputs`, standard input when there are none.
+    ///
+    /// # Errors
+    /// At the first input that cannot be read, and when the output takes no more.
+    pub fn run(&mut self, inputs: &[PathBuf]) -> Result<(), FilterError> {
+        let stdin = [PathBuf::from("-")];
+        let mut read = vec![0; READ_BYTES];
+        for path in if inputs.is_empty() { &stdin } else { inputs } {
+            let failed = |source| FilterError::Input { path: path.clone(), source };
+            if path == Path::new("-") {
+                let redactor = self.redactors.base();
+                self.pass(&mut io::stdin().lock(), redactor, &mut read, &failed)?;
+            } else {
+                let redactor = self.redactors.of_file(path);
+                let mut file = File::open(path).map_err(failed)?;
+                self.pass(&mut file, redactor, &mut read, &failed)?;
             }
-            Output::Report => self.report(chunk)?,
-        }
-        self.out.flush()
-    }
-
-    fn report(&mut self, chunk: &[u8]) -> io::Result<()> {
-        self.redactor.detect(chunk, &mut self.spans);
-        let mut spans = self.spans.as_slice();
-        let mut start = 0;
-        while start < chunk.len() {
-            let end = memchr::memchr(b'\n', &chunk[start..]).map_or(chunk.len(), |at| start + at);
-            self.n_lines += 1;
-            write!(self.out, "{{\"line\":{},\"entities\":[", self.n_lines)?;
-            // A key block covers several lines: it is named on each of them.
-            let of_line = |span: &&Span| (span.range.start as usize) < end;
-            for (index, span) in spans.iter().take_while(of_line).enumerate() {
-                let comma = if index > 0 { "," } else { "" };
-                let from = (span.range.start as usize).max(start) - start;
-                let to = (span.range.end as usize).min(end) - start;
-                let name = span.entity;
-                write!(self.out, "{comma}{{\"type\":\"{name}\",\"start\":{from},\"end\":{to}}}")?;
-            }
-            self.out.write_all(b"]}\n")?;
-            let n_over = spans.iter().take_while(|span| (span.range.end as usize) <= end).count();
-            spans = &spans[n_over..];
-            start = end + 1;
         }
         Ok(())
     }
-}
 
-/// How much of `buffer` can be redacted now: whole lines, and no half of a private key.
-fn whole(buffer: &[u8]) -> usize {
-    let end = match memchr::memrchr(b'\n', buffer) {
-        Some(newline) => newline + 1,
-        None if buffer.len() >= LINE_BYTES_MAX => return buffer.len(),
-        None => return 0,
-    };
-    let from = end.saturating_sub(KEY_BLOCK_BYTES_MAX);
-    let Some(begin) = memchr::memmem::rfind(&buffer[from..end], b"-----BEGIN") else { return end };
-    let begin = from + begin;
-    if memchr::memmem::find(&buffer[begin..], b"-----END").is_some() {
-        return end;
-    }
-    memchr::memrchr(b'\n', &buffer[..begin]).map_or(0, |newline| newline + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Output, filter};
-    use redaction::Redactor;
-    use std::io::Write;
-
-    fn run(input: &[u8], output: Output) -> String {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(input).unwrap();
-        let mut out = Vec::new();
-        filter(&Redactor::new(), &[file.path().to_owned()], output, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+    /// Findings so far by type and strategy.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<(&'a str, &'static str), u64> {
+        let mut counts = self.redactors.counts();
+        if self.output == Output::Report {
+            counts.values_mut().for_each(|n| *n = 0);
+            for (entity, n) in &self.report.n_found {
+                let strategy = match counts.range((*entity, "")..).next() {
+                    Some(((known, strategy), _)) if known == entity => strategy,
+                    _ => "",
+                };
+                counts.insert((entity, strategy), *n);
+            }
+        }
+        counts
     }
 
-    #[test]
-    fn text_goes_through_line_for_line_also_without_a_last_newline() {
-        assert_eq!(run(b"", Output::Text), "");
-        let text = b"a\n\nto jane.doe@example.com now\nlast";
-        assert_eq!(run(text, Output::Text), "a\n\nto [EMAIL] now\nlast");
-    }
-
-    #[test]
-    fn the_report_has_a_row_for_every_line_and_no_byte_of_it() {
-        let rows = run(b"none\nto jane.doe@example.com now\n", Output::Report);
-        let want = "{\"line\":1,\"entities\":[]}\n\
-                    {\"line\":2,\"entities\":[{\"type\":\"EMAIL\",\"start\":3,\"end\":23}]}\n";
-        assert_eq!(rows, want);
-    }
-
-    #[test]
-    fn a_private_key_is_found_wherever_the_reads_cut_it() {
-        let key = format!(
-            "-----BEGIN RSA PRIVATE KEY-----\n{}-----END RSA PRIVATE KEY-----\n",
-            "MIIEpAIBAAKCAQEAtd9qkV6O0PqkKkVjZ2pBzQ==\n".repeat(20)
-        );
-        for lines in [6_395, 6_400, 6_405, 6_410] {
-            let text = format!(
-                "{}{key}after\n",
-                "0123456789012345678901234567890123456789\n".repeat(lines)
-            );
-            let redacted = run(text.as_bytes(), Output::Text);
-            assert!(redacted.ends_with("[PRIVATE_KEY]\nafter\n"), "{lines}");
-            assert!(!redacted.contains("MIIE"), "{lines}");
+    fn pass(
+        &mut self,
+        input: &mut dyn Read,
+        redactor: &'a Redactor,
+        read: &mut [u8],
+        failed: &dyn Fn(io::Error) -> FilterError,
+    ) -> Result<(), FilterError> {
+        let Self { output, out, chunks, text, report, .. } = self;
+        loop {
+            let n_bytes = match input.read(read) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(failed(error)),
+                Ok(n_bytes) => n_bytes,
+            };
+            let bytes = &read[..n_bytes];
+            let made = match output {
+                Output::Text => {
+                    text.clear();
+                    feed(chunks, bytes, |chunk| {
+                        redactor.redact_chunk(chunk, text);
+                    });
+                    text.as_bytes()
+                }
+                Output::Report => {
+                    report.rows.clear();
+                    feed(chunks, bytes, |chunk| report.add(chunk, redactor));
+                    if bytes.is_empty() {
+                        report.end_line();
+                    }
+                    &report.rows
+                }
+            };
+            // At once: the reader of a pipe sees what the writer wrote, however slow that one is.
+            out.write_all(made).map_err(FilterError::Output)?;
+            if n_bytes == 0 {
+                return Ok(());
+            }
         }
     }
 }
+
+/// Hands on the chunks that `bytes` complete; no bytes are the end of the input.
+fn feed(chunks: &mut Chunks, bytes: &[u8], each: impl FnMut(&[u8])) {
+    if bytes.is_empty() {
+        chunks.finish(each);
+    } else {
+        chunks.push(bytes, each);
+    }
+}
+
+impl<'a> Report<'a> {
+    /// Appends what is found in `chunk`, which may begin and end within a line.
+    fn add(&mut self, chunk: &[u8], redactor: &'a Redactor) {
+        let mut spans = std::mem::take(&mut self.spans);
+        redactor.detect(chunk, &mut spans);
+        for span in &spans {
+            *self.n_found.entry(span.entity).or_default() += 1;
+        }
+        let (mut rest, mut start) = (spans.as_slice(), 0);
+        while start < chunk.len() {
+            let newline = memchr::memchr(b'\n', &chunk[start..]).map(|at| start + at);
+            let end = newline.unwrap_or(chunk.len());
+            self.begin_line();
+            // A key block covers several lines: it is named on each of them.
+            for span in rest.iter().take_while(|span| (span.range.start as usize) < end) {
+                let from = self.n_before + (span.range.start as usize).max(start) - start;
+                let to = self.n_before + (span.range.end as usize).min(end) - start;
+                self.add_entity(span.entity, from, to);
+            }
+            if newline.is_some() {
+                self.end_line();
+            } else {
+                self.n_before += end - start;
+            }
+            let is_over = |span: &&Span<'_>| (span.range.end as usize) <= end;
+            rest = &rest[rest.iter().take_while(is_over).count()..];
+            start = end + 1;
+        }
+        self.spans = spans;
+    }
+
+    fn begin_line(&mut self) {
+        if !self.is_open {
+            self.is_open = true;
+            self.n_lines += 1;
+            // Writing to memory does not fail.
+            let _ = write!(self.rows, "{{\"line\":{},\"entities\":[", self.n_lines);
+        }
+    }
+
+    fn add_entity(&mut self, entity: &str, from: usize, to: usize) {
+        let comma = if self.has_entities { "," } else { "" };
+        self.has_entities = true;
+        let _ = write!(self.rows, "{comma}{{\"type\":\"{entity}\",\"start\":{from},\"end\":{to}}}");
+    }
+
+    /// Ends the row of the current line, if one is begun.
+    fn end_line(&mut self) {
+        if self.is_open {
+            self.rows.extend_from_slice(b"]}\n");
+        }
+        (self.is_open, self.has_entities, self.n_before) = (false, false, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

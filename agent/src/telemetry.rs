@@ -6,16 +6,17 @@
 mod log;
 mod metric;
 mod process;
+mod redactors;
 
 pub use log::{LogLevelError, RateLimit, log_level, start_log};
 pub use metric::{Counter, Family, Family2, Gauge};
 
 use crate::export::EXPORTERS;
-use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample};
+use crate::model::{Kind, MetricBatch, Sample};
+use crate::policy::Redactors;
 use crate::scrape::SCRAPERS;
 use crate::scrape::meter::{Cut, Outcome};
 use metric::{OwnMetric, descriptor};
-use redaction::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Names of exporters, as in the config, for the label `exporter`.
@@ -25,6 +26,8 @@ pub const SOURCE_NAMES: [&str; N_SOURCES] = source_names();
 const N_EXPORTERS: usize = EXPORTERS.len() + 1;
 const N_SOURCES: usize = SCRAPERS.len() + 1;
 const LOST_REASONS: [&str; 3] = ["truncated", "skipped_old", "other"];
+/// The policy says `drop_record` of something in it.
+const RECORD_DROP_REASONS: [&str; 2] = ["redaction_policy", "other"];
 const FILE_STATES: [&str; 4] = ["active", "waiting", "detached", "other"];
 const FILE_ERROR_REASONS: [&str; 4] = ["permission", "io", "too_many", "other"];
 const EXPORT_OUTCOMES: [&str; 3] = ["ok", "error", "other"];
@@ -41,6 +44,17 @@ pub static RECORDS: Counter = Counter::new(
     "sidelight_records_total",
     "",
     "Log records that were read, redacted and handed to the exporters.",
+);
+/// Log records that were read and do not leave, by reason.
+pub static RECORDS_DROPPED: Family<2> = Family::from_zero(
+    descriptor(
+        Kind::Counter,
+        "sidelight_records_dropped_total",
+        "",
+        "Log records that were read and not handed to the exporters, by reason.",
+    ),
+    "reason",
+    &RECORD_DROP_REASONS,
 );
 /// Redacted bytes of those records.
 pub static RECORD_BYTES: Counter = Counter::new(
@@ -253,14 +267,8 @@ pub static SCRAPE_CUT: Family2<N_SOURCES, N_CUTS> = Family2::new(
     &SOURCE_NAMES,
     &CUT_KINDS,
 );
-static REDACTIONS: MetricDescriptor = descriptor(
-    Kind::Counter,
-    "sidelight_redactions_total",
-    "",
-    "Findings that were replaced by a placeholder, by type.",
-);
-
-static ALL: [&dyn OwnMetric; 27] = [
+static ALL: [&dyn OwnMetric; 28] = [
+    &RECORDS_DROPPED,
     &SCRAPE_CUT,
     &TRUNCATIONS,
     &CHECKPOINT_EVICTED,
@@ -291,31 +299,26 @@ static ALL: [&dyn OwnMetric; 27] = [
 ];
 
 /// Everything that the agent says about itself, now.
-///
-/// `redactions` is the number of findings by type, as `Redactor::counts` returns it.
 #[must_use]
-pub fn own_samples(redactions: &[(&'static str, u64)]) -> Vec<Sample> {
+pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
     let mut samples = Vec::new();
     process::collect(&mut samples);
     for metric in ALL {
         metric.collect(&mut samples);
     }
-    for (finding, count) in redactions {
-        let labels = vec![("type", Value::literal(finding))];
-        samples.push(Sample::number(&REDACTIONS, labels, *count as f64));
-    }
+    redactors::collect(redactors, &mut samples);
     samples
 }
 
 /// [`own_samples`] as a batch, which starts when the agent started.
 #[must_use]
-pub fn own_batch(redactions: &[(&'static str, u64)]) -> MetricBatch {
+pub fn own_batch(redactors: &Redactors) -> MetricBatch {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     MetricBatch {
         labels: Vec::new(),
         created_unix_ms: process::start_unix_ms(),
         time_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or_default(),
-        samples: own_samples(redactions),
+        samples: own_samples(redactors),
     }
 }
 
@@ -362,6 +365,7 @@ const fn cut_kinds() -> [&'static str; N_CUTS] {
 #[cfg(test)]
 mod tests {
     use super::{ALL, own_samples};
+    use crate::policy::Redactors;
 
     #[test]
     fn every_metric_that_is_declared_is_also_exported() {
@@ -375,7 +379,7 @@ mod tests {
     #[test]
     fn names_carry_their_unit_and_type_as_prometheus_wants_them() {
         use crate::model::Kind;
-        for sample in own_samples(&[("email", 1)]) {
+        for sample in own_samples(&Redactors::default()) {
             let it = sample.descriptor;
             assert!(it.name.starts_with("sidelight_"), "{}", it.name);
             assert_eq!(it.name.ends_with("_total"), it.kind == Kind::Counter, "{}", it.name);

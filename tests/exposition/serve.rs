@@ -6,6 +6,7 @@ use sidelight::admin::{Admin, AdminHandle, AdminState, Phase};
 use sidelight::export::prometheus::{self, SeriesTable};
 use sidelight::export::{ExporterConfig, Shared};
 use sidelight::model::Signal;
+use sidelight::policy::Redactors;
 use sidelight::telemetry;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -32,7 +33,9 @@ fn loopback() -> SocketAddr {
 fn serve(table: Arc<SeriesTable>) -> Server {
     let admin = Admin::bind(loopback()).unwrap();
     let address = admin.local_addr();
-    let state = Arc::new(AdminState::new(table, || vec![("email", 3), ("jwt", 0)]));
+    let redactors = Arc::new(Redactors::default());
+    let _ = redactors.base().value("a@example.com b@example.com c@example.com");
+    let state = Arc::new(AdminState::new(table, redactors));
     let handle = admin.serve(Arc::clone(&state)).unwrap();
     Server { address, state, handle }
 }
@@ -97,15 +100,18 @@ async fn a_scrape_gets_the_same_series_in_both_formats_and_promtool_has_no_compl
     let (in_text, in_open) = (read(&text.body, false), read(&open.body, true));
     let names: Vec<_> = in_text.series.keys().collect();
     assert_eq!(names, in_open.series.keys().collect::<Vec<_>>());
-    let redactions = ("sidelight_redactions_total".to_owned(), label("type", "email"));
+    let redactions = (
+        "sidelight_redactions_total".to_owned(),
+        labels(&[("type", "EMAIL"), ("strategy", "mask")]),
+    );
     assert_eq!(in_text.series[&redactions], "3.0");
     let failed = in_text.series.keys().filter(|(name, _)| name == "spark_app_jobs_total").count();
     assert_eq!(failed, 2, "one series per job");
     lint(&text.body);
 }
 
-fn label(name: &str, value: &str) -> std::collections::BTreeMap<String, String> {
-    [(name.to_owned(), value.to_owned())].into()
+fn labels(labels: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn lint(page: &str) {

@@ -124,7 +124,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_heartbeat_keeps_the_agent_alive_until_the_loop_stops() {
         let table = Arc::new(SeriesTable::new(0));
-        let state = Arc::new(AdminState::new(table, Vec::new));
+        let state = Arc::new(AdminState::new(table, Arc::default()));
         let is_alive = || state.health.is_alive(tokio::time::Instant::now().into_std());
         let pulse = tokio::spawn(heartbeat(Arc::clone(&state)));
         tokio::time::sleep(SILENCE_MAX * 3).await;

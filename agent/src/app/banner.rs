@@ -5,12 +5,12 @@ use crate::config::Config;
 use crate::export::ExporterDefinition;
 use crate::model::SignalKind;
 use crate::tail::discover::Finder;
-use redaction::Redactor;
 use std::net::SocketAddr;
 use std::path::Path;
 
 /// Prints the lines to standard error, as standard output may carry records.
-pub(super) fn print(config: &Config, admin: SocketAddr, finder: &Finder, redactor: &Redactor) {
+pub(super) fn print(config: &Config, admin: SocketAddr, finder: &Finder) {
+    let redactor = config.redaction.base();
     let n_files = finder.find().len();
     // Paths and globs are free text of the operator.
     let globs = redactor.value(&config.tail.include.join(", "));
@@ -24,6 +24,16 @@ pub(super) fn print(config: &Config, admin: SocketAddr, finder: &Finder, redacto
     }
     tracing::info!("scrapes  {}", or_nothing(&scrapers));
     tracing::info!("sends to {}", or_nothing(&exporters));
+    let profile = config.redaction.policy().profile.name();
+    let (n_types, hash) = (redactor.counts().len(), redactor.rules_hash());
+    tracing::info!("redacts  profile {profile}, {n_types} types, rules {hash}");
+    for rule in redactor.slow_rules() {
+        // A rule's name is one of capitals, digits and `_`: the redactor took it for a type.
+        tracing::warn!(
+            rule,
+            "no text that this rule finds has a fixed part, so it is tried everywhere"
+        );
+    }
     tracing::info!("state in {state_dir}");
     tracing::info!("metrics  http://{admin}/metrics");
     let takes_metrics = |it: &ExporterDefinition| it.signals.contains(&SignalKind::Metrics);

@@ -15,7 +15,11 @@ impl Config {
         let Some(path) = path else { return Self::parse("(no config file)", "", environment) };
         let is_stdin = path.as_os_str() == "-";
         let name = if is_stdin { "(standard input)".into() } else { path.to_string_lossy() };
-        let bytes = if is_stdin { read(io::stdin()) } else { File::open(path).and_then(read) };
+        let bytes = if is_stdin {
+            read(io::stdin(), FILE_BYTES_MAX)
+        } else {
+            File::open(path).and_then(|file| read(file, FILE_BYTES_MAX))
+        };
         let text = bytes.map_err(|error| unreadable(&error)).and_then(text_of);
         match text {
             Ok(text) => Self::parse(&name, &text, environment),
@@ -24,9 +28,19 @@ impl Config {
     }
 }
 
-fn read(source: impl Read) -> io::Result<Vec<u8>> {
+/// Reads a file that the config names, or says why it cannot.
+pub(crate) fn read_named(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let bytes = File::open(path).and_then(|file| read(file, bytes_max));
+    let bytes = bytes.map_err(|error| unreadable(&error))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("larger than {bytes_max} bytes; is this the right file?"));
+    }
+    Ok(bytes)
+}
+
+fn read(source: impl Read, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    source.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    source.take(bytes_max + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -74,6 +74,13 @@ impl Report {
         }
     }
 
+    /// True when something below `key` has a problem within `range`.
+    pub(super) fn has_below(&self, key: &str, range: &Range<usize>) -> bool {
+        let is_below =
+            |found: &Found| found.key.strip_prefix(key).is_some_and(|it| it.starts_with('.'));
+        self.found.iter().any(|found| range.contains(&found.span.start) && is_below(found))
+    }
+
     /// True when it makes no sense to look for more.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() >= PROBLEMS_MAX

@@ -1,5 +1,6 @@
 //! One section of the config on its way to a typed struct, with every problem in it reported.
 
+use super::environment::Environment;
 use super::report::Report;
 use super::source::{looks_secret, without_userinfo};
 use super::tree::{self, join};
@@ -7,6 +8,7 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -21,6 +23,7 @@ pub struct Section<'a> {
     pub(super) table: DeTable<'a>,
     /// Starts of values that came from the environment.
     pub(super) from_environment: &'a BTreeSet<usize>,
+    pub(super) environment: &'a Environment,
     pub(super) report: &'a mut Report,
 }
 
@@ -74,16 +77,120 @@ impl Section<'_> {
         self.report.show(&join(&self.path, key), value)
     }
 
+    /// A variable of the environment, for keys that name one.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment.get(name).map(OsString::as_os_str)
+    }
+
+    /// Takes `key` out before anything is parsed, and reports it if it was there.
+    pub fn refuse(&mut self, key: &str, what: &str) {
+        let found = self.table.iter().find(|(known, _)| known.get_ref() == key);
+        if let Some(span) = found.map(|(known, _)| known.span()) {
+            self.table.remove(key);
+            self.report.add(span, &join(&self.path, key), what.to_owned());
+        }
+    }
+
+    /// Reports `what` about the value at `path` below this section, in which numbers count in lists.
+    /// When it is not there, the place is that of what would hold it.
+    pub fn report_at(&mut self, path: &[&str], what: String) {
+        let span = self.spot(path).value;
+        self.report.add(span, &self.key_of(path), what);
+    }
+
+    /// [`report_at`](Self::report_at), but about the key and not about its value.
+    pub fn report_at_key(&mut self, path: &[&str], what: String) {
+        let span = self.spot(path).key;
+        self.report.add(span, &self.key_of(path), what);
+    }
+
+    /// [`report_at`](Self::report_at) about the bytes `part` of a text: at their column where the
+    /// text is written as it is, else with the part in quotes.
+    pub fn report_part(&mut self, path: &[&str], text: &str, part: &Range<usize>, what: &str) {
+        let Spot { value, is_hidden, .. } = self.spot(path);
+        let key = self.key_of(path);
+        if is_hidden {
+            return self.report.add(value, &key, "the value is not accepted".to_owned());
+        }
+        // Escapes and longer quotes would make it longer still.
+        if value.len() == text.len() + 2 {
+            let start = value.start + 1;
+            return self.report.add(start + part.start..start + part.end, &key, what.to_owned());
+        }
+        let shown = format!("`{}`", text.get(part.clone()).unwrap_or(""));
+        let is_named = what.contains(&shown);
+        let what = if is_named { what.to_owned() } else { format!("at {shown}: {what}") };
+        self.report.add(value, &key, what);
+    }
+
+    /// True when an entry of element `index` of the list at `key` was bad and is left out: what is
+    /// missing in the element may be just that.
+    #[must_use]
+    pub fn is_incomplete(&self, key: &str, index: usize) -> bool {
+        let start = |index: usize| self.spot(&[key, &index.to_string()]).value.start;
+        let list = self.table.get(key).and_then(|list| list.get_ref().as_array());
+        let is_last = list.is_none_or(|list| index + 1 >= list.len());
+        let end = if is_last { usize::MAX } else { start(index + 1) };
+        self.report.has_below(&join(&self.path, key), &(start(index)..end))
+    }
+
+    /// [`show`](Self::show) for the value at `path`.
+    #[must_use]
+    pub fn show_at(&self, path: &[&str], value: &str) -> String {
+        if self.is_hidden_at(path) {
+            return "the value".to_owned();
+        }
+        shown_unless_secret(&self.key_of(path), value)
+    }
+
+    /// True when the value at `path`, or a part of it, came from the environment.
+    #[must_use]
+    pub fn is_hidden_at(&self, path: &[&str]) -> bool {
+        self.spot(path).is_hidden
+    }
+
+    fn spot(&self, path: &[&str]) -> Spot {
+        let (mut key, mut value) = (self.span.clone(), self.span.clone());
+        let mut at: Option<&Spanned<DeValue<'_>>> = None;
+        for (depth, name) in path.iter().enumerate() {
+            let inner = match at.map(Spanned::get_ref) {
+                None if depth == 0 => entry(&self.table, name),
+                Some(DeValue::Table(table)) => entry(table, name),
+                Some(DeValue::Array(list)) => {
+                    let element = name.parse::<usize>().ok().and_then(|index| list.get(index));
+                    element.map(|element| (element.span(), element))
+                }
+                _ => None,
+            };
+            let Some((key_span, inner)) = inner else { break };
+            (key, value) = (key_span, inner.span());
+            at = Some(inner);
+        }
+        let is_hidden = at.is_some_and(|at| self.is_from_environment(at));
+        Spot { key, value, is_hidden }
+    }
+
+    fn is_from_environment(&self, value: &Spanned<DeValue<'_>>) -> bool {
+        let mut is_from = self.from_environment.contains(&value.span().start);
+        let mut alone = DeTable::new();
+        alone.insert(Spanned::new(0..0, Cow::Borrowed("")), value.clone());
+        tree::for_each_string(&alone, &mut |_, _, span| {
+            is_from |= self.from_environment.contains(&span.start);
+        });
+        is_from
+    }
+
+    /// The path of a key without the numbers of list elements.
+    fn key_of(&self, path: &[&str]) -> String {
+        let names = path.iter().filter(|name| name.parse::<usize>().is_err());
+        names.fold(self.path.clone(), |path, name| join(&path, name))
+    }
+
     fn note_places(&mut self) {
         for (key, value) in &self.table {
             let key = join(&self.path, key.get_ref());
-            let mut is_hidden = looks_secret(&key);
-            let mut look = |_: &str, _: &str, span: Range<usize>| {
-                is_hidden |= self.from_environment.contains(&span.start);
-            };
-            let mut alone = DeTable::new();
-            alone.insert(Spanned::new(0..0, Cow::Borrowed("")), value.clone());
-            tree::for_each_string(&alone, &mut look);
+            let is_hidden = looks_secret(&key) || self.is_from_environment(value);
             self.report.add_place(key, value.span(), is_hidden);
         }
     }
@@ -140,6 +247,22 @@ impl Section<'_> {
             }
         })
     }
+}
+
+/// Where something was written.
+struct Spot {
+    key: Range<usize>,
+    value: Range<usize>,
+    is_hidden: bool,
+}
+
+/// Place of the key, and the value, of an entry.
+fn entry<'t, 'a>(
+    table: &'t DeTable<'a>,
+    name: &str,
+) -> Option<(Range<usize>, &'t Spanned<DeValue<'a>>)> {
+    let (key, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+    Some((key.span(), value))
 }
 
 /// The value in quotes without the user of a URL, or only that there is one.

@@ -4,7 +4,7 @@
 const NAME_CHARS_MAX: usize = 64;
 
 /// The candidate with the fewest typing mistakes, if there are few enough to be a typing mistake.
-pub(super) fn closest<'a>(
+pub(crate) fn closest<'a>(
     written: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

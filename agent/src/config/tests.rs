@@ -54,8 +54,8 @@ fn an_unknown_section_lists_those_there_are() {
     check(
         "[kafka]\n",
         &[],
-        "c.toml:1:2: kafka: unknown section; known here: state_dir, admin, job, tail, batch, \
-         limits, shutdown, log, scrapers, exporters\n  |\n1 | [kafka]\n  |  ^^^^^",
+        "c.toml:1:2: kafka: unknown section; known here: state_dir, admin, job, tail, redaction, \
+         batch, limits, shutdown, log, scrapers, exporters\n  |\n1 | [kafka]\n  |  ^^^^^",
     );
 }
 

@@ -131,17 +131,29 @@ pub(super) fn coerce<'a>(
     let text = text.trim();
     let parsed = DeValue::parse(text).ok().map(Spanned::into_inner);
     match parsed {
-        Some(DeValue::Array(list)) => Some(DeValue::Array(
-            list.into_iter()
-                .map(|element| Spanned::new(span.clone(), element.into_inner()))
-                .collect(),
-        )),
+        Some(list @ DeValue::Array(_)) => Some(moved(list, span)),
         _ if wants_list => {
             let element = |part| Spanned::new(span.clone(), DeValue::String(Cow::Borrowed(part)));
             Some(DeValue::Array(split_list(text).into_iter().map(element).collect()))
         }
         Some(DeValue::String(_) | DeValue::Table(_)) | None => None,
         scalar => scalar,
+    }
+}
+
+/// The value with every part of it at `span`.
+fn moved<'a>(value: DeValue<'a>, span: &Range<usize>) -> DeValue<'a> {
+    let inner =
+        |value: Spanned<DeValue<'a>>| Spanned::new(span.clone(), moved(value.into_inner(), span));
+    match value {
+        DeValue::Array(list) => DeValue::Array(list.into_iter().map(inner).collect()),
+        DeValue::Table(table) => {
+            let entry = |(key, value): (Spanned<_>, _)| {
+                (Spanned::new(span.clone(), key.into_inner()), inner(value))
+            };
+            DeValue::Table(table.into_iter().map(entry).collect())
+        }
+        other => other,
     }
 }
 

@@ -63,8 +63,10 @@ impl Shown {
         say("summary");
         say(&format!("  records       {}", sum("sidelight_records_total", "")));
         for (series, value) in &samples {
-            if let Some(kind) = series.strip_prefix("sidelight_redactions_total{type=\"") {
-                say(&format!("  redacted      {:<20} {value}", kind.trim_end_matches("\"}")));
+            let is_counted = is_of(series, "sidelight_redactions_total") && *value > 0.0;
+            let kind = series.split_once("type=\"").and_then(|(_, it)| it.split_once('"'));
+            if let (true, Some((kind, _))) = (is_counted, kind) {
+                say(&format!("  redacted      {kind:<20} {value}"));
             }
         }
         say(&format!("  failed tasks  {}", sum("spark_app_tasks_total", "outcome=\"failed\"")));

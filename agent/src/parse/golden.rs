@@ -26,10 +26,12 @@ pub(super) fn redact(redactor: &Redactor, log: &[u8]) -> (Text, Vec<u32>) {
 /// Parses every record of `log` in UTC.
 pub(super) fn parse(log: &[u8]) -> (Text, Vec<LogRecord>) {
     let redactor = Redactor::new();
-    let mut context = ParseContext::new(&redactor, jiff::tz::TimeZone::UTC);
+    let mut context = ParseContext::new(jiff::tz::TimeZone::UTC);
     let (mut text, starts) = redact(&redactor, log);
-    let parse =
-        |pair: &[u32]| record(&mut text, pair[0]..pair[1], u64::from(pair[0]), 0, &mut context);
+    let parse = |pair: &[u32]| {
+        let (range, offset) = (pair[0]..pair[1], u64::from(pair[0]));
+        record(&mut text, range, offset, 0, &redactor, &mut context).expect("nothing is dropped")
+    };
     let records = starts.windows(2).map(parse).collect();
     (text, records)
 }

@@ -4,7 +4,7 @@ use super::fingerprint::{Digest, FRONTIER_BYTES_MAX};
 use crate::model::{FileId, LogBatch, Position, Resource};
 use crate::parse::{self, ParseContext};
 use crate::telemetry;
-use redaction::Text;
+use redaction::{Redactor, Text};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -57,6 +57,7 @@ impl Chunk<'_> {
 #[derive(Debug)]
 pub struct OpenBatch {
     resource: Arc<Resource>,
+    redactor: Arc<Redactor>,
     text: Text,
     records: Vec<crate::model::LogRecord>,
     opened: Option<Instant>,
@@ -65,20 +66,24 @@ pub struct OpenBatch {
     /// The last raw bytes before `end`.
     frontier: Vec<u8>,
     starts: Vec<u32>,
+    /// Which records of the last chunk must not leave; empty when all may.
+    is_dropped: Vec<bool>,
 }
 
 impl OpenBatch {
     /// An empty batch of a file that is delivered up to `offset`.
     #[must_use]
-    pub fn new(resource: Arc<Resource>, offset: u64) -> Self {
+    pub fn new(resource: Arc<Resource>, redactor: Arc<Redactor>, offset: u64) -> Self {
         Self {
             resource,
+            redactor,
             text: Text::default(),
             records: Vec::new(),
             opened: None,
             end: offset,
             frontier: Vec::new(),
             starts: Vec::new(),
+            is_dropped: Vec::new(),
         }
     }
 
@@ -108,7 +113,7 @@ impl OpenBatch {
         &mut self,
         chunk: Chunk<'_>,
         file: FileId,
-        context: &mut ParseContext<'_>,
+        context: &mut ParseContext,
         limits: BatchLimits,
         emit: &mut Emit<'_>,
     ) -> Result<(), Abandoned> {
@@ -141,32 +146,60 @@ impl OpenBatch {
         &mut self,
         chunk: &Chunk<'_>,
         records: std::ops::Range<usize>,
-        context: &mut ParseContext<'_>,
+        context: &mut ParseContext,
     ) {
         let begin = chunk.starts[records.start] as usize;
         let end = chunk.starts.get(records.end).map_or(chunk.bytes.len(), |start| *start as usize);
         let raw = &chunk.bytes[begin..end];
-        let redacted = context.redactor.redact_chunk(raw, &mut self.text);
+        let redacted = self.redactor.redact_chunk(raw, &mut self.text);
         self.starts.clear();
         self.starts.extend(chunk.starts[records.clone()].iter().map(|start| start - begin as u32));
+        self.note_drops(raw.len());
         self.text.map_offsets(&redacted, &mut self.starts);
+        let n_before = self.records.len();
         for (index, start) in self.starts.iter().enumerate() {
+            if self.is_dropped.get(index) == Some(&true) {
+                continue;
+            }
             let stop = self.starts.get(index + 1).map_or(redacted.end, |next| *next);
             let offset = chunk.offset + u64::from(chunk.starts[records.start + index]);
-            let mut record = parse::record(
+            let record = parse::record(
                 &mut self.text,
                 *start..stop,
                 offset,
                 chunk.observed_unix_ns,
+                &self.redactor,
                 context,
             );
+            let Some(mut record) = record else { continue };
             record.is_truncated = chunk.is_cut(records.start + index);
             self.records.push(record);
         }
-        telemetry::RECORDS.add(records.len() as u64);
+        let n_kept = self.records.len() - n_before;
+        telemetry::RECORDS.add(n_kept as u64);
+        telemetry::RECORDS_DROPPED.add("redaction_policy", (records.len() - n_kept) as u64);
         self.opened.get_or_insert_with(Instant::now);
         self.end = chunk.offset + end as u64;
         self.remember_frontier(raw);
+    }
+
+    /// Looks up which records the policy drops. `starts` are those of the raw chunk, which has
+    /// `n_bytes`.
+    fn note_drops(&mut self, n_bytes: usize) {
+        self.is_dropped.clear();
+        let (edits, drops) = (self.text.edits(), self.text.drops());
+        if drops.is_empty() {
+            return;
+        }
+        self.is_dropped.resize(self.starts.len(), false);
+        for drop in drops {
+            // What is dropped may be several lines, and those the beginning of more records.
+            let edit = edits.binary_search_by_key(drop, |edit| edit.raw.start);
+            let end = edit.map_or(n_bytes as u32, |edit| edits[edit].raw.end);
+            let first = self.starts.partition_point(|start| start <= drop).saturating_sub(1);
+            let last = self.starts.partition_point(|start| *start < end);
+            self.is_dropped[first..last.max(first + 1)].fill(true);
+        }
     }
 
     fn remember_frontier(&mut self, raw: &[u8]) {
@@ -192,15 +225,15 @@ impl OpenBatch {
         }
     }
 
-    /// Hands the batch over if it holds anything.
+    /// Hands the batch over if anything was added, be it only records that were dropped: then it is
+    /// empty, and takes the position along behind the batches before it.
     ///
     /// # Errors
     /// When it could not be handed over.
     pub fn seal(&mut self, file: FileId, emit: &mut Emit<'_>) -> Result<(), Abandoned> {
-        if self.records.is_empty() {
+        if self.opened.take().is_none() {
             return Ok(());
         }
-        self.opened = None;
         let logs = LogBatch {
             resource: self.resource.clone(),
             text: std::mem::take(&mut self.text),
@@ -228,3 +261,6 @@ impl OpenBatch {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use crate::model::{FileId, Resource};
 use crate::parse::ParseContext;
 use crate::parse::split::Splitter;
 use crate::telemetry;
+use redaction::Redactor;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -30,9 +31,9 @@ const HALF_LINE_IDLE: Duration = Duration::from_secs(60);
 const CUT_WINDOW: usize = 16 << 10;
 
 /// What the whole tail thread shares while it works through its files.
-pub struct Pass<'p, 'r> {
-    /// Redactor, zone and scratch space.
-    pub context: &'p mut ParseContext<'r>,
+pub struct Pass<'p> {
+    /// Zone and scratch space.
+    pub context: &'p mut ParseContext,
     /// When batches are sealed.
     pub limits: BatchLimits,
     /// Longest record.
@@ -79,7 +80,8 @@ pub enum Look {
 }
 
 impl LogFile {
-    /// Starts to read `file` at `offset`, which is the start of a record.
+    /// Starts to read `file` at `offset`, which is the start of a record, and to redact it with
+    /// `redactor`.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -89,6 +91,7 @@ impl LogFile {
         mut file: File,
         offset: u64,
         resource: Arc<Resource>,
+        redactor: Arc<Redactor>,
     ) -> io::Result<Self> {
         file.seek(SeekFrom::Start(offset))?;
         Ok(Self {
@@ -102,7 +105,7 @@ impl LogFile {
             splitter: Splitter::default(),
             starts: Vec::new(),
             cuts: Vec::new(),
-            batch: OpenBatch::new(resource, offset),
+            batch: OpenBatch::new(resource, redactor, offset),
             grew: Instant::now(),
             seen_bytes: 0,
         })
@@ -243,7 +246,7 @@ impl LogFile {
     /// The outer error says that the lanes are gone, the inner one that the file cannot be read.
     pub fn look(
         &mut self,
-        pass: &mut Pass<'_, '_>,
+        pass: &mut Pass<'_>,
         now: Instant,
     ) -> Result<io::Result<Look>, Abandoned> {
         // The open record moves into the common buffer, and what is left of it back.
@@ -260,7 +263,7 @@ impl LogFile {
     /// [`look`](Self::look) while `buffer` is the common one.
     fn look_with_room(
         &mut self,
-        pass: &mut Pass<'_, '_>,
+        pass: &mut Pass<'_>,
         now: Instant,
     ) -> Result<io::Result<Look>, Abandoned> {
         let bytes = match self.fill() {
@@ -306,7 +309,7 @@ impl LogFile {
 
     /// Moves `buffer[..end]` into the batch. Records that are too long are cut; so is the open one
     /// when `end` lies within it.
-    fn take(&mut self, end: usize, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
+    fn take(&mut self, end: usize, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         if end == 0 {
             return Ok(());
         }
@@ -365,11 +368,7 @@ impl LogFile {
     ///
     /// # Errors
     /// When a batch could not be handed over.
-    pub fn flush_when_idle(
-        &mut self,
-        pass: &mut Pass<'_, '_>,
-        now: Instant,
-    ) -> Result<(), Abandoned> {
+    pub fn flush_when_idle(&mut self, pass: &mut Pass<'_>, now: Instant) -> Result<(), Abandoned> {
         if self.buffer.is_empty() {
             return Ok(());
         }
@@ -387,7 +386,7 @@ impl LogFile {
     ///
     /// # Errors
     /// When a batch could not be handed over.
-    pub fn flush(&mut self, pass: &mut Pass<'_, '_>, only_lines: bool) -> Result<(), Abandoned> {
+    pub fn flush(&mut self, pass: &mut Pass<'_>, only_lines: bool) -> Result<(), Abandoned> {
         if !only_lines {
             self.splitter.finish(&self.buffer, &mut self.starts);
         }
@@ -405,7 +404,7 @@ impl LogFile {
     /// When it could not be handed over.
     pub fn seal(
         &mut self,
-        pass: &mut Pass<'_, '_>,
+        pass: &mut Pass<'_>,
         when_old: Option<Instant>,
     ) -> Result<(), Abandoned> {
         match when_old {

@@ -11,11 +11,11 @@ use crate::checkpoint::{Entry, Event};
 use crate::identity::{Evidence, Identity, Written};
 use crate::model::FileId;
 use crate::parse::ParseContext;
+use crate::policy::Redactors;
 use crate::scrape::Job;
 use crate::tail::fingerprint::Inode;
 use crate::telemetry;
 use jiff::tz::TimeZone;
-use redaction::Redactor;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
@@ -100,7 +100,7 @@ pub struct Tail {
     limits: BatchLimits,
     zone: TimeZone,
     finder: Finder,
-    redactor: Arc<Redactor>,
+    redactors: Arc<Redactors>,
     identity: Identity,
     jobs: watch::Receiver<Arc<Vec<Job>>>,
     /// Jobs that the resources of `files` were made from.
@@ -127,8 +127,8 @@ pub struct Start {
     pub zone: TimeZone,
     /// The compiled globs.
     pub finder: Finder,
-    /// The redactor of the process.
-    pub redactor: Arc<Redactor>,
+    /// The redactors of the process.
+    pub redactors: Arc<Redactors>,
     /// Who the files may belong to.
     pub identity: Identity,
     /// Jobs as the scrapers see them.
@@ -150,7 +150,7 @@ impl Tail {
             limits: start.limits,
             zone: start.zone,
             finder: start.finder,
-            redactor: start.redactor,
+            redactors: start.redactors,
             identity: start.identity,
             jobs: start.jobs,
             applied_jobs: Arc::default(),
@@ -167,8 +167,7 @@ impl Tail {
 
     /// Works until it is told to stop, nothing came for long enough, or the lanes are gone.
     pub fn run(mut self, stop: &Stop, emit: &mut Emit<'_>) {
-        let redactor = self.redactor.clone();
-        let mut context = ParseContext::new(&redactor, self.zone.clone());
+        let mut context = ParseContext::new(self.zone.clone());
         let mut pass = Pass {
             context: &mut context,
             limits: self.limits,
@@ -180,7 +179,7 @@ impl Tail {
         let _ = self.work(stop, &mut pass);
     }
 
-    fn work(&mut self, stop: &Stop, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
+    fn work(&mut self, stop: &Stop, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let mut next_scan = Instant::now();
         while !stop.is_draining() {
             let now = Instant::now();
@@ -214,7 +213,7 @@ impl Tail {
     }
 
     /// Reads every file to where it ends now, and hands everything over.
-    fn finish(&mut self, stop: &Stop, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
+    fn finish(&mut self, stop: &Stop, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let began = Instant::now();
         self.scan(began, pass)?;
         self.start_waiting(began, true);
@@ -249,7 +248,7 @@ impl Tail {
     }
 
     /// Gives every file one read, so that a busy one does not starve the others.
-    fn look_at_all(&mut self, pass: &mut Pass<'_, '_>, now: Instant) -> Result<usize, Abandoned> {
+    fn look_at_all(&mut self, pass: &mut Pass<'_>, now: Instant) -> Result<usize, Abandoned> {
         let mut bytes = 0;
         let mut truncated = Vec::new();
         let mut open_bytes: usize = self.files.iter().map(|it| it.file.open_bytes()).sum();
@@ -278,7 +277,7 @@ impl Tail {
 
     /// A truncated file is a new one: offsets never go backwards under one id, and another run may
     /// write it now.
-    fn restart(&mut self, index: usize, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
+    fn restart(&mut self, index: usize, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         telemetry::TRUNCATIONS.add(1);
         telemetry::LOST_BYTES.add("truncated", self.files[index].file.lost_bytes());
         tracing::warn!("a log file was truncated; what was written after the last read is lost");
@@ -300,7 +299,7 @@ impl Tail {
     }
 
     /// Lets go of files that are renamed or deleted, read to their end, and quiet.
-    fn close_ended(&mut self, pass: &mut Pass<'_, '_>, now: Instant) -> Result<(), Abandoned> {
+    fn close_ended(&mut self, pass: &mut Pass<'_>, now: Instant) -> Result<(), Abandoned> {
         let mut index = 0;
         while index < self.files.len() {
             let tracked = &mut self.files[index];

@@ -12,11 +12,11 @@ fn a_secret_whose_writer_pauses_within_it_is_redacted_whole() {
     let mut log = tempfile::NamedTempFile::new().unwrap();
     let path = log.path().to_owned();
     let file = std::fs::File::open(&path).unwrap();
-    let mut file = LogFile::open(FileId(0), path, file, 0, Default::default()).unwrap();
-    let redactor = redaction::Redactor::new();
+    let mut file =
+        LogFile::open(FileId(0), path, file, 0, Default::default(), Default::default()).unwrap();
     let mut text = String::new();
     let mut pass = Pass {
-        context: &mut ParseContext::new(&redactor, jiff::tz::TimeZone::UTC),
+        context: &mut ParseContext::new(jiff::tz::TimeZone::UTC),
         limits: BatchLimits {
             bytes_max: 4096,
             records_max: 9,

@@ -28,7 +28,7 @@ const O_NONBLOCK: i32 = 0o4000;
 const COMPLAINTS_MAX: usize = 1_000;
 
 impl Tail {
-    pub(super) fn scan(&mut self, now: Instant, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
+    pub(super) fn scan(&mut self, now: Instant, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let mut found = self.finder.find();
         if self.is_first_scan {
             found.extend(self.known.renamed(&self.finder));
@@ -103,7 +103,7 @@ impl Tail {
     }
 
     /// Learns what the scrapers found out since the last scan, and hashes short heads again.
-    fn refresh_tracked(&mut self, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
+    fn refresh_tracked(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let jobs = self.jobs.borrow().clone();
         let has_news = !Arc::ptr_eq(&jobs, &self.applied_jobs);
         self.applied_jobs = jobs;
@@ -133,7 +133,7 @@ impl Tail {
         known.map(|(path, evidence)| (stem(path), evidence.clone())).collect()
     }
 
-    fn identify(&mut self, index: usize, pass: &mut Pass<'_, '_>) -> Result<(), Abandoned> {
+    fn identify(&mut self, index: usize, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let tracked = &mut self.files[index];
         let Ok(metadata) = tracked.file.metadata() else { return Ok(()) };
         let path = tracked.file.path().to_owned();
@@ -169,7 +169,7 @@ impl Tail {
             Ok(Begin::Resume(id, entry)) => {
                 if resource.job_id.is_none() && !waiting.evidence.is_daemon() {
                     // The application may be gone, but the last run knew it.
-                    waiting.evidence.remember(&self.redactor, &entry);
+                    waiting.evidence.remember(self.redactors.base(), &entry);
                     let (evidence, jobs) = (&waiting.evidence, &self.applied_jobs);
                     resource = self.identity.resource(path, evidence, jobs, waiting.written);
                 }
@@ -178,9 +178,11 @@ impl Tail {
             Err(error) => return self.complain_of(path, &error),
         };
         resource.file_id = Some(Value::hex(&id.0.to_be_bytes()));
-        let file = waiting.file.try_clone();
-        let opened = file
-            .and_then(|file| LogFile::open(id, path.to_owned(), file, offset, Arc::new(resource)));
+        let (resource, redactor) = (Arc::new(resource), self.redactors.of_file(path).clone());
+        let opened = waiting
+            .file
+            .try_clone()
+            .and_then(|file| LogFile::open(id, path.to_owned(), file, offset, resource, redactor));
         match opened {
             Ok(file) => {
                 self.files.push(Tracked {
@@ -221,7 +223,7 @@ impl Tail {
         }
         // Only a path with PII in it differs from its redacted form; the file is then known again by
         // its inode alone.
-        let path = self.redactor.value(&file.path().to_string_lossy());
+        let path = self.redactors.base().value(&file.path().to_string_lossy());
         let entry = Entry {
             path: PathBuf::from(path.as_str()),
             inode: file.inode(),
@@ -259,7 +261,7 @@ impl Tail {
     fn complain(&mut self, path: &Path, reason: &'static str, message: &'static str) {
         telemetry::FILE_ERRORS.add(reason, 1);
         if self.complained.len() < COMPLAINTS_MAX && self.complained.insert(path.to_owned()) {
-            let path = self.redactor.value(&path.to_string_lossy());
+            let path = self.redactors.base().value(&path.to_string_lossy());
             tracing::warn!(file = %path, reason, "{message}");
         }
     }

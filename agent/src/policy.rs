@@ -1,0 +1,115 @@
+//! The redactors of the process: one for most of what it reads, and others for some files.
+
+mod key;
+mod names;
+mod rules;
+mod section;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use section::configure;
+
+use crate::config::Problems;
+use globset::GlobSet;
+use redaction::{DETECTORS, DETECTORS_ON_REQUEST, Detector, Policy, Problem, Profile, Redactor};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Every redactor of the process.
+pub struct Redactors {
+    policy: Policy,
+    base: Arc<Redactor>,
+    sources: Vec<Source>,
+}
+
+/// Files that are redacted in another way than the rest.
+struct Source {
+    files: GlobSet,
+    redactor: Arc<Redactor>,
+}
+
+impl Redactors {
+    /// One redactor for everything.
+    ///
+    /// # Errors
+    /// All that is wrong with the policy.
+    pub fn new(policy: Policy) -> Result<Self, Vec<Problem>> {
+        let base = Arc::new(redactor(&policy)?);
+        Ok(Self { policy, base, sources: Vec::new() })
+    }
+
+    /// What the base redactor looks for.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// One redactor for everything, like the base but with that profile.
+    ///
+    /// # Errors
+    /// When the base's policy and that profile do not go together.
+    pub fn with_profile(&self, profile: Profile) -> Result<Self, Problems> {
+        Self::new(Policy { profile, ..self.policy.clone() }).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Problems::whole_file("--profile", problems.join("; "))
+        })
+    }
+
+    /// The redactor of all that is not a file with one of its own: labels, answers of APIs, paths.
+    #[must_use]
+    pub fn base(&self) -> &Arc<Redactor> {
+        &self.base
+    }
+
+    /// The redactor of the log file at `path`.
+    #[must_use]
+    pub fn of_file(&self, path: &Path) -> &Arc<Redactor> {
+        // Globs are about whole paths, whatever the working directory.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let source = self.sources.iter().find(|source| source.files.is_match(&path));
+        source.map_or(&self.base, |source| &source.redactor)
+    }
+
+    /// Each redactor once, the base first.
+    pub fn all(&self) -> impl Iterator<Item = &Redactor> {
+        let sources = self.sources.iter().map(|source| source.redactor.as_ref());
+        [self.base.as_ref()].into_iter().chain(sources)
+    }
+
+    /// Findings of all redactors so far, by type and name of the strategy.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<(&str, &'static str), u64> {
+        let mut counts = BTreeMap::new();
+        for count in self.all().flat_map(Redactor::counts) {
+            *counts.entry((count.entity, count.strategy.name())).or_default() += count.n_findings;
+        }
+        counts
+    }
+}
+
+impl fmt::Debug for Redactors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules: Vec<_> = self.all().map(Redactor::rules_hash).collect();
+        f.debug_struct("Redactors").field("rules", &rules).finish_non_exhaustive()
+    }
+}
+
+impl Default for Redactors {
+    fn default() -> Self {
+        Self { policy: Policy::default(), base: Arc::new(Redactor::new()), sources: Vec::new() }
+    }
+}
+
+/// The rules of the default policy are made once for the process.
+fn redactor(policy: &Policy) -> Result<Redactor, Vec<Problem>> {
+    if *policy == Policy::default() { Ok(Redactor::new()) } else { Redactor::with_policy(policy) }
+}
+
+/// The built-in detector of a type.
+#[must_use]
+pub fn built_in(entity: &str) -> Option<&'static dyn Detector> {
+    let mut all = DETECTORS.iter().chain(DETECTORS_ON_REQUEST);
+    all.find(|detector| detector.rule().entity == entity).copied()
+}
