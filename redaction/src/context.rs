@@ -114,7 +114,7 @@ impl Beginnings {
         };
         let longest = text.len().min(*Self::LETTERS.end());
         (*Self::LETTERS.start()..=longest).any(|n| {
-            let slot = Self::slot(letters & (1 << (8 * n)) - 1);
+            let slot = Self::slot(letters & ((1 << (8 * n)) - 1));
             self.hashes[n - Self::LETTERS.start()][slot / 64] >> (slot % 64) & 1 != 0
         })
     }
