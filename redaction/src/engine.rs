@@ -109,6 +109,8 @@ pub(crate) struct Hits {
     pub(crate) open_near: Places,
     /// Numbers that are none of those asked for, ascending: what joins them may decide.
     pub(crate) open_numbers: Vec<Range<u32>>,
+    /// Detectors of the findings that drop their lines, one for each.
+    pub(crate) dropped: Vec<u8>,
     /// The engine gave up: what it found is not all.
     pub(crate) is_exhausted: bool,
     masks: Option<Box<simd::Scan>>,

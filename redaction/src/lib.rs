@@ -154,7 +154,7 @@ impl Redactor {
         let n_failed = guard::search(&self.rules, raw, &mut hits);
         let start = spans::offset(text.len());
         self.rules.placeholders.append(raw, 0, &hits.findings, text);
-        self.count(&hits.findings, n_failed);
+        self.count(&hits, n_failed);
         HITS.set(hits);
         let appended = start..spans::offset(text.len());
         self.look_again(text.get(&appended));
@@ -233,14 +233,15 @@ impl Redactor {
         &self.rules.slow
     }
 
-    fn count(&self, findings: &[Finding], n_failed: u64) {
+    fn count(&self, hits: &Hits, n_failed: u64) {
         // Only sums are read, so no order between counters is needed.
         if n_failed > 0 {
             self.n_failed_lines.fetch_add(n_failed, Ordering::Relaxed);
         }
         let mut n_found = [0_u32; engine::DETECTORS_MAX];
-        for finding in findings {
-            if let Some(n) = n_found.get_mut(usize::from(finding.detector)) {
+        let shown = hits.findings.iter().map(|finding| finding.detector);
+        for detector in shown.chain(hits.dropped.iter().copied()) {
+            if let Some(n) = n_found.get_mut(usize::from(detector)) {
                 *n += 1;
             }
         }

@@ -12,6 +12,8 @@ pub(crate) const PLACES: usize = 5;
 pub(crate) const LITERAL_BYTES_MIN: usize = 3;
 /// Slots of the table of keys: a power of two, far more than there are literals.
 const N_SLOTS: usize = 1 << 14;
+/// Slots whose keys are looked through together.
+const SLOTS_PER_GROUP: usize = 8;
 
 /// What the vector code looks up: for each of five bytes, the buckets that have a literal with that
 /// byte there. Of a byte only the lower five bits count, so letters are told apart in any case, and digits
@@ -62,6 +64,8 @@ pub(crate) struct Table {
     filter: Box<[u64; N_SLOTS / 64]>,
     /// Keys, ascending by slot, and indices into `literals`; keys of three bytes end with a zero.
     keys: Vec<(u32, u16)>,
+    /// Where the keys of each group of slots begin in `keys`, and after the last where they end.
+    firsts: Vec<u16>,
 }
 
 /// Hashes keys with one multiplication: the standard one costs more than the rest of a look-up.
@@ -158,7 +162,9 @@ impl Table {
             keys.push((key, index));
         }
         keys.sort_by_key(|(key, _)| slot(*key));
-        Self { literals, filter, keys }
+        let first = |group| keys.partition_point(|(key, _)| slot(*key) / SLOTS_PER_GROUP < group);
+        let firsts = (0..=N_SLOTS / SLOTS_PER_GROUP).map(|group| first(group) as u16).collect();
+        Self { literals, filter, keys, firsts }
     }
 
     /// Calls `hit` with owner and place of each literal whose searched bytes are at `at` of `raw`.
@@ -188,9 +194,9 @@ impl Table {
         mut hit: impl FnMut(u8, std::ops::Range<usize>),
     ) {
         for key in keys {
-            let first = self.keys.partition_point(|(known, _)| slot(*known) < slot(key));
-            let same_slot = self.keys[first..].iter().take_while(|k| slot(k.0) == slot(key));
-            for (_, index) in same_slot.filter(|(known, _)| *known == key) {
+            let group = slot(key) / SLOTS_PER_GROUP;
+            let range = usize::from(self.firsts[group])..usize::from(self.firsts[group + 1]);
+            for (_, index) in self.keys[range].iter().filter(|(known, _)| *known == key) {
                 let literal = &self.literals[usize::from(*index)];
                 let Some(start) = at.checked_sub(literal.key_at) else { continue };
                 let range = start..start + literal.bytes.len();

@@ -70,6 +70,7 @@ impl Rules {
     /// Replaces the findings of `hits` by what is hidden in `raw`: sorted, disjoint, final.
     pub(crate) fn search(&self, raw: &[u8], hits: &mut Hits) {
         self.scan(raw, hits);
+        hits.dropped.clear();
         if hits.findings.is_empty() {
             return;
         }
@@ -78,7 +79,9 @@ impl Rules {
         let is_dropped = |finding: &Finding| {
             self.strategies.get(usize::from(finding.detector)) == Some(&Strategy::DropRecord)
         };
-        if hits.findings.iter().any(is_dropped) {
+        let dropped = hits.findings.iter().filter(|finding| is_dropped(finding));
+        hits.dropped.extend(dropped.map(|finding| finding.detector));
+        if !hits.dropped.is_empty() {
             drop_lines(raw, &mut hits.findings, is_dropped);
         }
     }
@@ -266,6 +269,9 @@ mod tests {
         let mut text = Text::default();
         redactor.redact_chunk(raw.as_bytes(), &mut text);
         assert_eq!(text.drops(), [13]);
+        let counts = redactor.counts();
+        let emails = counts.iter().find(|count| count.entity == "EMAIL").unwrap();
+        assert_eq!((emails.strategy, emails.n_findings), (Strategy::DropRecord, 1));
     }
 
     #[test]
