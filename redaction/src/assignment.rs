@@ -152,7 +152,13 @@ pub(crate) fn quoted(raw: &[u8], at: usize) -> Option<Range<usize>> {
 }
 
 fn ends_json_string(raw: &[u8], at: usize) -> bool {
-    is_line_end(raw, at) || matches!(raw[at], b',' | b'}' | b']' | b':')
+    let is_next = |b: &u8| b"\"{[ \t".contains(b) || b.is_ascii_digit();
+    let is_closed = |b: &u8| b",}] \t\r\n".contains(b);
+    match raw.get(at) {
+        Some(b',') => raw.get(at + 1).is_none_or(is_next),
+        Some(b'}' | b']') => raw.get(at + 1).is_none_or(is_closed),
+        _ => is_line_end(raw, at),
+    }
 }
 
 /// End of the unquoted value that begins at `at`.

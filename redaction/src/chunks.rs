@@ -55,10 +55,12 @@ impl Chunks {
         let rest = &self.buffer[start..];
         match open_block(&rest[..end]) {
             None => Some(start + end),
-            Some(0) if end < KEY_BLOCK_BYTES_MAX => None,
+            // A longer line follows than any of a key, so what is here is all of it.
+            Some(0) if rest.len() < end + KEY_BLOCK_BYTES_MAX && end < KEY_BLOCK_BYTES_MAX => None,
+            Some(0) if end < KEY_BLOCK_BYTES_MAX => Some(start + end),
             Some(0) => {
                 let newline = memchr::memchr(b'\n', &rest[KEY_BLOCK_BYTES_MAX - 1..end]);
-                newline.map(|newline| start + KEY_BLOCK_BYTES_MAX + newline)
+                Some(start + newline.map_or(end, |newline| KEY_BLOCK_BYTES_MAX + newline))
             }
             Some(block) => Some(start + block),
         }
@@ -143,6 +145,22 @@ mod tests {
             assert!(redact_in(&parts) == whole, "{part_bytes}");
         }
         assert_eq!(whole, "word [EMAIL] ".repeat(120_000).into_bytes());
+    }
+
+    #[test]
+    fn a_key_header_before_a_long_line_holds_nothing_back() {
+        let line = "x".repeat(300 << 10);
+        let raw = format!("-----BEGIN PRIVATE KEY-----\n{line}\n{}", "INFO a b c\n".repeat(9999));
+        let whole = redact_in(&[raw.as_bytes()]);
+        for part_bytes in [4096, 65_536, 300_000] {
+            let (mut chunks, mut n_bytes) = (Chunks::default(), 0);
+            for part in raw.as_bytes().chunks(part_bytes) {
+                chunks.push(part, |chunk| n_bytes += chunk.len());
+            }
+            assert_eq!(n_bytes, raw.len(), "{part_bytes}");
+            let parts: Vec<_> = raw.as_bytes().chunks(part_bytes).collect();
+            assert!(redact_in(&parts) == whole, "{part_bytes}");
+        }
     }
 
     #[test]

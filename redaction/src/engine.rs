@@ -109,8 +109,8 @@ pub(crate) struct Hits {
     pub(crate) open_near: Places,
     /// Numbers that are none of those asked for, ascending: what joins them may decide.
     pub(crate) open_numbers: Vec<Range<u32>>,
-    /// Detectors of the findings that drop their lines, one for each.
-    pub(crate) dropped: Vec<u8>,
+    /// The findings that drop their lines, also when they are united with others.
+    pub(crate) dropped: Vec<Finding>,
     /// The engine gave up: what it found is not all.
     pub(crate) is_exhausted: bool,
     masks: Option<Box<simd::Scan>>,
@@ -409,9 +409,9 @@ impl Scan<'_> {
         let (ranges, is_never, looked_until) = self.hits.found.take();
         let mut answer = if is_never { Answer::Never } else { Answer::Open };
         for range in ranges {
-            self.hits.last_found[slot] = range.clone();
             // What was redacted before is no finding, whatever stands around it.
             if !range.is_empty() && !self.raw.begins_in_placeholder(&range) {
+                self.hits.last_found[slot] = range.clone();
                 self.hits.findings.push(Finding::new(index, range));
                 answer = Answer::Found;
             }

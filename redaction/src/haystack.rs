@@ -6,6 +6,12 @@ use crate::lexis::{forward, work};
 
 /// Longest name of a type.
 pub(crate) const NAME_BYTES_MAX: usize = 48;
+/// Characters that a partial mask leaves.
+pub(crate) const PARTIAL_CHARS: usize = 4;
+/// Bytes of a pseudonym: 96 bits.
+pub(crate) const PSEUDONYM_BYTES: usize = 12;
+/// Longest name of a key of pseudonyms.
+pub(crate) const KEY_ID_BYTES_MAX: usize = 16;
 /// Longest part of a placeholder behind its name: a pseudonym with its key's name.
 const PAYLOAD_BYTES_MAX: usize = 96;
 /// Longest placeholder: `[`, name, `:`, payload, `]`.
@@ -61,7 +67,8 @@ impl<'a> Haystack<'a> {
             b':' => {
                 let limit = name_end + 2 + PAYLOAD_BYTES_MAX;
                 let end = forward(self.bytes, name_end + 1, limit, is_payload);
-                (self.bytes.get(end) == Some(&b']')).then_some(end)?
+                let is_ours = is_partial_or_pseudonym(&self.bytes[name_end + 1..end]);
+                (is_ours && self.bytes.get(end) == Some(&b']')).then_some(end)?
             }
             _ => return None,
         };
@@ -88,6 +95,20 @@ impl<'a> Haystack<'a> {
     }
 }
 
+/// True for `**1111` and `k1:3f0a...`, and nothing else: what merely looks like a placeholder, such
+/// as `[IBAN:DE89370400440532013000]`, is text.
+fn is_partial_or_pseudonym(payload: &[u8]) -> bool {
+    if let Some(shown) = payload.strip_prefix(b"**") {
+        return shown.len() == PARTIAL_CHARS && !shown.contains(&b':');
+    }
+    let Some(colon) = memchr::memchr(b':', payload) else { return false };
+    let (id, hex) = (&payload[..colon], &payload[colon + 1..]);
+    (1..=KEY_ID_BYTES_MAX).contains(&id.len())
+        && id.iter().all(u8::is_ascii_alphanumeric)
+        && hex.len() == 2 * PSEUDONYM_BYTES
+        && hex.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+}
+
 /// True for bytes of what follows the name in a placeholder.
 pub(crate) fn is_payload(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_' | b'-' | b'.' | b':')
@@ -107,11 +128,11 @@ mod tests {
     #[test]
     fn a_place_inside_a_placeholder_knows_where_that_stands() {
         let names = Names::new(["EMAIL"].into_iter());
-        let raw = Haystack::new(b"a [EMAIL:k1:0f] [EMAIL", &names);
-        for at in 3..15 {
-            assert_eq!(raw.placeholder_around(at), Some(2..15), "{at}");
+        let raw = Haystack::new(b"a [EMAIL:**1234] [EMAIL", &names);
+        for at in 3..16 {
+            assert_eq!(raw.placeholder_around(at), Some(2..16), "{at}");
         }
-        for at in [0, 1, 2, 15, 16, 17, 22, 99] {
+        for at in [0, 1, 2, 16, 17, 18, 23, 99] {
             assert_eq!(raw.placeholder_around(at), None, "{at}");
         }
     }
@@ -122,11 +143,23 @@ mod tests {
         let is = |text: &str| {
             Haystack::new(text.as_bytes(), &names).begins_in_placeholder(&(0..text.len()))
         };
-        for text in ["[EMAIL]", "[EMAIL:k1:0f3a]", "[EMAIL:**.com]", "[DROPPED]"] {
+        for text in
+            ["[EMAIL]", "[EMAIL:k1:577e0a7d0658316ce35698e1]", "[EMAIL:**.com]", "[DROPPED]"]
+        {
             assert!(is(text), "{text}");
         }
-        for text in ["[HUNTER]", "[EMAIL", "[EMAIL:a b]", "[EMAIL:\"]", "[EMAIL:]x", "EMAIL]", "[]"]
-        {
+        for text in [
+            "[HUNTER]",
+            "[EMAIL:hunter2]",
+            "[EMAIL:k1:0f3a]",
+            "[EMAIL:**hunter2]",
+            "[EMAIL",
+            "[EMAIL:a b]",
+            "[EMAIL:\"]",
+            "[EMAIL:]x",
+            "EMAIL]",
+            "[]",
+        ] {
             assert!(!is(text), "{text}");
         }
     }
@@ -134,9 +167,9 @@ mod tests {
     #[test]
     fn what_begins_within_a_placeholder_was_redacted_before() {
         let names = Names::new(["SECRET"].into_iter());
-        let raw = Haystack::new(b"x [SECRET:**ab] cd", &names);
+        let raw = Haystack::new(b"x [SECRET:**ab12] cd", &names);
         let begins = |range| raw.begins_in_placeholder(&range);
-        assert!(begins(10..14) && begins(3..18) && begins(2..15));
-        assert!(!begins(2..18) && !begins(0..5) && !begins(15..18));
+        assert!(begins(10..14) && begins(3..18) && begins(2..17));
+        assert!(!begins(2..18) && !begins(0..5) && !begins(17..20));
     }
 }

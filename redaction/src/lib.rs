@@ -240,7 +240,7 @@ impl Redactor {
         }
         let mut n_found = [0_u32; engine::DETECTORS_MAX];
         let shown = hits.findings.iter().map(|finding| finding.detector);
-        for detector in shown.chain(hits.dropped.iter().copied()) {
+        for detector in shown.chain(hits.dropped.iter().map(|finding| finding.detector)) {
             if let Some(n) = n_found.get_mut(usize::from(detector)) {
                 *n += 1;
             }

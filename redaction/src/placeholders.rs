@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use crate::detectors::Family;
 use crate::engine::Engine;
-use crate::haystack::{DROPPED, FAILED, is_payload};
+use crate::haystack::{DROPPED, FAILED, PARTIAL_CHARS, PSEUDONYM_BYTES, is_payload};
 use crate::policy::{PseudonymKey, Strategy};
 use crate::spans::Finding;
 use crate::text::Text;
@@ -17,12 +17,8 @@ pub(crate) const FAILED_LINE: u8 = u8::MAX;
 /// Stands in a [`Finding`] for a detector: the line that is dropped.
 pub(crate) const DROPPED_LINE: u8 = u8::MAX - 1;
 
-/// Characters that a partial mask leaves, and fewest of a value that leaves them.
-const PARTIAL_CHARS: usize = 4;
-/// See [`PARTIAL_CHARS`].
+/// Fewest characters of a value of which a partial mask leaves some.
 const PARTIAL_VALUE_CHARS_MIN: usize = 8;
-/// Bytes of a pseudonym: 96 bits.
-const PSEUDONYM_BYTES: usize = 12;
 
 /// The placeholders of all detectors.
 #[derive(Debug)]
@@ -74,7 +70,7 @@ impl Placeholders {
                     text.drop_record(&range);
                     self.dropped.as_bytes()
                 }
-                detector => self.form(detector, raw, &range, &mut made),
+                detector => self.form(detector, finding.is_united, raw, &range, &mut made),
             };
             text.replace(&range, instead);
         }
@@ -84,17 +80,30 @@ impl Placeholders {
     fn form<'a>(
         &'a self,
         detector: u8,
+        is_united: bool,
         raw: &[u8],
         range: &Range<usize>,
         made: &'a mut Vec<u8>,
     ) -> &'a [u8] {
         let form = &self.forms[usize::from(detector)];
         let is_quoted = is_json_number(raw, range);
+        if is_united {
+            // The other types in it may have to be hidden altogether.
+            return form.masks[usize::from(is_quoted)].as_bytes();
+        }
         let value = &raw[range.clone()];
         made.clear();
         match (form.strategy, &self.key) {
             (Strategy::Partial, _) => partial(&form.name, value, made),
             (Strategy::Pseudonym, Some(key)) => pseudonym(form, key, value, made),
+            (Strategy::FormatPreserving, _) if form.family == Family::Secret => {
+                // The marks of a password are a part of it.
+                let hide = |byte: &u8| match masked(byte) {
+                    shown @ (b'X' | b'0') => shown,
+                    _ => b'x',
+                };
+                made.extend(value.iter().map(hide));
+            }
             (Strategy::FormatPreserving, _) => made.extend(value.iter().map(masked)),
             // A dropped record is dropped by its line; what stands here never leaves.
             _ => return form.masks[usize::from(is_quoted)].as_bytes(),
@@ -116,7 +125,8 @@ fn partial(name: &str, value: &[u8], made: &mut Vec<u8>) {
     if n_chars >= PARTIAL_VALUE_CHARS_MIN {
         made.extend_from_slice(b":**");
         for character in value.chars().skip(n_chars - PARTIAL_CHARS) {
-            let byte = u8::try_from(character).ok().filter(|b| b.is_ascii() && is_payload(*b));
+            let is_shown = |b: &u8| b.is_ascii() && is_payload(*b) && *b != b':';
+            let byte = u8::try_from(character).ok().filter(is_shown);
             made.push(byte.unwrap_or(b'*'));
         }
     }

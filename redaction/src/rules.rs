@@ -69,21 +69,20 @@ impl Rules {
 
     /// Replaces the findings of `hits` by what is hidden in `raw`: sorted, disjoint, final.
     pub(crate) fn search(&self, raw: &[u8], hits: &mut Hits) {
-        self.scan(raw, hits);
         hits.dropped.clear();
+        self.scan(raw, hits);
         if hits.findings.is_empty() {
             return;
         }
         unite(&mut hits.findings);
         settle::settle(self, raw, hits);
-        let is_dropped = |finding: &Finding| {
-            self.strategies.get(usize::from(finding.detector)) == Some(&Strategy::DropRecord)
-        };
-        let dropped = hits.findings.iter().filter(|finding| is_dropped(finding));
-        hits.dropped.extend(dropped.map(|finding| finding.detector));
         if !hits.dropped.is_empty() {
-            drop_lines(raw, &mut hits.findings, is_dropped);
+            drop_lines(raw, &mut hits.findings, &hits.dropped);
         }
+    }
+
+    fn is_dropped(&self, finding: &Finding) -> bool {
+        self.strategies.get(usize::from(finding.detector)) == Some(&Strategy::DropRecord)
     }
 
     /// Replaces the findings of `hits` by what one pass finds in `raw` and the policy hides.
@@ -92,6 +91,8 @@ impl Rules {
         if self.keep_internal_ips || !self.allow.is_empty() {
             hits.findings.retain(|finding| !self.is_allowed(raw, finding));
         }
+        let dropped = hits.findings.iter().filter(|finding| self.is_dropped(finding));
+        hits.dropped.extend(dropped.cloned());
     }
 
     /// True for a finding that stays. One that overlaps it does not stay because of that.
@@ -146,6 +147,7 @@ fn strategy_of(policy: &Policy, entity: &str) -> Strategy {
 
 fn hash(policy: &Policy, engine: &Engine, strategies: &[Strategy]) -> String {
     let mut hash = Sha256::new();
+    hash.update(env!("CARGO_PKG_VERSION"));
     for (detector, strategy) in engine.detectors().zip(strategies) {
         let rule = detector.rule();
         hash.update(format!("{} {} {}\n", rule.entity, rule.validator, strategy.name()));
@@ -175,10 +177,9 @@ fn is_internal_ip(text: &str) -> bool {
 }
 
 /// Makes one finding of each line, or of the lines, of a dropped one; others in them go with it.
-fn drop_lines(raw: &[u8], findings: &mut Vec<Finding>, is_dropped: impl Fn(&Finding) -> bool) {
-    let mut lines: Vec<Finding> = findings
+fn drop_lines(raw: &[u8], findings: &mut Vec<Finding>, dropped: &[Finding]) {
+    let mut lines: Vec<Finding> = dropped
         .iter()
-        .filter(|finding| is_dropped(finding))
         .map(|finding| {
             let range = finding.bytes();
             Finding::new(DROPPED_LINE, line_start(raw, range.start)..line_end(raw, range.end))
@@ -231,7 +232,7 @@ mod tests {
         );
         check(
             Strategy::FormatPreserving,
-            "card 0000 0000 0000 0000 of xxx@xxxxxxx.xxx password=xxxxxx0\"x",
+            "card 0000 0000 0000 0000 of xxx@xxxxxxx.xxx password=xxxxxx0xx",
         );
         check(Strategy::DropRecord, "[DROPPED]");
         check(Strategy::Keep, RAW);
@@ -265,6 +266,7 @@ mod tests {
         let policy = Policy { strategies, ..Policy::default() };
         let raw = "one 10.0.0.1\ntwo joe@example.com 10.0.0.2\nthree 10.0.0.3";
         assert_eq!(redact(&policy, raw), "one [IP_ADDRESS]\n[DROPPED]\nthree [IP_ADDRESS]");
+        assert_eq!(redact(&policy, "a\npassword=joe@example.com!x b\nc"), "a\n[DROPPED]\nc");
         let redactor = Redactor::with_policy(&policy).unwrap();
         let mut text = Text::default();
         redactor.redact_chunk(raw.as_bytes(), &mut text);

@@ -50,6 +50,12 @@ pub(crate) fn settle(rules: &Rules, raw: &[u8], hits: &mut Hits) {
             rules.placeholders.append(&raw[start..end], start, group, &mut line);
             rules.scan(line.as_bytes(), &mut again);
             hits.is_exhausted |= again.is_exhausted;
+            for finding in again.dropped.drain(..) {
+                if let Some(range) = to_raw(&line, &finding.bytes()) {
+                    let range = start + range.start..start + range.end;
+                    hits.dropped.push(Finding::new(finding.detector, range));
+                }
+            }
             let n_before = added.len();
             for finding in &again.findings {
                 let Some(range) = to_raw(&line, &finding.bytes()) else { continue };

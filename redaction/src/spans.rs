@@ -99,8 +99,10 @@ pub(crate) fn unite(findings: &mut Vec<Finding>) {
     findings.dedup_by(|next, kept| {
         let overlaps = next.range.start < kept.range.end;
         if overlaps {
+            // One detector may find a thing twice, as written and through its encoding.
+            let is_same = next.detector == kept.detector && next.range.end <= kept.range.end;
             kept.range.end = kept.range.end.max(next.range.end);
-            kept.is_united = true;
+            kept.is_united |= !is_same || next.is_united;
         }
         overlaps
     });

@@ -115,7 +115,7 @@ fn labels(labels: &[(&str, &str)]) -> std::collections::BTreeMap<String, String>
 }
 
 fn lint(page: &str) {
-    let mut command = Command::new("promtool");
+    let mut command = Command::new(crate::harness::peers::prometheus_tool("promtool"));
     command.args(["check", "metrics"]).stdin(Stdio::piped());
     let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut promtool = match spawned {

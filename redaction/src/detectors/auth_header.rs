@@ -41,6 +41,8 @@ impl Detector for AuthHeader {
                 "DEBUG HttpClient: >> Authorization: «Basic plgag2NlNqQQNI4B4RyS7hscAdZ5xmX==»",
                 r#"{"headers":{"Authorization":"«Digest username=\"u\", response=\"6629\"»"},"n":1}"#,
                 r#"{"msg":"{\"authorization\":\"«ApiKey abc»\"}\nProxy-Authorization: «Bearer abc»\nHost: x"}"#,
+                r#"{"headers":{"authorization":["«Bearer abcd1234efgh»"],"x":[ "«Basic Ym9iOmI=»" ]}}"#,
+                "headers {Authorization=[«Bearer tok»], x=[y]}",
                 "headers {Accept=*/*, Authorization=«Negotiate YIIJvwYGKw==», Host=x}",
                 "curl -H 'authorization: «Bearer abc.def»' https://example.com",
                 "retry with «Bearer q0Zx8L2m-1k» and «basic dXNlcjpwYXNzd29yZA==».",
@@ -53,6 +55,7 @@ impl Detector for AuthHeader {
             ],
             negative: &[
                 "Bearer token required, basic authentication failed, Basic SparkContext started",
+                r#"{"authorization":[],"x":1} {"authorization":{},"x":1} authorization=[[1]]"#,
                 "Authorization: disabled; authorization=false; Authorization: [AUTH_HEADER]",
                 "authorization failed for user x, basic: 12345678 BasicAuthenticator12",
                 "curl --user-agent x:y -u $USER:$PASS https://h; curl --upload-file a:b -u name",
@@ -101,6 +104,14 @@ fn looks_random(token: &[u8]) -> bool {
 
 /// The credentials in a header's value that begins at `at`.
 fn header_value(raw: &Haystack<'_>, at: usize) -> Option<Range<usize>> {
+    // Header maps have lists of values, of one value nearly always.
+    let at = match raw.get(at) {
+        Some(b'[') if raw.placeholder_end(at).is_none() => skip_blanks(raw, at + 1),
+        _ => at,
+    };
+    if matches!(raw.get(at), Some(b'{' | b'}' | b']' | b'[')) {
+        return None;
+    }
     if opening_quote(raw, at).is_some() {
         let range = quoted(raw, at)?;
         return is_credential(raw, &range).then_some(range);

@@ -29,6 +29,7 @@ impl Detector for Email {
                 "EqualTo(email#12,«o'brien+tag@mail.example.co.uk»)",
                 "s3://lake/users/«a_b@example.com»/part-0.parquet",
                 "GET /unsubscribe?user=«jane%40example.com»&x=1",
+                "sftp://«jane.doe@example.com»@files.example.com/in, s3a://b,owner=«jo@example.com»",
                 "<«müller@bücher.example»>, see «INFO@EXAMPLE.COM».",
                 "my email is «user@xn--80ak6aa92e.com» or «a@xn--d1acufc.xn--p1ai» today",
             ],
@@ -51,7 +52,7 @@ impl Detector for Email {
         if !local.is_empty()
             && !is_principal(raw, start, local, domain)
             && !is_identity_hash(local, domain)
-            && !is_in_authority(raw, start)
+            && (!is_in_authority(raw, start) || raw.get(end) == Some(&b'@'))
             // `Actor[#12@pekko.tcp://...`: a scheme.
             && !raw[end..].starts_with(b"://")
         {
@@ -124,9 +125,7 @@ fn is_identity_hash(local: &[u8], domain: &[u8]) -> bool {
 /// There it is `user@host` or the tail of a password, and `URL_USERINFO` knows where it begins;
 /// hiding the host as well would make the record useless.
 fn is_in_authority(raw: &[u8], start: usize) -> bool {
-    let is_authority = |b: u8| {
-        !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'<' | b'>' | b'/' | b'?' | b'#')
-    };
+    let is_authority = |b: u8| !b.is_ascii_whitespace() && !b"\"'<>/?#,;=&()[]{}".contains(&b);
     let authority = backward(raw, start, start.saturating_sub(PART_BYTES_MAX), is_authority);
     raw[..authority].ends_with(b"://")
 }

@@ -161,6 +161,7 @@ impl Detector for KeyValueSecret {
                 "PWD=/opt/spark OLDPWD=/ /run/secrets/token: no such file; Token::new()",
                 "could not obtain token: connection refused; password=${DB_PASSWORD}",
                 "tests: 3 pass, 0 fail; first-pass: 2 of 3 {\"pass\":12}; two_pass=true compass=n by_pass: 0",
+                r#"{"secret":[1,2,3],"x":1} {"password":[true,null]} {"secret":[[1],[2]]}"#,
                 "credentials=() secret={a=b} password={} password={\"a\":1}",
                 "Loading configuration property: taskmanager.numberOfTaskSlots, 4",
                 "org.apache.hadoop.security.token expired for bob",
@@ -204,6 +205,9 @@ impl Detector for KeyValueSecret {
         let is_directory = word == b"PWD" && raw[range.clone()].starts_with(b"/");
         let is_structure = is_bare && matches!(raw.get(at), Some(b'{' | b'('));
         let is_structure = is_structure && braced_end.is_none();
+        // `"secret":[1,2]` and `"secret":{...}` are no values; their strings are asked about apart.
+        let is_json = matches!(raw.get(key_end), Some(b'"' | b'\\'));
+        let is_structure = is_structure || is_bare && is_json && raw.get(at) == Some(&b'[');
         // `first-pass: 2 of 3` counts; the value of `password` may be a short number too.
         let is_any = is_password && word.len() != b"pass".len();
         if !is_prose && !is_directory && !is_structure && is_secret(raw, &range, is_any) {
@@ -300,13 +304,17 @@ fn is_secret(raw: &Haystack<'_>, range: &Range<usize>, is_password: bool) -> boo
     let is_schema = [&b"array<"[..], b"struct<", b"map<", b"varchar(", b"decimal("]
         .iter()
         .any(|prefix| has_at(value, 0, prefix));
-    let is_masked = value.starts_with(b"***")
-        || value.len() >= 3 && value.iter().all(|b| matches!(b, b'*' | b'x' | b'X'));
+    // What Spark prints is `*********(redacted)`.
+    let stars = value.strip_suffix(b")").unwrap_or(value);
+    let stars = stars.strip_suffix(b"(redacted").unwrap_or(value);
+    let is_masked = stars.len() >= 3 && stars.iter().all(|b| matches!(b, b'*' | b'x' | b'X'));
     let is_variable = value
         .strip_prefix(b"${")
+        .filter(|name| name.ends_with(b"}") || raw.get(range.end) == Some(&b'}'))
         .is_some_and(|name| name.iter().all(|b| b.is_ascii_alphanumeric() || b"_.:-}".contains(b)));
     let is_count = !is_password && value.len() <= 3 && value.iter().all(u8::is_ascii_digit);
-    let is_key = value.len() <= 64 && value.ends_with(b":");
+    let is_quoted = matches!(raw.get(range.end), Some(b'"' | b'\'' | b'\\'));
+    let is_key = !is_password && !is_quoted && value.len() <= 64 && value.ends_with(b":");
     let is_only_marks = value.len() <= 3 && !value.iter().any(|b| b.is_ascii_alphanumeric());
     !value.is_empty()
         && !PLAIN_VALUES.iter().any(is_plain)

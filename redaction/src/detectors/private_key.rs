@@ -11,6 +11,8 @@ use crate::spans::Found;
 const BLOCK_BYTES_MAX: usize = 16 << 10;
 /// Longest label between `BEGIN` and the dashes.
 const LABEL_BYTES_MAX: usize = 64;
+/// Most headers between the first line and the key (RFC 1421); two are in use.
+const HEADERS_MAX: usize = 8;
 /// Fewest bytes of base64 that are a key and not a word.
 const WORD_BYTES_MIN: usize = 20;
 
@@ -133,7 +135,7 @@ fn has_placeholder(raw: &Haystack<'_>, range: Range<usize>) -> bool {
 /// End of the base64 that follows a header without a footer.
 fn open_end(raw: &[u8], body: usize) -> Option<usize> {
     let is_base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
-    let (mut at, mut end) = (body, None);
+    let (mut at, mut end) = (skip_headers(raw, body), None);
     loop {
         let word = skip_gap(raw, at);
         at = forward(raw, word, raw.len(), is_base64);
@@ -145,6 +147,20 @@ fn open_end(raw: &[u8], body: usize) -> Option<usize> {
         }
         end = Some(at);
     }
+}
+
+/// Skips `Proc-Type: 4,ENCRYPTED` and the like.
+fn skip_headers(raw: &[u8], mut at: usize) -> usize {
+    for _ in 0..HEADERS_MAX {
+        let line = skip_gap(raw, at);
+        let end = forward(raw, line, line + LABEL_BYTES_MAX * 2, |b| !matches!(b, b'\n' | b'\\'));
+        let text = &raw[line..end];
+        if memchr::memmem::find(text, b": ").is_none() || !is_body_line(text) {
+            break;
+        }
+        at = end;
+    }
+    at
 }
 
 /// Skips white space and escaped line breaks.

@@ -37,7 +37,7 @@ impl Detector for UrlUserinfo {
                 "postgres://«u:p@ss»@db.example.com/x and postgres://«u:p/ss»@db:5432/x",
                 r#"{"url":"https://«user:pw»@example.com/","u":"https:\/\/«user:pw»@host\/"}"#,
                 "clone https://«x-access-token:k9Q2mX7vB9nL4pR8»@github.com/acme/jobs",
-                "sftp://«jane.doe@example.com»@files.example.com/in, jdbc:oracle:thin:«scott/tiger»@//db:1521/x",
+                "sftp://«jane.doe:x@example.com»@files.example.com/in, jdbc:oracle:thin:«scott/tiger»@//db:1521/x",
                 "mongodb://«a:b»@h1,mongodb://«c:d»@h2",
                 "jdbc:oracle:oci8:«scott/tiger»@x and jdbc:oracle:thin:«scott/\"t@i/ger\"»@//db:1521/x",
                 r#"{"url":"jdbc:oracle:thin:«scott/\"t@iger\"»@//db:1521/x"}"#,
