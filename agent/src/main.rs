@@ -21,13 +21,14 @@ mod exit {
     pub(super) const NO_INPUT: u8 = 66;
     pub(super) const UNAVAILABLE: u8 = 69;
     pub(super) const INTERNAL: u8 = 70;
+    pub(super) const OUTPUT: u8 = 74;
     pub(super) const CONFIG: u8 = 78;
 }
 
 /// Observability sidecar and agent for Apache Spark and Apache Flink jobs.
 ///
 /// Exit codes: 0 every orderly end, 64 wrong arguments, 66 unreadable input of `redact`, 69 undelivered data with --strict-exit,
-/// 70 internal error, 78 wrong config.
+/// 70 internal error, 74 output of `redact` that cannot be written, 78 wrong config.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
@@ -276,6 +277,7 @@ fn filter(options: &Redact) -> ExitCode {
             // `| head` has what it wanted.
             ExitCode::SUCCESS
         }
+        Err(error @ FilterError::Output(_)) => failed(exit::OUTPUT, &error),
         Err(error) => failed(exit::NO_INPUT, &error),
     }
 }

@@ -85,11 +85,11 @@ fn name(name: &str, add: &mut impl FnMut(String)) {
 
 fn context(rule: &CustomRule, add: &mut impl FnMut(String)) {
     let n_bytes = rule.context_bytes;
-    if rule.context.is_empty() {
-        return;
-    }
     if !(1..=CONTEXT_BYTES_MAX).contains(&n_bytes) {
         add(format!("context_bytes is {n_bytes}: it is 1 to {CONTEXT_BYTES_MAX}"));
+    }
+    if rule.context.is_empty() {
+        return;
     }
     let flaw = |word: &str| {
         if word.len() < CONTEXT_WORD_BYTES_MIN {
