@@ -125,6 +125,8 @@ pub(crate) struct Hits {
     /// The last finding of each detector, or what it looked through. Skipping the anchors inside it
     /// keeps the work linear when a finding may be long.
     last_found: Vec<Range<usize>>,
+    /// False when `last_found` is empty throughout, as after most short lines.
+    has_last_found: bool,
 }
 
 /// One scan.
@@ -257,7 +259,9 @@ impl Engine {
         hits.open_numbers.clear();
         hits.is_exhausted = false;
         hits.last_found.resize(self.detectors.len(), 0..0);
-        hits.last_found.fill(0..0);
+        if std::mem::take(&mut hits.has_last_found) {
+            hits.last_found.fill(0..0);
+        }
         let mut masks = hits.masks.take().unwrap_or_default();
         masks.restart();
         let mut scan = Scan {
@@ -412,12 +416,14 @@ impl Scan<'_> {
             // What was redacted before is no finding, whatever stands around it.
             if !range.is_empty() && !self.raw.begins_in_placeholder(&range) {
                 self.hits.last_found[slot] = range.clone();
+                self.hits.has_last_found = true;
                 self.hits.findings.push(Finding::new(index, range));
                 answer = Answer::Found;
             }
         }
         if looked_until > start {
             self.hits.last_found[slot] = start..looked_until;
+            self.hits.has_last_found = true;
         }
         answer
     }

@@ -238,15 +238,11 @@ impl Redactor {
         if n_failed > 0 {
             self.n_failed_lines.fetch_add(n_failed, Ordering::Relaxed);
         }
-        let mut n_found = [0_u32; engine::DETECTORS_MAX];
         let shown = hits.findings.iter().map(|finding| finding.detector);
         for detector in shown.chain(hits.dropped.iter().map(|finding| finding.detector)) {
-            if let Some(n) = n_found.get_mut(usize::from(detector)) {
-                *n += 1;
+            if let Some(total) = self.counts.get(usize::from(detector)) {
+                total.fetch_add(1, Ordering::Relaxed);
             }
-        }
-        for (n, total) in n_found.iter().zip(&self.counts).filter(|(n, _)| **n > 0) {
-            total.fetch_add(u64::from(*n), Ordering::Relaxed);
         }
     }
 

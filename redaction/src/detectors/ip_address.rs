@@ -14,6 +14,9 @@ use crate::spans::Found;
 /// Dotted numbers this long are none of four; they are looked at in part.
 const ADDRESS_BYTES_MAX: usize = 32;
 
+/// How far a run that is longer than any address is looked through at once.
+const RUN_BYTES_MAX: usize = 4096;
+
 /// Finds addresses of the Internet Protocol.
 #[derive(Debug)]
 pub(crate) struct IpAddress;
@@ -50,14 +53,18 @@ impl Detector for IpAddress {
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         if raw[anchor.start] == b':' {
-            found.extend(v6::find(raw, anchor.start));
+            match v6::long_run_end(raw, anchor.start) {
+                Some(end) => found.looked_until(end),
+                None => found.extend(v6::find(raw, anchor.start)),
+            }
             return;
         }
         let is_address = |b: u8| b.is_ascii_digit() || b == b'.';
         let begin = anchor.start.saturating_sub(ADDRESS_BYTES_MAX);
         let start = backward(raw, anchor.start, begin, is_address);
         if start == begin && begin > 0 {
-            return;
+            let end = forward(raw, anchor.start, anchor.start + RUN_BYTES_MAX, is_address);
+            return found.looked_until(end);
         }
         let end = forward(raw, anchor.start, anchor.start + ADDRESS_BYTES_MAX, is_address);
         let start = unicode_escape_end(raw, start).min(end);

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::is_ipv4;
+use super::{RUN_BYTES_MAX, is_ipv4};
 use crate::lexis::{backward, forward, word_after, word_before};
 
 /// Most bytes of an address without its zone: `ffff:` six times and an IPv4 address.
@@ -29,6 +29,15 @@ struct Parts {
     has_decimal: bool,
     is_compressed: bool,
     has_ipv4: bool,
+}
+
+/// End of the run of what addresses are made of around `anchor`, when so much of it stands before
+/// `anchor` that nothing behind is an address.
+pub(super) fn long_run_end(raw: &[u8], anchor: usize) -> Option<usize> {
+    let is_address = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+    let begin = anchor.checked_sub(ADDRESS_BYTES_MAX).filter(|begin| *begin > 0)?;
+    let is_long = backward(raw, anchor, begin, is_address) == begin;
+    is_long.then(|| forward(raw, anchor, anchor + RUN_BYTES_MAX, is_address))
 }
 
 /// The address around the colon at `anchor`.
