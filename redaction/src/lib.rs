@@ -61,7 +61,7 @@ use spans::Finding;
 thread_local! {
     /// Kept for its memory: what the engine finds in the next chunk. It holds raw bytes, so it stays
     /// on its thread and does not travel with a [`Text`].
-    static HITS: Cell<Hits> = Cell::default();
+    static HITS: Cell<Option<Box<Hits>>> = Cell::default();
 }
 
 /// One in so many chunks is looked at again for what stayed: that costs a hundredth of the rest.
@@ -150,12 +150,12 @@ impl Redactor {
     /// which records must not leave. A line on which the engine fails becomes
     /// `[REDACTION_FAILED]`.
     pub fn redact_chunk(&self, raw: &[u8], text: &mut Text) -> Range<u32> {
-        let mut hits = HITS.take();
+        let mut hits = HITS.take().unwrap_or_default();
         let n_failed = guard::search(&self.rules, raw, &mut hits);
         let start = spans::offset(text.len());
         self.rules.placeholders.append(raw, 0, &hits.findings, text);
         self.count(&hits, n_failed);
-        HITS.set(hits);
+        HITS.set(Some(hits));
         let appended = start..spans::offset(text.len());
         self.look_again(text.get(&appended));
         appended
