@@ -11,6 +11,8 @@ use crate::spans::Found;
 const BLOCK_BYTES_MAX: usize = 16 << 10;
 /// Longest label between `BEGIN` and the dashes.
 const LABEL_BYTES_MAX: usize = 64;
+/// Most blanks behind the first line.
+const BLANKS_MAX: usize = 64;
 /// Most headers between the first line and the key (RFC 1421); two are in use.
 const HEADERS_MAX: usize = 8;
 /// Fewest bytes of base64 that are a key and not a word.
@@ -49,7 +51,12 @@ impl Detector for PrivateKey {
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let Some(body) = header_end(raw, anchor.end) else { return };
-        if let Some(end) = footer_end(raw, body).or_else(|| open_end(raw, body)) {
+        let is_blank = |b: u8| b.is_ascii_whitespace() && b != b'\n';
+        let rest = forward(raw, body, body + BLANKS_MAX, is_blank);
+        // A key that begins on its header's line ends on it; `open_block` cuts streams by that.
+        let is_alone = matches!(raw.get(rest), None | Some(b'\n'));
+        let footer = footer_end(raw, body, is_alone);
+        if let Some(end) = footer.or_else(|| open_end(raw, body, is_alone)) {
             found.push(anchor.start..end);
         }
     }
@@ -97,7 +104,7 @@ fn header_end(raw: &[u8], at: usize) -> Option<usize> {
 }
 
 /// End of the footer, when nothing but one block can stand before it.
-fn footer_end(raw: &Haystack<'_>, body: usize) -> Option<usize> {
+fn footer_end(raw: &Haystack<'_>, body: usize, is_alone: bool) -> Option<usize> {
     let limit = raw.len().min(body + BLOCK_BYTES_MAX);
     let (mut at, mut line) = (body, None);
     while let Some(hit) = memchr::memchr3(b'-', b'"', b'\n', &raw[at..limit]).map(|i| at + i) {
@@ -116,6 +123,9 @@ fn footer_end(raw: &Haystack<'_>, body: usize) -> Option<usize> {
             return Some(if has_at(raw, end - 5, b"-----begin") { end - 5 } else { end });
         }
         if raw[hit] == b'\n' {
+            if !is_alone {
+                return None;
+            }
             // What follows a line that is no part of a key belongs to other text.
             if line.is_some_and(|start| !is_body_line(&raw[start..hit])) {
                 return None;
@@ -133,11 +143,14 @@ fn has_placeholder(raw: &Haystack<'_>, range: Range<usize>) -> bool {
 }
 
 /// End of the base64 that follows a header without a footer.
-fn open_end(raw: &[u8], body: usize) -> Option<usize> {
+fn open_end(raw: &[u8], body: usize, is_alone: bool) -> Option<usize> {
     let is_base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
-    let (mut at, mut end) = (skip_headers(raw, body), None);
+    let (mut at, mut end) = (if is_alone { skip_headers(raw, body) } else { body }, None);
     loop {
         let word = skip_gap(raw, at);
+        if !is_alone && raw[at..word].contains(&b'\n') {
+            return end;
+        }
         at = forward(raw, word, raw.len(), is_base64);
         // The last line of a key is short; a word of a sentence after the key is not its end.
         let is_last = end.is_some() && at > word && ends_gap(raw, at);
