@@ -68,29 +68,6 @@ pub(crate) struct Table {
     firsts: Vec<u16>,
 }
 
-/// Hashes keys with one multiplication: the standard one costs more than the rest of a look-up.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct KeyHasher(u64);
-
-impl std::hash::Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte) ^ self.0 as u32);
-        }
-    }
-    fn write_u32(&mut self, key: u32) {
-        self.write_u64(u64::from(key));
-    }
-    fn write_u64(&mut self, key: u64) {
-        // Fibonacci hashing, folded so that both ends of the word depend on all of the key.
-        let product = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = product ^ product >> 32;
-    }
-}
-
 impl Literals {
     /// Builds the search from pairs of literal and owner. Costs some milliseconds.
     pub(crate) fn new(anywhere: &[(Vec<u8>, u8)], prefixes: &[(Vec<u8>, u8)]) -> Self {

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::lexis::{backward, forward, unicode_escape_end};
-use crate::literals::KeyHasher;
 
 /// Groups that are looked at around one place; longer lists are looked at piece by piece.
 const GROUPS_MAX: usize = 24;
@@ -17,12 +16,32 @@ const GROUP_DIGITS_MAX: usize = 31;
 /// How far back from the place where a shape fired its number is looked for.
 const BACK_BYTES_MAX: usize = 64;
 
+/// Hashes a pattern with one multiplication: the standard hash costs more than the rest of a look-up.
+#[derive(Debug, Default, Clone)]
+struct PatternHasher(u64);
+
+impl std::hash::Hasher for PatternHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte) ^ self.0);
+        }
+    }
+    fn write_u64(&mut self, key: u64) {
+        // Fibonacci hashing, folded so that both ends of the word depend on all of the key.
+        let product = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = product ^ product >> 32;
+    }
+}
+
 /// Which detectors want a number of which groups.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns {
     /// Of numbers without groups, by their digits.
     plain: [Vec<u8>; GROUP_DIGITS_MAX + 1],
-    grouped: HashMap<u64, Vec<u8>, std::hash::BuildHasherDefault<KeyHasher>>,
+    grouped: HashMap<u64, Vec<u8>, std::hash::BuildHasherDefault<PatternHasher>>,
     /// Bit `n`: some pattern begins with a group of `n` digits.
     first_groups: u32,
     groups_max: usize,
