@@ -72,6 +72,10 @@ pub(crate) const N_SHAPES: usize = 14;
 
 /// A group of masks as a dispatch path computes with it: bit `i` of lane `n` tells of one byte.
 pub(crate) trait Mask: Copy {
+    /// Brings a mask into the registers of the path.
+    fn load(lanes: &Lanes) -> Self;
+    /// Takes it out again.
+    fn store(self, lanes: &mut Lanes);
     /// The bits of both.
     fn and(self, other: Self) -> Self;
     /// The bits of either.

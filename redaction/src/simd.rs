@@ -13,7 +13,9 @@ mod avx512vbmi;
 mod portable;
 
 use crate::literals::Buckets;
-use crate::shapes::{Classes, GROUP_BYTES, LANE_BYTES, Lanes, N_LANES, N_SHAPES};
+use crate::shapes::{
+    self, Classes, GROUP_BYTES, LANE_BYTES, Lanes, Mask, N_CLASSES, N_LANES, N_SHAPES,
+};
 
 /// A group and the bytes after it that a literal may reach into.
 pub(crate) type Window = [u8; GROUP_BYTES + LANE_BYTES];
@@ -74,6 +76,28 @@ impl Scan {
     #[inline]
     pub(crate) fn each_prefix(&self, visit: impl FnMut(usize)) {
         each_place(&self.prefixes, self.used_literals[1], visit);
+    }
+}
+
+/// Computes the masks of shapes and prefixes from those of classes. Inlined into each path, whose
+/// vectors it then uses.
+#[inline(always)]
+fn find_shapes<M: Mask>(scan: &mut Scan) {
+    // A loop, as closures of the library would not be compiled with the instructions of this path.
+    let mut masks = [M::load(&scan.classes.0[0]); N_CLASSES];
+    for (mask, lanes) in masks.iter_mut().zip(&scan.classes.0) {
+        *mask = M::load(lanes);
+    }
+    let classes = Classes(masks);
+    shapes::name_starts(&classes).store(&mut scan.name_starts);
+    let starts = shapes::word_starts(&classes);
+    let prefixes = M::load(&scan.prefixes).and(starts);
+    prefixes.store(&mut scan.prefixes);
+    scan.used_literals = [M::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];
+    let shapes = shapes::find(&classes);
+    for (index, mask) in shapes.into_iter().enumerate() {
+        scan.used_lanes[index] = mask.used_lanes();
+        mask.store(&mut scan.shapes[index]);
     }
 }
 

@@ -10,9 +10,9 @@ use std::arch::x86_64::{
     _mm256_slli_epi16, _mm256_srl_epi64, _mm256_storeu_si256, _mm256_sub_epi8,
 };
 
-use super::{Scan, Window};
+use super::{Scan, Window, find_shapes};
 use crate::literals::{Buckets, N_BANKS, PLACES};
-use crate::shapes::{self, Class, Classes, LANE_BYTES, Lanes, Mask, N_CLASSES};
+use crate::shapes::{Class, LANE_BYTES, Lanes, Mask};
 
 /// Bytes of one vector.
 const VECTOR_BYTES: usize = 32;
@@ -37,22 +37,7 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         scan.anywhere.0[lane] = join(low[0], high[0]);
         scan.prefixes.0[lane] = join(low[1], high[1]);
     }
-    // A loop, as closures of the library would not be compiled with the instructions of this path.
-    let mut masks = [Vectors::load(&scan.classes.0[0]); N_CLASSES];
-    for (mask, lanes) in masks.iter_mut().zip(&scan.classes.0) {
-        *mask = Vectors::load(lanes);
-    }
-    let classes = Classes(masks);
-    shapes::name_starts(&classes).store(&mut scan.name_starts);
-    let starts = shapes::word_starts(&classes);
-    let prefixes = Vectors::load(&scan.prefixes).and(starts);
-    prefixes.store(&mut scan.prefixes);
-    scan.used_literals = [Vectors::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];
-    let shapes = shapes::find(&classes);
-    for (index, mask) in shapes.into_iter().enumerate() {
-        scan.used_lanes[index] = mask.used_lanes();
-        mask.store(&mut scan.shapes[index]);
-    }
+    find_shapes::<Vectors>(scan);
 }
 
 fn join(low: u32, high: u32) -> u64 {
@@ -158,6 +143,13 @@ struct Vectors([__m256i; 2]);
 // allowed; a trait's method cannot ask for features itself.
 impl Vectors {
     #[inline(always)]
+    fn with(self, other: Self, join: impl Fn(__m256i, __m256i) -> __m256i) -> Self {
+        Self([join(self.0[0], other.0[0]), join(self.0[1], other.0[1])])
+    }
+}
+
+impl Mask for Vectors {
+    #[inline(always)]
     fn load(lanes: &Lanes) -> Self {
         let (low, high) = lanes.0.split_at(4);
         // SAFETY: four lanes are 32 bytes; only `step_with_features` makes a `Vectors`.
@@ -174,13 +166,6 @@ impl Vectors {
         }
     }
 
-    #[inline(always)]
-    fn with(self, other: Self, join: impl Fn(__m256i, __m256i) -> __m256i) -> Self {
-        Self([join(self.0[0], other.0[0]), join(self.0[1], other.0[1])])
-    }
-}
-
-impl Mask for Vectors {
     #[inline(always)]
     fn and(self, other: Self) -> Self {
         // SAFETY: only `step_with_features` makes a `Vectors`, and it has the features.

@@ -10,9 +10,9 @@ use std::arch::x86_64::{
     _mm512_test_epi64_mask,
 };
 
-use super::{Scan, Window};
+use super::{Scan, Window, find_shapes};
 use crate::literals::{Buckets, N_BANKS, PLACES};
-use crate::shapes::{self, Class, Classes, LANE_BYTES, Lanes, Mask, N_CLASSES};
+use crate::shapes::{Class, LANE_BYTES, Lanes, Mask};
 
 /// See [`Path::step`](super::Path::step). Called only after the features were detected.
 pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
@@ -32,28 +32,7 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         scan.anywhere.0[lane] = anywhere;
         scan.prefixes.0[lane] = prefixes;
     }
-    find_shapes(scan);
-}
-
-/// Computes the masks of shapes from those of classes. Inlined where the instructions are allowed.
-#[inline(always)]
-pub(super) fn find_shapes(scan: &mut Scan) {
-    // A loop, as closures of the library would not be compiled with the instructions of this path.
-    let mut masks = [Vector::load(&scan.classes.0[0]); N_CLASSES];
-    for (mask, lanes) in masks.iter_mut().zip(&scan.classes.0) {
-        *mask = Vector::load(lanes);
-    }
-    let classes = Classes(masks);
-    shapes::name_starts(&classes).store(&mut scan.name_starts);
-    let starts = shapes::word_starts(&classes);
-    let prefixes = Vector::load(&scan.prefixes).and(starts);
-    prefixes.store(&mut scan.prefixes);
-    scan.used_literals = [Vector::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];
-    let shapes = shapes::find(&classes);
-    for (index, mask) in shapes.into_iter().enumerate() {
-        scan.used_lanes[index] = mask.used_lanes();
-        mask.store(&mut scan.shapes[index]);
-    }
+    find_shapes::<Vector>(scan);
 }
 
 /// The 64 bytes of `window` from `at` on.
@@ -136,11 +115,11 @@ impl Tables {
 
 /// The masks of a group in one register.
 #[derive(Clone, Copy)]
-struct Vector(__m512i);
+pub(super) struct Vector(__m512i);
 
 // `#[inline(always)]` brings the methods into `step_with_features`, where the instructions are
 // allowed; a trait's method cannot ask for features itself.
-impl Vector {
+impl Mask for Vector {
     #[inline(always)]
     fn load(lanes: &Lanes) -> Self {
         // SAFETY: eight lanes are 64 bytes; only `step_with_features` makes a `Vector`.
@@ -152,9 +131,7 @@ impl Vector {
         // SAFETY: eight lanes are 64 bytes; only `step_with_features` makes a `Vector`.
         unsafe { _mm512_storeu_si512(lanes.0.as_mut_ptr().cast(), self.0) }
     }
-}
 
-impl Mask for Vector {
     #[inline(always)]
     fn and(self, other: Self) -> Self {
         // SAFETY: only `step_with_features` makes a `Vector`, and it has the features.

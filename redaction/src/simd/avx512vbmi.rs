@@ -7,8 +7,8 @@ use std::arch::x86_64::{
     _mm512_set1_epi8, _mm512_test_epi8_mask,
 };
 
-use super::avx512::{classify, find_shapes, load};
-use super::{Scan, Window};
+use super::avx512::{Vector, classify, load};
+use super::{Scan, Window, find_shapes};
 use crate::literals::{Buckets, N_BANKS, PLACES};
 use crate::shapes::LANE_BYTES;
 
@@ -32,7 +32,7 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         scan.anywhere.0[lane] = anywhere;
         scan.prefixes.0[lane] = prefixes;
     }
-    find_shapes(scan);
+    find_shapes::<Vector>(scan);
 }
 
 /// The look-up tables in registers.

@@ -1,8 +1,8 @@
 //! The masks, byte by byte: the path of other processors, and what the fast paths are held to.
 
-use super::{Scan, Window};
+use super::{Scan, Window, find_shapes};
 use crate::literals::{Buckets, Halves};
-use crate::shapes::{self, Class, LANE_BYTES, Lanes, Mask, N_LANES};
+use crate::shapes::{Class, LANE_BYTES, Lanes, Mask, N_LANES};
 
 pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
     for lane in 1..=n_lanes {
@@ -35,14 +35,18 @@ pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mu
         scan.anywhere.0[lane] = candidates(&buckets.halves[..1]);
         scan.prefixes.0[lane] = candidates(&buckets.halves[1..]);
     }
-    scan.name_starts = shapes::name_starts(&scan.classes);
-    scan.prefixes = scan.prefixes.and(shapes::word_starts(&scan.classes));
-    scan.used_literals = [scan.anywhere.used_lanes(), scan.prefixes.used_lanes()];
-    scan.shapes = shapes::find(&scan.classes);
-    scan.used_lanes = scan.shapes.map(Lanes::used_lanes);
+    find_shapes::<Lanes>(scan);
 }
 
 impl Mask for Lanes {
+    fn load(lanes: &Lanes) -> Self {
+        *lanes
+    }
+
+    fn store(self, lanes: &mut Lanes) {
+        *lanes = self;
+    }
+
     fn and(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] & other.0[i]))
     }
