@@ -9,6 +9,7 @@
 //! fails on the way is replaced, never passed on.
 
 mod assignment;
+mod buckets;
 mod checked_number;
 mod chunks;
 mod command_line;

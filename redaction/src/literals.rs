@@ -1,37 +1,19 @@
 //! The literals of all detectors as one search: four bytes of each, in buckets for vector
 //! instructions, and a table that tells which literal those bytes belong to.
 //!
-//! The vector code tells where four bytes may be those of a literal (see [`Buckets`]). With so many
-//! literals it is often wrong, so [`Literals::at`] decides.
+//! The vector code tells where five bytes may be those of a literal (see [`Buckets`]). With so many
+//! literals it is sometimes wrong, so [`Table::at`] decides.
+
+use crate::buckets::{self, Buckets, N_BANKS, PLACES};
 
 /// Bytes of a literal that are searched for; a literal of three leaves the last one open.
 pub(crate) const KEY_BYTES: usize = 4;
-/// Bytes that the buckets tell; a shorter literal leaves the last ones open.
-pub(crate) const PLACES: usize = 5;
 /// Fewest bytes of a literal: shorter ones would be found everywhere.
 pub(crate) const LITERAL_BYTES_MIN: usize = 3;
 /// Slots of the table of keys: a power of two, far more than there are literals.
 const N_SLOTS: usize = 1 << 14;
 /// Slots whose keys are looked through together.
 const SLOTS_PER_GROUP: usize = 8;
-
-/// What the vector code looks up: for each of five bytes, the buckets that have a literal with that
-/// byte there. Of a byte only the lower five bits count, so letters are told apart in any case, and digits
-/// and marks are taken for some of them. Eight buckets hold what is found anywhere, sixteen what is found
-/// where a word begins.
-#[derive(Debug, Clone)]
-pub(crate) struct Buckets {
-    /// `[0: anywhere, 1 and 2: where a word begins][place][bit 4 of the byte][its lower four bits]`.
-    pub(crate) halves: [Halves; N_BANKS],
-    /// The same by the lower six bits of a byte, for processors that look up 64 bytes at once.
-    pub(crate) wholes: [[[u8; 64]; PLACES]; N_BANKS],
-}
-
-/// Banks of eight buckets.
-pub(crate) const N_BANKS: usize = 3;
-
-/// Eight buckets.
-pub(crate) type Halves = [[[u8; 16]; 2]; PLACES];
 
 /// A literal and who wants it.
 #[derive(Debug)]
@@ -40,8 +22,6 @@ struct Literal {
     bytes: Box<[u8]>,
     /// Where the searched bytes begin in it.
     key_at: usize,
-    /// Counted over the banks of its table.
-    bucket: usize,
     /// Indices of detectors.
     owners: Vec<u8>,
 }
@@ -71,39 +51,22 @@ pub(crate) struct Table {
 impl Literals {
     /// Builds the search from pairs of literal and owner. Costs some milliseconds.
     pub(crate) fn new(anywhere: &[(Vec<u8>, u8)], prefixes: &[(Vec<u8>, u8)]) -> Self {
-        let mut buckets = Buckets {
-            halves: [[[[0; 16]; 2]; PLACES]; N_BANKS],
-            wholes: [[[0; 64]; PLACES]; N_BANKS],
-        };
-        let (first, others) = buckets.halves.split_at_mut(1);
-        let anywhere = Table::new(anywhere, first, |bytes| 0..=bytes.len().saturating_sub(PLACES));
-        let prefixes = Table::new(prefixes, others, |_| 0..=0);
-        let keyed = anywhere.literals.iter().map(|literal| (0, literal));
-        for (base, literal) in keyed.chain(prefixes.literals.iter().map(|literal| (8, literal))) {
-            let bucket = base + literal.bucket;
-            let bit = 1 << (bucket % 8);
-            for (place, table) in buckets.wholes[bucket / 8].iter_mut().enumerate() {
-                match literal.bytes.get(literal.key_at + place) {
-                    // Letters in either case; other bytes have one.
-                    Some(byte) => [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()]
-                        .iter()
-                        .for_each(|byte| table[usize::from(byte & 63)] |= bit),
-                    None => table.iter_mut().for_each(|set| *set |= bit),
-                }
-            }
-        }
+        let mut buckets = Buckets::new();
+        let last_key = |bytes: &[u8]| 0..=bytes.len().saturating_sub(PLACES);
+        let anywhere = Table::new(anywhere, |literals| {
+            buckets::assign(literals, false, 0..1, last_key, &mut buckets)
+        });
+        let prefixes = Table::new(prefixes, |literals| {
+            buckets::assign(literals, true, 1..N_BANKS, |_| 0..=0, &mut buckets)
+        });
         Self { buckets, anywhere, prefixes }
     }
 }
 
 impl Table {
-    /// Fills the table and its buckets. `places` are those of a literal where the searched bytes
-    /// may begin.
-    fn new(
-        pairs: &[(Vec<u8>, u8)],
-        banks: &mut [Halves],
-        places: impl Fn(&[u8]) -> std::ops::RangeInclusive<usize>,
-    ) -> Self {
+    /// Fills the table from pairs of literal and owner. `assign` tells where the searched bytes of each
+    /// literal begin.
+    fn new(pairs: &[(Vec<u8>, u8)], assign: impl FnOnce(&[&[u8]]) -> Vec<usize>) -> Self {
         let mut literals: Vec<Literal> = Vec::new();
         for (text, owner) in pairs {
             let bytes = text.to_ascii_lowercase();
@@ -115,25 +78,19 @@ impl Table {
                     literals.push(Literal {
                         bytes: bytes.into(),
                         key_at: 0,
-                        bucket: 0,
                         owners: vec![*owner],
                     });
                 }
             }
         }
-        // Alike ones after each other, so that they share buckets.
-        literals.sort_by(|a, b| a.bytes.cmp(&b.bytes));
-        let mut costs = vec![0.0; banks.len() * 8];
-        for literal in &mut literals {
-            (literal.key_at, literal.bucket) =
-                insert(banks, &mut costs, &literal.bytes, places(&literal.bytes));
+        let key_places = assign(&literals.iter().map(|literal| &*literal.bytes).collect::<Vec<_>>());
+        for (literal, at) in literals.iter_mut().zip(key_places) {
+            literal.key_at = at;
         }
         let mut filter = Box::new([0; N_SLOTS / 64]);
         let mut keys = Vec::new();
         for (index, literal) in (0u16..).zip(&literals) {
-            let mut bytes = folded(&literal.bytes, literal.key_at);
-            bytes.truncate(KEY_BYTES);
-            let key = key(&bytes);
+            let key = key(&folded(&literal.bytes, literal.key_at));
             let slot = slot(key);
             filter[slot / 64] |= 1 << (slot % 64);
             keys.push((key, index));
@@ -193,7 +150,7 @@ fn slot(key: u32) -> usize {
 
 /// The searched bytes as the vector code sees them: bit 5 set, which folds the case of letters.
 fn folded(literal: &[u8], at: usize) -> Vec<u8> {
-    literal[at..].iter().take(PLACES).map(|b| b | 0x20).collect()
+    literal[at..].iter().take(KEY_BYTES).map(|b| b | 0x20).collect()
 }
 
 fn key(folded: &[u8]) -> u32 {
@@ -223,49 +180,4 @@ pub(crate) fn search_cost(literal: &str) -> f64 {
         bytes.map(|byte| frequency(usize::from(byte & 31))).product::<f64>()
     };
     places.map(cost).fold(1.0, f64::min)
-}
-
-/// Puts four bytes of `literal` where they add the fewest false hits; returns where they begin, and
-/// the bucket.
-fn insert(
-    banks: &mut [Halves],
-    costs: &mut [f64],
-    literal: &[u8],
-    places: std::ops::RangeInclusive<usize>,
-) -> (usize, usize) {
-    let n_buckets = banks.len() * 8;
-    let choices = places.flat_map(|at| (0..n_buckets).map(move |bucket| (at, bucket)));
-    let cost_with = |at: usize, bucket: usize| {
-        let mut trial = banks[bucket / 8];
-        put(&mut trial, bucket % 8, &folded(literal, at));
-        false_hits(&trial, bucket % 8)
-    };
-    let (cost, at, bucket) = choices
-        .map(|(at, bucket)| (cost_with(at, bucket), at, bucket))
-        .min_by(|a, b| (a.0 - costs[a.2]).total_cmp(&(b.0 - costs[b.2])))
-        .expect("there are buckets");
-    put(&mut banks[bucket / 8], bucket % 8, &folded(literal, at));
-    costs[bucket] = cost;
-    (at, bucket)
-}
-
-fn put(halves: &mut Halves, bucket: usize, key: &[u8]) {
-    let bit = 1 << bucket;
-    for (place, [low, high]) in halves.iter_mut().enumerate() {
-        match key.get(place) {
-            Some(byte) if byte & 16 == 0 => low[usize::from(byte & 15)] |= bit,
-            Some(byte) => high[usize::from(byte & 15)] |= bit,
-            None => low.iter_mut().chain(high).for_each(|set| *set |= bit),
-        }
-    }
-}
-
-/// Share of all places of a log that `bucket` takes for a literal.
-fn false_hits(halves: &Halves, bucket: usize) -> f64 {
-    let bit = 1 << bucket;
-    let share = |[low, high]: &[[u8; 16]; 2]| {
-        let sets = low.iter().chain(high).enumerate();
-        sets.filter(|(_, set)| **set & bit != 0).map(|(byte, _)| frequency(byte)).sum::<f64>()
-    };
-    halves.iter().map(share).product()
 }

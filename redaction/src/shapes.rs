@@ -118,6 +118,31 @@ pub(crate) enum Class {
 /// Number of classes.
 pub(crate) const N_CLASSES: usize = 14;
 
+/// The classes of a byte: bit `n` is the class with index `n`.
+pub(crate) const fn classes_of(byte: u8) -> u16 {
+    let letter = 1 << Class::Letter as u16;
+    let hex = letter | 1 << Class::HexLetter as u16;
+    let upper = 1 << Class::Upper as u16;
+    match byte {
+        b'0'..=b'9' => 1 << Class::Digit as u16,
+        b'A'..=b'F' => upper | hex,
+        b'G'..=b'Z' => upper | letter,
+        b'a'..=b'f' => hex,
+        b'g'..=b'z' => letter,
+        b'_' | 0x80.. => 1 << Class::WordMark as u16,
+        b'@' => 1 << Class::At as u16,
+        b'+' => 1 << Class::Plus as u16,
+        b'.' => 1 << Class::Dot as u16,
+        b':' => 1 << Class::Colon as u16,
+        b'-' => 1 << Class::Hyphen as u16,
+        b' ' => 1 << Class::Space as u16,
+        b')' => 1 << Class::Close as u16,
+        b'\\' => 1 << Class::Backslash as u16,
+        b'%' => 1 << Class::Percent as u16,
+        _ => 0,
+    }
+}
+
 /// Which bytes belong to which class.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Classes<M>(pub(crate) [M; N_CLASSES]);

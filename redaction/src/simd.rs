@@ -12,7 +12,7 @@ mod avx512;
 mod avx512vbmi;
 mod portable;
 
-use crate::literals::Buckets;
+use crate::buckets::Buckets;
 use crate::shapes::{
     self, Classes, GROUP_BYTES, LANE_BYTES, Lanes, Mask, N_CLASSES, N_LANES, N_SHAPES,
 };
@@ -24,9 +24,13 @@ pub(crate) type Window = [u8; GROUP_BYTES + LANE_BYTES];
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     classes: Classes<Lanes>,
+    /// For the path that keeps `classes` in registers: the masks of the last lane, one a class.
+    last_lane: [Lanes; 2],
     shapes: [Lanes; N_SHAPES],
     /// For each shape, bit `n` tells whether it is in lane `n`.
     used_lanes: [u8; N_SHAPES],
+    /// Bit `n`: the shape with index `n` is in some lane.
+    used_shapes: u32,
     /// Where the four bytes of a literal may begin, and of one that begins a word.
     anywhere: Lanes,
     prefixes: Lanes,
@@ -39,6 +43,18 @@ impl Scan {
     /// Forgets what came before the next group.
     pub(crate) fn restart(&mut self) {
         self.classes.clear(N_LANES - 1);
+        self.last_lane = Default::default();
+    }
+
+    /// The masks of classes in the registers of a path.
+    #[inline(always)]
+    fn loaded_classes<M: Mask>(&self) -> Classes<M> {
+        // A loop, as closures of the library would not be compiled with the instructions of this path.
+        let mut masks = [M::load(&self.classes.0[0]); N_CLASSES];
+        for (mask, lanes) in masks.iter_mut().zip(&self.classes.0) {
+            *mask = M::load(lanes);
+        }
+        Classes(masks)
     }
 
     /// Calls `visit` with each place of the last group where a shape of the set `wanted` is: index in
@@ -48,10 +64,11 @@ impl Scan {
     /// [`Shape::ALL`]: crate::Shape
     #[inline]
     pub(crate) fn each_shape(&self, wanted: u32, mut visit: impl FnMut(usize, usize)) {
-        for (index, used_lanes) in self.used_lanes.iter().enumerate() {
-            if *used_lanes > 1 && wanted >> index & 1 == 1 {
-                each_place(&self.shapes[index], *used_lanes, |at| visit(index, at));
-            }
+        let mut used = self.used_shapes & wanted;
+        while used != 0 {
+            let index = used.trailing_zeros() as usize;
+            used &= used - 1;
+            each_place(&self.shapes[index], self.used_lanes[index], |at| visit(index, at));
         }
     }
 
@@ -82,28 +99,24 @@ impl Scan {
 /// Computes the masks of shapes and prefixes from those of classes. Inlined into each path, whose
 /// vectors it then uses.
 #[inline(always)]
-fn find_shapes<M: Mask>(scan: &mut Scan) {
-    // A loop, as closures of the library would not be compiled with the instructions of this path.
-    let mut masks = [M::load(&scan.classes.0[0]); N_CLASSES];
-    for (mask, lanes) in masks.iter_mut().zip(&scan.classes.0) {
-        *mask = M::load(lanes);
-    }
-    let classes = Classes(masks);
+fn find_shapes<M: Mask>(classes: Classes<M>, scan: &mut Scan) {
     shapes::name_starts(&classes).store(&mut scan.name_starts);
     let starts = shapes::word_starts(&classes);
     let prefixes = M::load(&scan.prefixes).and(starts);
     prefixes.store(&mut scan.prefixes);
     scan.used_literals = [M::load(&scan.anywhere).used_lanes(), prefixes.used_lanes()];
     let shapes = shapes::find(&classes);
+    scan.used_shapes = 0;
     for (index, mask) in shapes.into_iter().enumerate() {
         scan.used_lanes[index] = mask.used_lanes();
+        // Lane 0 was visited with the group before.
+        scan.used_shapes |= u32::from(scan.used_lanes[index] > 1) << index;
         mask.store(&mut scan.shapes[index]);
     }
 }
 
 #[inline(always)]
 fn each_place(mask: &Lanes, used_lanes: u8, mut visit: impl FnMut(usize)) {
-    // Lane 0 was visited with the group before.
     let mut lanes = used_lanes & !1;
     while lanes != 0 {
         let lane = lanes.trailing_zeros() as usize;
@@ -147,8 +160,9 @@ impl Path {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512dq");
-            let has_vbmi =
-                is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("avx512vbmi2");
+            let has_vbmi = is_x86_feature_detected!("avx512vbmi")
+                && is_x86_feature_detected!("avx512vbmi2")
+                && is_x86_feature_detected!("gfni");
             if has_avx512 && has_vbmi {
                 paths.push(Self::Avx512Vbmi);
             }

@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 };
 
 use super::{Scan, Window, find_shapes};
-use crate::literals::{Buckets, N_BANKS, PLACES};
+use crate::buckets::{Buckets, N_BANKS, PLACES};
 use crate::shapes::{Class, LANE_BYTES, Lanes, Mask};
 
 /// Bytes of one vector.
@@ -37,7 +37,7 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         scan.anywhere.0[lane] = join(low[0], high[0]);
         scan.prefixes.0[lane] = join(low[1], high[1]);
     }
-    find_shapes::<Vectors>(scan);
+    find_shapes::<Vectors>(scan.loaded_classes(), scan);
 }
 
 fn join(low: u32, high: u32) -> u64 {

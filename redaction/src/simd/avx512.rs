@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 };
 
 use super::{Scan, Window, find_shapes};
-use crate::literals::{Buckets, N_BANKS, PLACES};
+use crate::buckets::{Buckets, N_BANKS, PLACES};
 use crate::shapes::{Class, LANE_BYTES, Lanes, Mask};
 
 /// See [`Path::step`](super::Path::step). Called only after the features were detected.
@@ -32,7 +32,7 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         scan.anywhere.0[lane] = anywhere;
         scan.prefixes.0[lane] = prefixes;
     }
-    find_shapes::<Vector>(scan);
+    find_shapes::<Vector>(scan.loaded_classes(), scan);
 }
 
 /// The 64 bytes of `window` from `at` on.
@@ -115,7 +115,7 @@ impl Tables {
 
 /// The masks of a group in one register.
 #[derive(Clone, Copy)]
-pub(super) struct Vector(__m512i);
+pub(super) struct Vector(pub(super) __m512i);
 
 // `#[inline(always)]` brings the methods into `step_with_features`, where the instructions are
 // allowed; a trait's method cannot ask for features itself.

@@ -1,31 +1,17 @@
 //! The masks, byte by byte: the path of other processors, and what the fast paths are held to.
 
 use super::{Scan, Window, find_shapes};
-use crate::literals::{Buckets, Halves};
-use crate::shapes::{Class, LANE_BYTES, Lanes, Mask, N_LANES};
+use crate::buckets::{Buckets, Halves};
+use crate::shapes::{LANE_BYTES, Lanes, Mask, N_CLASSES, N_LANES, classes_of};
 
 pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
     for lane in 1..=n_lanes {
         let at = (lane - 1) * LANE_BYTES;
         let bytes = &window[at..at + LANE_BYTES];
-        let mut set = |class, accept: fn(&u8) -> bool| {
-            let bit = |(i, byte)| u64::from(accept(byte)) << i;
-            scan.classes.set(class, lane, bytes.iter().enumerate().map(bit).sum());
-        };
-        set(Class::Digit, u8::is_ascii_digit);
-        set(Class::Upper, u8::is_ascii_uppercase);
-        set(Class::Letter, u8::is_ascii_alphabetic);
-        set(Class::HexLetter, |b| matches!(b | 0x20, b'a'..=b'f'));
-        set(Class::WordMark, |b| *b == b'_' || *b >= 0x80);
-        set(Class::At, |b| *b == b'@');
-        set(Class::Plus, |b| *b == b'+');
-        set(Class::Dot, |b| *b == b'.');
-        set(Class::Colon, |b| *b == b':');
-        set(Class::Hyphen, |b| *b == b'-');
-        set(Class::Space, |b| *b == b' ');
-        set(Class::Close, |b| *b == b')');
-        set(Class::Backslash, |b| *b == b'\\');
-        set(Class::Percent, |b| *b == b'%');
+        for class in 0..N_CLASSES {
+            let bit = |(i, byte): (_, &u8)| u64::from(classes_of(*byte) >> class & 1) << i;
+            scan.classes.0[class].0[lane] = bytes.iter().enumerate().map(bit).sum();
+        }
         let candidates = |banks: &[Halves]| {
             (0..LANE_BYTES)
                 .filter(|i| banks.iter().any(|bank| is_candidate(bank, &window[at + i..])))
@@ -35,7 +21,7 @@ pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mu
         scan.anywhere.0[lane] = candidates(&buckets.halves[..1]);
         scan.prefixes.0[lane] = candidates(&buckets.halves[1..]);
     }
-    find_shapes::<Lanes>(scan);
+    find_shapes::<Lanes>(scan.loaded_classes(), scan);
 }
 
 impl Mask for Lanes {
