@@ -122,9 +122,9 @@ pub(crate) struct Hits {
     /// Of a line that is searched again.
     pub(crate) again: Option<Box<Hits>>,
     found: Found,
-    /// The last finding of each detector, or what it looked through. Skipping the anchors inside it
+    /// The last finding of each detector, or what it looked through, and the answer for both. Skipping the anchors inside it
     /// keeps the work linear when a finding may be long.
-    last_found: Vec<Range<usize>>,
+    last_found: Vec<(Range<usize>, Answer)>,
     /// False when `last_found` is empty throughout, as after most short lines.
     has_last_found: bool,
 }
@@ -258,9 +258,9 @@ impl Engine {
         hits.open_near.clear(raw.len());
         hits.open_numbers.clear();
         hits.is_exhausted = false;
-        hits.last_found.resize(self.detectors.len(), 0..0);
+        hits.last_found.resize(self.detectors.len(), (0..0, Answer::Found));
         if std::mem::take(&mut hits.has_last_found) {
-            hits.last_found.fill(0..0);
+            hits.last_found.fill((0..0, Answer::Found));
         }
         let mut masks = hits.masks.take().unwrap_or_default();
         masks.restart();
@@ -330,6 +330,9 @@ impl Scan<'_> {
         let engine = self.engine;
         for owner in &engine.by_shape[index] {
             let answer = self.ask(*owner, at..at + 1);
+            if answer == Answer::Found && engine.is_settled_alone[usize::from(*owner)] {
+                self.hits.open_findings.mark(at);
+            }
             // A rule of the config may look at all of the line, so even what it found may change.
             let is_custom = shape == Shape::Digits4;
             if answer == Answer::Open || is_custom {
@@ -400,8 +403,9 @@ impl Scan<'_> {
     /// Asks one detector about one anchor.
     fn ask(&mut self, index: u8, anchor: Range<usize>) -> Answer {
         let slot = usize::from(index);
-        if self.hits.last_found[slot].contains(&anchor.start) {
-            return Answer::Found;
+        let (looked_at, answer) = &self.hits.last_found[slot];
+        if looked_at.contains(&anchor.start) {
+            return *answer;
         }
         let Some(n_asks_left) = self.n_asks_left.checked_sub(1) else {
             self.hits.is_exhausted = true;
@@ -415,14 +419,15 @@ impl Scan<'_> {
         for range in ranges {
             // What was redacted before is no finding, whatever stands around it.
             if !range.is_empty() && !self.raw.begins_in_placeholder(&range) {
-                self.hits.last_found[slot] = range.clone();
+                self.hits.last_found[slot] = (range.clone(), Answer::Found);
                 self.hits.has_last_found = true;
                 self.hits.findings.push(Finding::new(index, range));
                 answer = Answer::Found;
             }
         }
         if looked_until > start {
-            self.hits.last_found[slot] = start..looked_until;
+            let again = if is_never { Answer::Never } else { Answer::Found };
+            self.hits.last_found[slot] = (start..looked_until, again);
             self.hits.has_last_found = true;
         }
         answer

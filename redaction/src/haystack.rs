@@ -21,20 +21,31 @@ pub(crate) const FAILED: &str = "REDACTION_FAILED";
 /// See [`FAILED`].
 pub(crate) const DROPPED: &str = "DROPPED";
 
-/// Names that stand in placeholders: `[NAME]` and `[NAME:payload]`.
+/// Names that stand in placeholders: `[NAME]` and `[NAME:payload]`. In slots of few, as one is looked
+/// up for nearly every placeholder that is searched again.
 #[derive(Debug)]
-pub struct Names(Vec<Box<str>>);
+pub struct Names(Box<[Vec<Box<str>>; NAME_SLOTS]>);
+
+/// Slots of names: more than there are types.
+const NAME_SLOTS: usize = 256;
 
 impl Names {
     pub(crate) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        let mut names: Vec<Box<str>> = names.chain([FAILED, DROPPED]).map(Box::from).collect();
-        names.sort();
-        Self(names)
+        let mut slots = Box::new([const { Vec::new() }; NAME_SLOTS]);
+        for name in names.chain([FAILED, DROPPED]) {
+            slots[slot(name.as_bytes())].push(name.into());
+        }
+        Self(slots)
     }
 
     fn has(&self, name: &[u8]) -> bool {
-        self.0.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
+        self.0[slot(name)].iter().any(|known| known.as_bytes() == name)
     }
+}
+
+fn slot(name: &[u8]) -> usize {
+    let [first, last] = [name.first(), name.last()].map(|byte| usize::from(*byte.unwrap_or(&0)));
+    (name.len() * 67 + first * 31 + last * 7) % NAME_SLOTS
 }
 
 /// Bytes that are searched. Used like the slice it holds.

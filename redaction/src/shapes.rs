@@ -35,7 +35,9 @@ pub enum Shape {
     /// Two letters that begin a word, two digits and eleven letters or digits, or a space and a
     /// word of four: an IBAN.
     Iban,
-    /// The 26th of a run of letters and digits, with a digit among the first sixteen.
+    /// The 26th of a run of letters and digits, with a digit among the first sixteen, that begins as
+    /// addresses of coins and ids of Twilio do: with `0`, `1`, `3`, `A`, `B`, `S` or `b`, or with an
+    /// escape.
     LongWord,
     /// `%40` or `\u00`, at the last byte: text that must be read through its encoding. Detectors do not
     /// name it.
@@ -113,20 +115,27 @@ pub(crate) enum Class {
     Close,
     Backslash,
     Percent,
+    /// What begins a [`Shape::LongWord`].
+    LongWordFirst,
 }
 
 /// Number of classes.
-pub(crate) const N_CLASSES: usize = 14;
+pub(crate) const N_CLASSES: usize = 15;
 
 /// The classes of a byte: bit `n` is the class with index `n`.
 pub(crate) const fn classes_of(byte: u8) -> u16 {
     let letter = 1 << Class::Letter as u16;
     let hex = letter | 1 << Class::HexLetter as u16;
     let upper = 1 << Class::Upper as u16;
+    let first = 1 << Class::LongWordFirst as u16;
     match byte {
-        b'0'..=b'9' => 1 << Class::Digit as u16,
-        b'A'..=b'F' => upper | hex,
+        b'0' | b'1' | b'3' => first | 1 << Class::Digit as u16,
+        b'2' | b'4'..=b'9' => 1 << Class::Digit as u16,
+        b'A' | b'B' => first | upper | hex,
+        b'C'..=b'F' => upper | hex,
+        b'S' => first | upper | letter,
         b'G'..=b'Z' => upper | letter,
+        b'b' => first | hex,
         b'a'..=b'f' => hex,
         b'g'..=b'z' => letter,
         b'_' | 0x80.. => 1 << Class::WordMark as u16,
@@ -344,5 +353,7 @@ fn long_word<M: Mask>(classes: &Classes<M>) -> M {
     let of4 = of2.or(of2.back(2));
     let of8 = of4.or(of4.back(4));
     let of16 = of8.or(of8.back(8));
-    all.and(of16.back(10)).without(alphanumeric.back(26))
+    let first = classes.of(Class::LongWordFirst).back(25).without(alphanumeric.back(26));
+    let escaped = classes.of(Class::Backslash).back(26);
+    all.and(of16.back(10)).and(first.or(escaped))
 }

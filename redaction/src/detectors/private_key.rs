@@ -86,14 +86,39 @@ fn last_open_line(raw: &[u8]) -> Option<usize> {
 /// True for what may stand between header and footer of a key: base64, or a header such as
 /// `Proc-Type: 4,ENCRYPTED`.
 fn is_body_line(line: &[u8]) -> bool {
-    let is_body = |b: &u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b':' | b',' | b' ' | b'\r')
-    };
-    let is_header = || memchr::memmem::find(line, b": ").is_some();
-    let is_base64 = || !line.trim_ascii().contains(&b' ');
-    let is_named = line.iter().all(|b| is_body(b) || *b == b'-');
-    is_named && (is_header() || (is_base64() && line.iter().all(is_body)))
+    let kinds = line.iter().fold(0, |kinds, byte| kinds | BODY_KINDS[usize::from(*byte)]);
+    if kinds & OTHER != 0 {
+        return false;
+    }
+    let is_base64 = || kinds & HYPHEN == 0 && !line.trim_ascii().contains(&b' ');
+    match kinds & BLANK {
+        0 => kinds & HYPHEN == 0,
+        _ => is_base64() || memchr::memmem::find(line, b": ").is_some(),
+    }
 }
+
+/// What a byte of a line says about it.
+static BODY_KINDS: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        match byte as u8 {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => kinds[byte] = 0,
+            b'+' | b'/' | b'=' | b':' | b',' | b'\r' => kinds[byte] = 0,
+            b' ' => kinds[byte] = BLANK,
+            b'-' => kinds[byte] = HYPHEN,
+            _ => {}
+        }
+        byte += 1;
+    }
+    kinds
+};
+/// In a line of text that is no part of a key.
+const OTHER: u8 = 1;
+/// In headers such as `Proc-Type: 4,ENCRYPTED`.
+const HYPHEN: u8 = 2;
+/// See [`HYPHEN`].
+const BLANK: u8 = 4;
 
 /// Skips ` RSA PRIVATE KEY-----` after `-----BEGIN`.
 fn header_end(raw: &[u8], at: usize) -> Option<usize> {

@@ -1,11 +1,15 @@
 //! URL_USERINFO: `user:password` of a URL, and of Oracle's `jdbc:oracle:thin:user/password@`.
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::{Confidence, Detector, Family, Rule};
 use crate::assignment::quoted;
 use crate::haystack::Haystack;
-use crate::lexis::{backward, forward, has_before};
+use crate::lexis::{backward, forward, has_before, line_end, line_start};
+use crate::shapes::Shape;
 use crate::spans::Found;
 
 /// Longest user information looked at. Tokens of cloud providers have up to 2 KB.
@@ -29,7 +33,8 @@ impl Detector for UrlUserinfo {
             family: Family::Secret,
             confidence: Confidence::High,
             validator: "URL grammar",
-            literals: &["://", r":\/\/", "jdbc:oracle:"],
+            literals: &["jdbc:oracle:"],
+            shapes: &[Shape::At],
             is_token: false,
             is_settled_alone: true,
             positive: &[
@@ -52,38 +57,86 @@ impl Detector for UrlUserinfo {
     }
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
-        let is_oracle = raw[anchor.clone()].ends_with(b":");
-        let start = if is_oracle { driver_end(raw, anchor.end) } else { anchor.end };
-        if let Some(end) = quoted_password_end(raw, start).filter(|_| is_oracle) {
-            return found.push(start..end);
-        }
-        // The next URL of a list has slashes, so no two anchors look at the same authority.
-        let authority_end = forward(raw, start, start + USERINFO_BYTES_MAX, |b| {
-            is_url(b) && !matches!(b, b'/' | b'?' | b'#')
-        });
-        let authority = &raw[start..authority_end];
-        let colon = memchr::memchr(b':', authority);
-        let long_password = || {
-            let end = forward(raw, authority_end, authority_end + ODD_PASSWORD_BYTES_MAX, is_url);
-            let token = &raw[start..end];
-            let token = &token[..memchr::memmem::find(token, b"://").unwrap_or(token.len())];
-            memchr::memrchr(b'@', token)
-        };
-        let at_sign = match (memchr::memrchr(b'@', authority), colon) {
-            // Of several at signs the last one ends the password.
-            (Some(at_sign), _) => Some(at_sign),
-            _ if is_oracle => long_password(),
-            // `user:p/ss@host`: what follows the colon is no port, so it is a password.
-            (None, Some(colon)) if !authority[colon + 1..].iter().all(u8::is_ascii_digit) => {
-                long_password()
+        let at = anchor.start;
+        if raw[at] != b'@' {
+            found.extend(of_oracle(raw, anchor.end));
+        } else if let Some(userinfo) = before_at_sign(raw, at) {
+            found.push(userinfo);
+        } else {
+            // Nothing that may become a placeholder makes a URL of a line without one.
+            let end = forward_line(raw, at);
+            let begin = at.saturating_sub(USERINFO_BYTES_MAX);
+            let line = &raw[begin + line_start(&raw[begin..at], at - begin)..end];
+            if SCHEME_ENDS.iter().all(|scheme_end| scheme_end.find(line).is_none()) {
+                found.looked_until(end);
+                found.never();
             }
-            _ => None,
-        };
-        let Some(len) = at_sign.filter(|len| *len > 0) else { return };
-        if is_oracle || colon.is_some_and(|c| c < len) || !is_actor_scheme(raw, anchor.start) {
-            found.push(start..start + len);
         }
     }
+}
+
+/// What stands before user information, plain and in JSON.
+static SCHEME_ENDS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new("://"), Finder::new(r":\/\/")]);
+
+/// End of the line that holds `at`, or of what is looked at together.
+fn forward_line(raw: &[u8], at: usize) -> usize {
+    let rest = &raw[at..raw.len().min(at + USERINFO_BYTES_MAX)];
+    at + line_end(rest, 0)
+}
+
+/// User information around the at sign at `at`, which is the first one of it.
+///
+/// Asked at at signs, as `://` is everywhere in logs. What stands between two at signs is walked once.
+fn before_at_sign(raw: &[u8], at: usize) -> Option<Range<usize>> {
+    let begin = at.saturating_sub(USERINFO_BYTES_MAX);
+    let token = backward(raw, at, begin, |b| is_url(b) && b != b'@');
+    let (scheme_end, start) = match memchr::memmem::rfind(&raw[token..at], b"://") {
+        Some(colon) => (token + colon, token + colon + 3),
+        // `https:\/\/user:pw@host`.
+        None if has_before(raw, token, br":\/\") && raw[token] == b'/' => (token - 4, token + 1),
+        None => return None,
+    };
+    let userinfo = &raw[start..at];
+    let colon = memchr::memchr(b':', userinfo);
+    if let Some(stop) = memchr::memchr3(b'/', b'?', b'#', userinfo) {
+        // `user:p/ss@host`: what follows the colon is no port, so it is a password.
+        let port = &userinfo[colon.filter(|c| *c < stop)? + 1..stop];
+        if at - start - stop > ODD_PASSWORD_BYTES_MAX || port.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let end = last_at_sign(raw, at, start + stop + ODD_PASSWORD_BYTES_MAX, |_| false);
+        return Some(start..end);
+    }
+    let end = last_at_sign(raw, at, start + USERINFO_BYTES_MAX, |b| matches!(b, b'/' | b'?' | b'#'));
+    let is_actor = !raw[start..end].contains(&b':') && is_actor_scheme(raw, scheme_end);
+    (end > start && !is_actor).then_some(start..end)
+}
+
+/// Of several at signs the last one ends the password: that from `at` on, before the next URL and
+/// what `stops`.
+fn last_at_sign(raw: &[u8], at: usize, until: usize, stops: impl Fn(u8) -> bool) -> usize {
+    let end = forward(raw, at, until, |b| is_url(b) && !stops(b));
+    let rest = &raw[at..end];
+    let rest = &rest[..memchr::memmem::find(rest, b"://").unwrap_or(rest.len())];
+    at + memchr::memrchr(b'@', rest).unwrap_or(0)
+}
+
+/// `user/password` behind `jdbc:oracle:` that ends at `scheme_end`.
+fn of_oracle(raw: &[u8], scheme_end: usize) -> Option<Range<usize>> {
+    let start = driver_end(raw, scheme_end);
+    if let Some(end) = quoted_password_end(raw, start) {
+        return Some(start..end);
+    }
+    let until = start + USERINFO_BYTES_MAX;
+    let is_authority = |b: u8| is_url(b) && !matches!(b, b'/' | b'?' | b'#');
+    let authority_end = forward(raw, start, until, is_authority);
+    let token_end = forward(raw, authority_end, authority_end + ODD_PASSWORD_BYTES_MAX, is_url);
+    let token = &raw[start..token_end];
+    let token = &token[..memchr::memmem::find(token, b"://").unwrap_or(token.len())];
+    let at_sign = memchr::memrchr(b'@', &raw[start..authority_end]);
+    let len = at_sign.or_else(|| memchr::memrchr(b'@', token))?;
+    (len > 0).then_some(start..start + len)
 }
 
 /// Skips `thin:` of `jdbc:oracle:thin:`.

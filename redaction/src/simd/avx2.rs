@@ -87,6 +87,8 @@ fn classify(window: &Window, lane: usize, scan: &mut Scan) {
     set(Class::Close, is(b')'));
     set(Class::Backslash, is(b'\\'));
     set(Class::Percent, is(b'%'));
+    let digits = within(bytes, b'0', 2) | is(b'3');
+    set(Class::LongWordFirst, digits | within(bytes, b'A', 2) | is(b'S') | is(b'b'));
 }
 
 /// The look-up tables as vectors.
