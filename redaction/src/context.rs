@@ -49,29 +49,34 @@ pub(crate) fn follows_word_within(
 /// The beginnings of many words, to tell quickly that none of them is near.
 #[derive(Debug)]
 pub(crate) struct Beginnings {
-    /// One bit a hash, for beginnings of 3, of 4 and of 5 letters.
-    hashes: Box<[[u64; Self::N_SLOTS / 64]; 3]>,
+    /// One bit a hash, for beginnings of 2, of 3, of 4 and of 5 letters.
+    hashes: Box<[[u64; Self::N_SLOTS / 64]; 4]>,
+    /// Some word begins with a letter that is not ASCII: any such letter may be its beginning.
+    has_other_scripts: bool,
 }
 
 impl Beginnings {
     const N_SLOTS: usize = 1 << 12;
     /// Letters of a beginning.
-    const LETTERS: std::ops::RangeInclusive<usize> = 3..=5;
+    const LETTERS: std::ops::RangeInclusive<usize> = 2..=5;
 
     pub(crate) fn new() -> Self {
-        Self { hashes: Box::new([[0; Self::N_SLOTS / 64]; 3]) }
+        Self { hashes: Box::new([[0; Self::N_SLOTS / 64]; 4]), has_other_scripts: false }
     }
 
     /// Adds the words of one rule; false when they are too short to be told by their beginnings.
     pub(crate) fn add(&mut self, words: &[&str]) -> bool {
         let (least, most) = (*Self::LETTERS.start(), *Self::LETTERS.end());
         let beginning = |word: &str| word.find(' ').unwrap_or(word.len()).min(most);
-        // Where words of other scripts begin is not known to the masks.
-        let is_untold = |word: &&str| beginning(word) < least || !word.as_bytes()[0].is_ascii();
-        if words.is_empty() || words.iter().any(is_untold) {
+        if words.is_empty() || words.iter().any(|word| beginning(word) < least) {
             return false;
         }
         for word in words {
+            // Where words of other scripts begin is not known to the masks.
+            if !word.as_bytes()[0].is_ascii() {
+                self.has_other_scripts = true;
+                continue;
+            }
             let n_letters = beginning(word);
             let letters = word.bytes().take(n_letters).rev();
             let slot = Self::slot(letters.fold(0, |all, byte| all << 8 | u64::from(byte)));
@@ -86,7 +91,7 @@ impl Beginnings {
         let text = &raw[begin..start];
         work::add(text.len());
         let mut before = begin.checked_sub(1).map_or(b' ', |i| raw[i]);
-        text.iter().enumerate().any(|(at, byte)| {
+        self.may_begin_in_other_scripts(text) || text.iter().enumerate().any(|(at, byte)| {
             let is_begin = begins_part(before, *byte);
             before = *byte;
             is_begin && self.begins(&text[at..])
@@ -104,7 +109,11 @@ impl Beginnings {
                 return true;
             }
         }
-        false
+        self.may_begin_in_other_scripts(&raw[start.saturating_sub(CONTEXT_BYTES)..start])
+    }
+
+    fn may_begin_in_other_scripts(&self, text: &[u8]) -> bool {
+        self.has_other_scripts && !text.is_ascii()
     }
 
     fn begins(&self, text: &[u8]) -> bool {
@@ -255,10 +264,10 @@ mod tests {
     #[test]
     fn beginnings_miss_no_word_and_few_other_texts() {
         let mut beginnings = Beginnings::new();
-        assert!(!beginnings.add(&["id"]) && !beginnings.add(&["a word"]) && !beginnings.add(&[]));
-        assert!(beginnings.add(&["nhs", "tax id"]));
+        assert!(!beginnings.add(&["a word"]) && !beginnings.add(&[]));
+        assert!(beginnings.add(&["nhs", "tax id"]) && beginnings.add(&["번호"]));
         let any = |text: &str| beginnings.any_before(text.as_bytes(), text.len());
-        for text in ["NHS no ", "patientNhs=", "taxId=", "\"TAX_ID\":", "nhs"] {
+        for text in ["NHS no ", "patientNhs=", "taxId=", "\"TAX_ID\":", "nhs", "번호 "] {
             assert!(any(text), "{text}");
         }
         for text in ["", "n", "unhs ", "INFO TaskSetManager: finished in ", "nation"] {

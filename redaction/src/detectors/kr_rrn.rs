@@ -11,8 +11,7 @@ pub(crate) const KR_RRN: CheckedNumber = CheckedNumber {
     validator: "date, sex, and a check digit or words",
     numbers: &[&[13], &[6, 7]],
     layouts: &["000000-0000000", "0000000000000"],
-    // New numbers have no check digit.
-    needs_word: |text| unless_hyphenated(text) || !has_check_digit(&Digits::of(text)),
+    needs_word: |text| unless_hyphenated(text) || has_no_check_digit(&Digits::of(text)),
     words: &[
         "rrn",
         "frn",
@@ -46,6 +45,11 @@ pub(crate) const KR_RRN: CheckedNumber = CheckedNumber {
 fn is_rrn(digits: &Digits) -> bool {
     // 9 and 0 are of the nineteenth century.
     begins_with_date(digits) && (1..=8).contains(&digits.number(6..7))
+}
+
+/// New numbers have none.
+fn has_no_check_digit(digits: &Digits) -> bool {
+    is_rrn(digits) && !has_check_digit(digits)
 }
 
 fn has_check_digit(digits: &Digits) -> bool {
