@@ -51,6 +51,9 @@ pub(crate) fn follows_word_within(
 pub(crate) struct Beginnings {
     /// One bit a hash, for beginnings of 2, of 3, of 4 and of 5 letters.
     hashes: Box<[[u64; Self::N_SLOTS / 64]; 4]>,
+    /// By the first two letters: bit `n` when some beginning of `n` letters has them. Tells nearly all
+    /// other words apart.
+    pairs: Box<[u8; 1 << 10]>,
     /// Some word begins with a letter that is not ASCII: any such letter may be its beginning.
     has_other_scripts: bool,
 }
@@ -61,7 +64,7 @@ impl Beginnings {
     const LETTERS: std::ops::RangeInclusive<usize> = 2..=5;
 
     pub(crate) fn new() -> Self {
-        Self { hashes: Box::new([[0; Self::N_SLOTS / 64]; 4]), has_other_scripts: false }
+        Self { hashes: Box::new([[0; Self::N_SLOTS / 64]; 4]), pairs: Box::new([0; 1 << 10]), has_other_scripts: false }
     }
 
     /// Adds the words of one rule; false when they are too short to be told by their beginnings.
@@ -79,8 +82,10 @@ impl Beginnings {
             }
             let n_letters = beginning(word);
             let letters = word.bytes().take(n_letters).rev();
-            let slot = Self::slot(letters.fold(0, |all, byte| all << 8 | u64::from(byte)));
+            let letters = letters.fold(0, |all, byte| all << 8 | u64::from(byte));
+            let slot = Self::slot(letters);
             self.hashes[n_letters - least][slot / 64] |= 1 << (slot % 64);
+            self.pairs[Self::pair(letters)] |= 1 << n_letters;
         }
         true
     }
@@ -121,11 +126,22 @@ impl Beginnings {
             Some(bytes) => u64::from_le_bytes(*bytes),
             None => text.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
         };
-        let longest = text.len().min(*Self::LETTERS.end());
-        (*Self::LETTERS.start()..=longest).any(|n| {
+        let mut lengths = self.pairs[Self::pair(letters)];
+        while lengths != 0 {
+            let n = lengths.trailing_zeros() as usize;
+            lengths &= lengths - 1;
             let slot = Self::slot(letters & ((1 << (8 * n)) - 1));
-            self.hashes[n - Self::LETTERS.start()][slot / 64] >> (slot % 64) & 1 != 0
-        })
+            let hashes = &self.hashes[n - Self::LETTERS.start()];
+            if n <= text.len() && hashes[slot / 64] >> (slot % 64) & 1 != 0 {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Of two letters the bits that do not depend on their case.
+    fn pair(letters: u64) -> usize {
+        (letters & 0x1f | letters >> 3 & 0x3e0) as usize
     }
 
     fn slot(letters: u64) -> usize {
