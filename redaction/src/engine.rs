@@ -328,18 +328,24 @@ impl Scan<'_> {
 
     fn visit_shape(&mut self, index: usize, shape: Shape, at: usize) {
         let engine = self.engine;
+        // A rule of the config may look at all of the line, so even what it found may change.
+        let is_custom = shape == Shape::Digits4;
+        let (mut is_open, mut is_found) = (is_custom, false);
         for owner in &engine.by_shape[index] {
             let answer = self.ask(*owner, at..at + 1);
+            is_open |= answer == Answer::Open;
+            is_found |= answer == Answer::Found;
             if answer == Answer::Found && engine.is_settled_alone[usize::from(*owner)] {
                 self.hits.open_findings.mark(at);
             }
-            // A rule of the config may look at all of the line, so even what it found may change.
-            let is_custom = shape == Shape::Digits4;
-            if answer == Answer::Open || is_custom {
-                let is_near = shape != Shape::At && !is_custom;
-                let hits = &mut self.hits;
-                if is_near { &mut hits.open_near } else { &mut hits.open_lines }.mark(at);
-            }
+        }
+        let hits = &mut self.hits;
+        match shape {
+            // What the placeholder of one detector leaves beside the sign is nothing for others.
+            Shape::At if is_found => {}
+            Shape::At | Shape::Digits4 if is_open => hits.open_lines.mark(at),
+            _ if is_open => hits.open_near.mark(at),
+            _ => {}
         }
     }
 

@@ -47,6 +47,11 @@ impl Detector for Email {
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let start = local_start(raw, anchor.start);
+        let is_bare = |at: Option<&u8>| at.is_none_or(|b| b.is_ascii_whitespace());
+        if is_bare(raw.get(anchor.end)) || is_bare(anchor.start.checked_sub(1).map(|at| &raw[at])) {
+            // Nor does a placeholder make a domain or a name.
+            return found.never();
+        }
         let Some(end) = domain_end(raw, anchor.end) else { return };
         let (local, domain) = (&raw[start..anchor.start], &raw[anchor.end..end]);
         if !local.is_empty()

@@ -184,7 +184,12 @@ impl Detector for KeyValueSecret {
         }
         let key_start = key_start(raw, anchor.start + usize::from(!is_joined));
         let key_end = key_end(raw, key_start, &anchor);
-        let Some((at, joint)) = value_start(raw, key_start, key_end) else { return };
+        let Some((at, joint)) = value_start(raw, key_start, key_end) else {
+            if goes_on(raw, key_start, key_end) {
+                found.never();
+            }
+            return;
+        };
         let word = &raw[anchor];
         let is_password = PASSWORD_WORDS.iter().any(|w| has_at(word, 0, w));
         match joint {
@@ -213,6 +218,22 @@ impl Detector for KeyValueSecret {
         if !is_prose && !is_directory && !is_structure && is_secret(raw, &range, is_any) {
             found.push(range);
         }
+    }
+}
+
+/// True when what follows the key is text that no placeholder beside it turns into a joint:
+/// `tokenizer`, `secret.key`, `access key id`.
+fn goes_on(raw: &[u8], key_start: usize, key_end: usize) -> bool {
+    match (raw.get(key_end), raw.get(key_end + 1)) {
+        (Some(b'_' | b'.'), _) => true,
+        (Some(b'-'), next) => next != Some(&b'>'),
+        // Options and properties have their values behind blanks.
+        (Some(b' '), Some(next)) if next.is_ascii_alphanumeric() => {
+            let key = &raw[key_start..key_end];
+            !key.contains(&b'.') && memchr::memmem::find(key, b"--").is_none()
+        }
+        (Some(byte), _) => byte.is_ascii_alphanumeric(),
+        (None, _) => false,
     }
 }
 

@@ -36,6 +36,7 @@ impl Detector for PresignedSignature {
             validator: "name of the parameter",
             prefixes: &["sig=", "sig%3d", "sig%253d", "signature", "amz-security-token"],
             is_token: false,
+            is_settled_alone: true,
             positive: &[
                 "GET https://lake.s3.amazonaws.com/a.csv?X-Amz-Date=20240512T101112Z&X-Amz-Signature=«0a1b2c3d»&x-id=GetObject",
                 "https://a.blob.core.windows.net/c?sv=2020&sig=«ab%2Bc%3D»&se=1 X-Goog-Signature=«0a1b»",

@@ -176,9 +176,9 @@ fn find_in_rows(raw: &Haystack<'_>, at: usize, found: &mut Found) {
                 at = value;
                 break;
             };
-            // A quote inside is doubled.
-            while let Some(more) =
-                quoted(raw, range.end + 1).filter(|more| more.start == range.end + 2)
+            // A quote inside is doubled. A value without a quote at its end ends with its line.
+            while let Some(more) = quoted(raw, range.end + 1)
+                .filter(|more| more.start == range.end + 2 && !is_line_end(raw, range.end))
             {
                 range.end = more.end;
             }

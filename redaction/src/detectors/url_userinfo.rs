@@ -59,7 +59,9 @@ impl Detector for UrlUserinfo {
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let at = anchor.start;
         if raw[at] != b'@' {
-            found.extend(of_oracle(raw, anchor.end));
+            if ORACLE.contains(&&raw[anchor.clone()]) {
+                found.extend(of_oracle(raw, anchor.end));
+            }
         } else if let Some(userinfo) = before_at_sign(raw, at) {
             found.push(userinfo);
         } else {
@@ -67,7 +69,7 @@ impl Detector for UrlUserinfo {
             let end = forward_line(raw, at);
             let begin = at.saturating_sub(USERINFO_BYTES_MAX);
             let line = &raw[begin + line_start(&raw[begin..at], at - begin)..end];
-            if SCHEME_ENDS.iter().all(|scheme_end| scheme_end.find(line).is_none()) {
+            if SCHEMES.iter().all(|scheme| scheme.find(line).is_none()) {
                 found.looked_until(end);
                 found.never();
             }
@@ -75,9 +77,13 @@ impl Detector for UrlUserinfo {
     }
 }
 
-/// What stands before user information, plain and in JSON.
-static SCHEME_ENDS: LazyLock<[Finder<'static>; 2]> =
-    LazyLock::new(|| [Finder::new("://"), Finder::new(r":\/\/")]);
+/// How JDBC names Oracle.
+const ORACLE: [&[u8]; 2] = [b"jdbc:oracle:", b"JDBC:ORACLE:"];
+
+/// What stands before user information.
+static SCHEMES: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
+    [b"://", br":\/\/" as &[u8], ORACLE[0], ORACLE[1]].map(Finder::new)
+});
 
 /// End of the line that holds `at`, or of what is looked at together.
 fn forward_line(raw: &[u8], at: usize) -> usize {
