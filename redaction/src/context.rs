@@ -201,11 +201,11 @@ impl Digits {
     pub(crate) fn of(text: &[u8]) -> Self {
         let mut digits = Self::default();
         work::add(text.len());
-        for byte in text.iter().filter(|b| b.is_ascii_digit()) {
-            if digits.len < digits.values.len() {
-                digits.values[digits.len] = byte - b'0';
-                digits.len += 1;
-            }
+        for byte in text {
+            let Some(place) = digits.values.get_mut(digits.len) else { break };
+            // Without a branch for what is no digit: the next one takes its place.
+            *place = byte.wrapping_sub(b'0');
+            digits.len += usize::from(*place < 10);
         }
         digits
     }

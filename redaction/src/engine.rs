@@ -355,10 +355,9 @@ impl Scan<'_> {
         }
         let (engine, raw) = (self.engine, self.raw);
         let mut is_found = false;
-        let seen = engine.numbers.visit(&raw, at, self.numbers_until, |owners, range| {
+        let seen = engine.numbers.visit(&raw, at, self.numbers_until, |owners, range, is_plain| {
             let is_part = word_before(&raw, range.start) || word_after(&raw, range.end);
             let mut is_number = false;
-            let is_plain = raw[range.clone()].iter().all(u8::is_ascii_digit);
             let mut has_word = None;
             for owner in if is_part { &[] } else { owners } {
                 let [is_plain_named, is_grouped_named] = engine.is_named[usize::from(*owner)];

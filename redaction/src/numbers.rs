@@ -56,7 +56,12 @@ impl Patterns {
         let owners = match pattern {
             [n_digits] => &mut self.plain[usize::from(*n_digits)],
             groups => {
-                let key = groups.iter().fold(0, |key, n| append(key, usize::from(*n)));
+                let mut key = 0;
+                for n in groups {
+                    key = append(key, usize::from(*n));
+                    // Beginnings of patterns stand in the table, too, so that others are seen to be none.
+                    self.grouped.entry(key).or_default();
+                }
                 self.grouped.entry(key).or_default()
             }
         };
@@ -65,8 +70,8 @@ impl Patterns {
         }
     }
 
-    /// Calls `ask` with each number around `at` that some pattern fits, and its owners; returns what
-    /// was looked at. The search for the next number may begin at its end.
+    /// Calls `ask` with the owners of each number around `at` that some pattern fits, the number, and
+    /// whether it is plain, without groups; returns what was looked at. The search for the next number may begin at its end.
     ///
     /// Groups divided by dots and hyphens are one number. Of groups divided by single spaces any
     /// part may be one, and the longest pattern at each group is taken when `ask` returns true.
@@ -75,7 +80,7 @@ impl Patterns {
         raw: &[u8],
         at: usize,
         begin: usize,
-        mut ask: impl FnMut(&[u8], Range<usize>) -> bool,
+        mut ask: impl FnMut(&[u8], Range<usize>, bool) -> bool,
     ) -> Range<usize> {
         let begin = begin.max(at.saturating_sub(BACK_BYTES_MAX));
         let is_digit = |b: u8| b.is_ascii_digit();
@@ -97,7 +102,7 @@ impl Patterns {
             (None, None) => {
                 let owners = self.plain.get(end - start).filter(|owners| !owners.is_empty());
                 if let Some(owners) = owners {
-                    ask(owners, start..end);
+                    ask(owners, start..end, true);
                 }
                 return start..end;
             }
@@ -114,7 +119,7 @@ impl Patterns {
         raw: &[u8],
         at: usize,
         begin: usize,
-        ask: &mut impl FnMut(&[u8], Range<usize>) -> bool,
+        ask: &mut impl FnMut(&[u8], Range<usize>, bool) -> bool,
     ) -> Range<usize> {
         let is_token = |b: u8| b.is_ascii_digit() || is_divider(b);
         let start = backward(raw, at, begin, is_token);
@@ -133,7 +138,7 @@ impl Patterns {
         raw: &[u8],
         at: usize,
         begin: usize,
-        ask: &mut impl FnMut(&[u8], Range<usize>) -> bool,
+        ask: &mut impl FnMut(&[u8], Range<usize>, bool) -> bool,
     ) -> Range<usize> {
         let is_list = |b: u8| b.is_ascii_digit() || b == b' ';
         let start = backward(raw, at, begin, is_list);
@@ -162,7 +167,7 @@ impl Patterns {
         groups: &Groups,
         index: usize,
         is_whole: bool,
-        ask: &mut impl FnMut(&[u8], Range<usize>) -> bool,
+        ask: &mut impl FnMut(&[u8], Range<usize>, bool) -> bool,
     ) -> usize {
         if self.first_groups >> groups.digits(index).min(GROUP_DIGITS_MAX) & 1 == 0 {
             return 0;
@@ -173,11 +178,12 @@ impl Patterns {
         for group in index..limit {
             key = append(key, groups.digits(group).min(GROUP_DIGITS_MAX + 1));
             let owners = if group == index {
-                self.plain.get(groups.digits(index)).filter(|owners| !owners.is_empty())
+                self.plain.get(groups.digits(index))
             } else {
-                self.grouped.get(&key)
+                let Some(owners) = self.grouped.get(&key) else { break };
+                Some(owners)
             };
-            fits[group - index] = owners.map(Vec::as_slice);
+            fits[group - index] = owners.map(Vec::as_slice).filter(|owners| !owners.is_empty());
             let is_joined = groups.ranges.get(group + 1).is_some_and(|next| {
                 group + 1 < groups.len && next.start == groups.ranges[group].end + 1
             });
@@ -189,7 +195,7 @@ impl Patterns {
             let Some(owners) = owners else { continue };
             let is_all = index == 0 && n + 1 == groups.len && !groups.is_cut;
             let range = groups.ranges[index].start..groups.ranges[index + n].end;
-            if (is_all || !is_whole) && ask(owners, range) {
+            if (is_all || !is_whole) && ask(owners, range, n == 0) {
                 return n + 1;
             }
         }
@@ -252,7 +258,7 @@ mod tests {
         }
         let mut got = Vec::new();
         let at = raw.find(|c: char| c.is_ascii_digit()).unwrap() + 3;
-        let seen = patterns.visit(raw.as_bytes(), at, 0, |owners, range| {
+        let seen = patterns.visit(raw.as_bytes(), at, 0, |owners, range, _| {
             assert_eq!(owners, [7]);
             got.push(&raw[range]);
             true
@@ -292,7 +298,7 @@ mod tests {
         for at in 0..raw.len() {
             if at >= begin {
                 n_visits += 1;
-                let count = |_: &[u8], _| {
+                let count = |_: &[u8], _, _| {
                     found += 1;
                     true
                 };

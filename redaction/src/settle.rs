@@ -40,7 +40,7 @@ pub(crate) fn settle(rules: &Rules, raw: &[u8], hits: &mut Hits) {
             let is_changed = last_changed.peek().is_some_and(|at| **at <= end);
             let is_open = rules.engine.sweeps()
                 || hits.open_lines.any(start..end)
-                || ((group.len() > 1 || first.is_united) && hits.open_findings.any(start..end))
+                || (hits.open_findings.any(start..end) && !are_apart(raw, group))
                 || group.iter().any(|f| hits.open_near.any(near(f)))
                 || joins_number(raw, group, numbers);
             if !is_changed && (round > 0 || !is_open) {
@@ -101,6 +101,13 @@ fn joins_number(raw: &[u8], findings: &[Finding], mut numbers: &[Range<u32>]) ->
             is_before || is_after || (number.end > start && number.start < end)
         })
     })
+}
+
+/// True for findings with a blank between any two, so that none goes on another one.
+fn are_apart(raw: &[u8], findings: &[Finding]) -> bool {
+    let has_blank = |gap: Range<usize>| memchr::memchr2(b' ', b'\n', &raw[gap]).is_some();
+    let pairs = || findings.windows(2).map(|pair| pair[0].bytes().end..pair[1].bytes().start);
+    findings.iter().all(|finding| !finding.is_united) && pairs().all(has_blank)
 }
 
 /// Number of leading findings on the lines of the first one, and the end of the last of these lines.

@@ -53,9 +53,9 @@ impl Detector for IpAddress {
 
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         if raw[anchor.start] == b':' {
-            match v6::long_run_end(raw, anchor.start) {
-                Some(end) => found.looked_until(end),
-                None => found.extend(v6::find(raw, anchor.start)),
+            match v6::Run::around(raw, anchor.start) {
+                v6::Run::Long(end) => found.looked_until(end),
+                v6::Run::Short(run) => found.extend(v6::find(raw, run, anchor.start)),
             }
             return;
         }

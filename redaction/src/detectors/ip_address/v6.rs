@@ -31,25 +31,33 @@ struct Parts {
     has_ipv4: bool,
 }
 
-/// End of the run of what addresses are made of around `anchor`, when so much of it stands before
-/// `anchor` that nothing behind is an address.
-pub(super) fn long_run_end(raw: &[u8], anchor: usize) -> Option<usize> {
-    let is_address = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
-    let begin = anchor.checked_sub(ADDRESS_BYTES_MAX).filter(|begin| *begin > 0)?;
-    let is_long = backward(raw, anchor, begin, is_address) == begin;
-    is_long.then(|| forward(raw, anchor, anchor + RUN_BYTES_MAX, is_address))
+/// A run of what addresses are made of.
+pub(super) enum Run {
+    /// So long that nothing in it is an address; ends here, or is looked at again from here on.
+    Long(usize),
+    /// May be one.
+    Short(Range<usize>),
 }
 
-/// The address around the colon at `anchor`.
-pub(super) fn find(raw: &[u8], anchor: usize) -> Option<Range<usize>> {
-    let is_address = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
-    let begin = anchor.saturating_sub(ADDRESS_BYTES_MAX);
-    let mut start = backward(raw, anchor, begin, is_address);
-    if start == begin && begin > 0 {
-        return None;
+impl Run {
+    /// The run around the colon at `anchor`.
+    pub(super) fn around(raw: &[u8], anchor: usize) -> Self {
+        let is_address = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+        let begin = anchor.saturating_sub(ADDRESS_BYTES_MAX);
+        let start = backward(raw, anchor, begin, is_address);
+        // The end of a name may stand before an address, `source:fe80::1`.
+        let limit = start + 2 * ADDRESS_BYTES_MAX;
+        let end = forward(raw, anchor, limit, is_address);
+        if start == begin && begin > 0 || end == limit {
+            return Self::Long(forward(raw, end, anchor + RUN_BYTES_MAX, is_address));
+        }
+        Self::Short(start..end)
     }
-    let limit = start + 2 * ADDRESS_BYTES_MAX;
-    let end = forward(raw, anchor, limit, is_address);
+}
+
+/// The address in a short run around the colon at `anchor`.
+pub(super) fn find(raw: &[u8], run: Range<usize>, anchor: usize) -> Option<Range<usize>> {
+    let Range { mut start, end } = run;
     let mut end = backward(raw, end, anchor, |b| b == b'.');
     // What follows a single colon is text: `2001:db8::1: timeout`.
     if raw[start..end].ends_with(b":") && !raw[start..end].ends_with(b"::") {
@@ -183,12 +191,16 @@ fn stands_alone(raw: &[u8], range: &Range<usize>, parts: Parts) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{find, parse};
+    use super::{Run, find, parse};
 
     /// What is found in `text` at any of its colons.
     fn found(text: &str) -> Option<&str> {
         let colons = text.bytes().enumerate().filter(|(_, b)| *b == b':');
-        let mut ranges = colons.filter_map(|(at, _)| find(text.as_bytes(), at));
+        let find = |at| match Run::around(text.as_bytes(), at) {
+            Run::Short(run) => find(text.as_bytes(), run, at),
+            Run::Long(_) => None,
+        };
+        let mut ranges = colons.filter_map(|(at, _)| find(at));
         ranges.next().map(|range| &text[range])
     }
 
