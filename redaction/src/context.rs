@@ -64,7 +64,11 @@ impl Beginnings {
     const LETTERS: std::ops::RangeInclusive<usize> = 2..=5;
 
     pub(crate) fn new() -> Self {
-        Self { hashes: Box::new([[0; Self::N_SLOTS / 64]; 4]), pairs: Box::new([0; 1 << 10]), has_other_scripts: false }
+        Self {
+            hashes: Box::new([[0; Self::N_SLOTS / 64]; 4]),
+            pairs: Box::new([0; 1 << 10]),
+            has_other_scripts: false,
+        }
     }
 
     /// Adds the words of one rule; false when they are too short to be told by their beginnings.
@@ -96,11 +100,12 @@ impl Beginnings {
         let text = &raw[begin..start];
         work::add(text.len());
         let mut before = begin.checked_sub(1).map_or(b' ', |i| raw[i]);
-        self.may_begin_in_other_scripts(text) || text.iter().enumerate().any(|(at, byte)| {
-            let is_begin = begins_part(before, *byte);
-            before = *byte;
-            is_begin && self.begins(&text[at..])
-        })
+        self.may_begin_in_other_scripts(text)
+            || text.iter().enumerate().any(|(at, byte)| {
+                let is_begin = begins_part(before, *byte);
+                before = *byte;
+                is_begin && self.begins(&text[at..])
+            })
     }
 
     /// [`any_before`](Self::any_before), for words that begin where `starts` has a bit: bit 63 is the

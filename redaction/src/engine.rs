@@ -114,6 +114,8 @@ pub(crate) struct Hits {
     /// The engine gave up: what it found is not all.
     pub(crate) is_exhausted: bool,
     masks: Option<Box<simd::Scan>>,
+    /// The end of a text, with zeros behind it.
+    padded: Option<Box<Window>>,
     /// Where lines are encoded.
     encoded: Vec<usize>,
     folded: Folded,
@@ -264,6 +266,8 @@ impl Engine {
         }
         let mut masks = hits.masks.take().unwrap_or_default();
         masks.restart();
+        let mut padded =
+            hits.padded.take().unwrap_or_else(|| Box::new([0; GROUP_BYTES + LANE_BYTES]));
         let mut scan = Scan {
             engine: self,
             raw: self.haystack(raw),
@@ -271,7 +275,6 @@ impl Engine {
             numbers_until: 0,
             n_asks_left: ASKS_MIN + raw.len() * ASKS_PER_BYTE_MAX,
         };
-        let mut padded: Window = [0; GROUP_BYTES + LANE_BYTES];
         for at in (0..raw.len()).step_by(GROUP_BYTES) {
             let rest = &raw[at..];
             let window = rest.first_chunk::<{ GROUP_BYTES + LANE_BYTES }>().unwrap_or_else(|| {
@@ -285,6 +288,7 @@ impl Engine {
             scan.visit(&masks, window, at);
         }
         hits.masks = Some(masks);
+        hits.padded = Some(padded);
         self.sweep(raw, hits);
     }
 

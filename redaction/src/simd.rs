@@ -26,6 +26,9 @@ pub(crate) struct Scan {
     classes: Classes<Lanes>,
     /// For the path that keeps `classes` in registers: the masks of the last lane, one a class.
     last_lane: [Lanes; 2],
+    /// Nothing came before: `last_lane` is of another text. Not cleared, as what was just stored in parts
+    /// can not be loaded as a whole without waiting.
+    is_start: bool,
     shapes: [Lanes; N_SHAPES],
     /// For each shape, bit `n` tells whether it is in lane `n`.
     used_lanes: [u8; N_SHAPES],
@@ -43,7 +46,7 @@ impl Scan {
     /// Forgets what came before the next group.
     pub(crate) fn restart(&mut self) {
         self.classes.clear(N_LANES - 1);
-        self.last_lane = Default::default();
+        self.is_start = true;
     }
 
     /// The masks of classes in the registers of a path.
@@ -181,14 +184,21 @@ impl Path {
     #[inline]
     pub(crate) fn step(self, buckets: &Buckets, window: &Window, n_bytes: usize, scan: &mut Scan) {
         let n_lanes = n_bytes.div_ceil(LANE_BYTES);
+        for lane in n_lanes + 1..N_LANES {
+            (scan.anywhere.0[lane], scan.prefixes.0[lane]) = (0, 0);
+        }
+        #[cfg(target_arch = "x86_64")]
+        if self == Self::Avx512Vbmi {
+            // Keeps the classes in registers.
+            return avx512vbmi::step(buckets, window, n_lanes, scan);
+        }
         scan.classes.advance();
         for lane in n_lanes + 1..N_LANES {
             scan.classes.clear(lane);
-            (scan.anywhere.0[lane], scan.prefixes.0[lane]) = (0, 0);
         }
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vbmi => avx512vbmi::step(buckets, window, n_lanes, scan),
+            Self::Avx512Vbmi => {}
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::step(buckets, window, n_lanes, scan),
             #[cfg(target_arch = "x86_64")]

@@ -81,9 +81,8 @@ impl Detector for UrlUserinfo {
 const ORACLE: [&[u8]; 2] = [b"jdbc:oracle:", b"JDBC:ORACLE:"];
 
 /// What stands before user information.
-static SCHEMES: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
-    [b"://", br":\/\/" as &[u8], ORACLE[0], ORACLE[1]].map(Finder::new)
-});
+static SCHEMES: LazyLock<[Finder<'static>; 4]> =
+    LazyLock::new(|| [b"://", br":\/\/" as &[u8], ORACLE[0], ORACLE[1]].map(Finder::new));
 
 /// End of the line that holds `at`, or of what is looked at together.
 fn forward_line(raw: &[u8], at: usize) -> usize {
@@ -114,7 +113,8 @@ fn before_at_sign(raw: &[u8], at: usize) -> Option<Range<usize>> {
         let end = last_at_sign(raw, at, start + stop + ODD_PASSWORD_BYTES_MAX, |_| false);
         return Some(start..end);
     }
-    let end = last_at_sign(raw, at, start + USERINFO_BYTES_MAX, |b| matches!(b, b'/' | b'?' | b'#'));
+    let end =
+        last_at_sign(raw, at, start + USERINFO_BYTES_MAX, |b| matches!(b, b'/' | b'?' | b'#'));
     let is_actor = !raw[start..end].contains(&b':') && is_actor_scheme(raw, scheme_end);
     (end > start && !is_actor).then_some(start..end)
 }

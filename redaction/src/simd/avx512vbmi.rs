@@ -3,11 +3,14 @@
 //! candidates.
 #![allow(unsafe_code, reason = "decision 4: the one folder where vector code may be")]
 
+mod short;
+
 use std::arch::x86_64::{
     __m512i, _mm512_and_si512, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512,
     _mm512_mask_blend_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi8,
-    _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_set1_epi64, _mm512_shuffle_i64x2,
-    _mm512_storeu_si512, _mm512_test_epi8_mask, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
+    _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_set1_epi64, _mm512_setzero_si512,
+    _mm512_shuffle_i64x2, _mm512_storeu_si512, _mm512_test_epi8_mask, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi64,
 };
 
 use super::avx512::{Vector, load};
@@ -31,8 +34,37 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         scan.anywhere.0[lane] = anywhere;
         scan.prefixes.0[lane] = prefixes;
     }
-    let classes = classify(window, &mut scan.last_lane);
-    find_shapes::<Vector>(classes, scan);
+    let none = _mm512_setzero_si512();
+    let is_start = std::mem::take(&mut scan.is_start);
+    if is_start && n_lanes < short::N_LANES {
+        let [first, others] = classify::<{ short::N_LANES }>(window, [none; 2]);
+        find_shapes::<short::Vector>(by_class(first, others, short::Vector::new), scan);
+        return;
+    }
+    let [first, others] = &scan.last_lane;
+    let before = if is_start { [none; 2] } else { [masks(first), masks(others)] };
+    let [first, others] = classify::<N_LANES>(window, before);
+    for (last, lanes) in scan.last_lane.iter_mut().zip([first, others]) {
+        // SAFETY: eight masks are 64 bytes, and the store asks for no alignment.
+        unsafe { _mm512_storeu_si512(last.0.as_mut_ptr().cast(), lanes[N_LANES - 1]) }
+    }
+    find_shapes::<Vector>(by_class(first, others, Vector), scan);
+}
+
+/// The masks of each class, from those of each lane: of the lower eight classes and of the others.
+#[inline(always)]
+fn by_class<M: Copy>(
+    first: [__m512i; N_LANES],
+    others: [__m512i; N_LANES],
+    vector: fn(__m512i) -> M,
+) -> Classes<M> {
+    // SAFETY: called from `step_with_features` only.
+    let (first, others) = unsafe { (transposed(first), transposed(others)) };
+    let mut masks = [vector(first[0]); N_CLASSES];
+    for (class, mask) in masks.iter_mut().enumerate() {
+        *mask = vector(if class < 8 { first[class] } else { others[class - 8] });
+    }
+    Classes(masks)
 }
 
 /// Classes by byte, of which the look-up takes the lower seven bits: first the lower eight classes, then
@@ -72,20 +104,22 @@ static TURN: [u8; 64] = {
 };
 
 /// Bytes to bits: 64 bytes become one bit matrix of eight by eight for each eight of them, a row a
-/// byte and a column a class. These are transposed, the rows of a class are brought together to one
-/// mask, and at last the masks of a class to one vector.
+/// byte and a column a class. These are transposed, and the rows of a class are brought together to one
+/// mask. Returns for each lane the masks of the lower eight classes and of the others; lane 0 is
+/// `before`, and those from `N_USED` on are empty.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
-fn classify(window: &Window, last_lane: &mut [Lanes; 2]) -> Classes<Vector> {
+fn classify<const N_USED: usize>(window: &Window, before: [__m512i; 2]) -> [[__m512i; N_LANES]; 2] {
     let (turn, gather) = (constant(&TURN), constant(&GATHER));
     let tables = [0, 1].map(|half| [constant(&CLASSES[half][0]), constant(&CLASSES[half][1])]);
     let beyond = classes_of(0x80).to_le_bytes().map(|bits| _mm512_set1_epi8(bits.cast_signed()));
     // The transposed matrix is this one times the matrix of the bytes. Bit 7 is multiplied with the
     // first byte, so the bytes are turned round.
     let unit = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
-    let mut lanes = [[masks(&last_lane[0]); N_LANES], [masks(&last_lane[1]); N_LANES]];
+    let mut lanes = [[_mm512_setzero_si512(); N_LANES]; 2];
+    (lanes[0][0], lanes[1][0]) = (before[0], before[1]);
     #[expect(clippy::needless_range_loop, reason = "library adaptors would not be compiled inline")]
-    for lane in 1..N_LANES {
+    for lane in 1..N_USED {
         let bytes = _mm512_permutexvar_epi8(turn, load(window, (lane - 1) * LANE_BYTES));
         let is_beyond = _mm512_movepi8_mask(bytes);
         for half in 0..2 {
@@ -96,16 +130,7 @@ fn classify(window: &Window, last_lane: &mut [Lanes; 2]) -> Classes<Vector> {
             lanes[half][lane] = _mm512_permutexvar_epi8(gather, by_class);
         }
     }
-    for (last, lanes) in last_lane.iter_mut().zip(&lanes) {
-        // SAFETY: eight masks are 64 bytes, and the store asks for no alignment.
-        unsafe { _mm512_storeu_si512(last.0.as_mut_ptr().cast(), lanes[N_LANES - 1]) }
-    }
-    let (first, others) = (transposed(lanes[0]), transposed(lanes[1]));
-    let mut masks = [Vector(first[0]); N_CLASSES];
-    for (class, mask) in masks.iter_mut().enumerate() {
-        *mask = Vector(if class < 8 { first[class] } else { others[class - 8] });
-    }
-    Classes(masks)
+    lanes
 }
 
 #[inline(always)]
