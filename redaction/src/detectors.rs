@@ -5,6 +5,7 @@
 
 mod aba_routing;
 mod ai_tokens;
+mod airtable_token;
 mod app_tokens;
 mod at_svnr;
 mod au_abn;
@@ -57,6 +58,7 @@ mod no_fodselsnummer;
 mod passport;
 mod phone;
 mod pl_pesel;
+mod post_tokens;
 mod presigned_signature;
 mod private_key;
 mod pt_nif;
@@ -66,6 +68,7 @@ mod sg_nric;
 mod sql_literal;
 mod th_national_id;
 mod token;
+mod tool_tokens;
 mod tr_tckn;
 mod twilio_key;
 mod uk_nhs;
@@ -89,8 +92,10 @@ use crate::spans::Found;
 pub const DETECTORS: &[&dyn Detector] = &[
     &aba_routing::ABA_ROUTING,
     &ai_tokens::ANTHROPIC_KEY,
+    &ai_tokens::GROQ_KEY,
     &ai_tokens::HUGGING_FACE_TOKEN,
     &ai_tokens::OPENAI_KEY,
+    &airtable_token::AirtableToken,
     &app_tokens::GRAFANA_TOKEN,
     &app_tokens::LINEAR_KEY,
     &app_tokens::NEW_RELIC_KEY,
@@ -169,6 +174,13 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &passport::Passport,
     &phone::Phone,
     &pl_pesel::PL_PESEL,
+    &post_tokens::DISCORD_WEBHOOK,
+    &post_tokens::MAILCHIMP_KEY,
+    &post_tokens::MAILGUN_KEY,
+    &post_tokens::OKTA_TOKEN,
+    &post_tokens::SQUARE_ACCESS_TOKEN,
+    &post_tokens::SQUARE_TOKEN,
+    &post_tokens::TEAMS_WEBHOOK,
     &presigned_signature::PresignedSignature,
     &private_key::PrivateKey,
     &pt_nif::PT_NIF,
@@ -176,6 +188,16 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &se_personnummer::SePersonnummer,
     &sg_nric::SgNric,
     &th_national_id::TH_NATIONAL_ID,
+    &tool_tokens::AGE_SECRET_KEY,
+    &tool_tokens::DOPPLER_TOKEN,
+    &tool_tokens::DYNATRACE_TOKEN,
+    &tool_tokens::FIGMA_TOKEN,
+    &tool_tokens::FLY_TOKEN,
+    &tool_tokens::NOTION_TOKEN,
+    &tool_tokens::PLANETSCALE_TOKEN,
+    &tool_tokens::RUBYGEMS_KEY,
+    &tool_tokens::SONARQUBE_TOKEN,
+    &tool_tokens::SUPABASE_KEY,
     &tr_tckn::TR_TCKN,
     &twilio_key::TwilioKey,
     &uk_nhs::UK_NHS,
