@@ -20,6 +20,8 @@ mod br_cnpj;
 mod br_cpf;
 mod btc_address;
 mod ca_sin;
+mod card_security_code;
+mod card_track;
 mod ch_ahv;
 mod cloud_tokens;
 mod cn_resident_id;
@@ -119,6 +121,8 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &br_cpf::BR_CPF,
     &btc_address::BtcAddress,
     &ca_sin::CA_SIN,
+    &card_security_code::CardSecurityCode,
+    &card_track::CardTrack,
     &ch_ahv::CH_AHV,
     &cloud_tokens::AWS_BEDROCK_KEY,
     &cloud_tokens::AWS_SESSION_TOKEN,
