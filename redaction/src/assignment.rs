@@ -105,7 +105,12 @@ fn named_value(raw: &Haystack<'_>, at: usize) -> Option<(usize, Joint)> {
 
 /// The value of a line `a.b.key   value`, as `spark-defaults.conf` has it: behind a dotted key that
 /// begins the line, or an aligned one that is logged, and the one word that ends the line.
-fn property_value(raw: &Haystack<'_>, key_start: usize, key_end: usize, at: usize) -> Option<usize> {
+fn property_value(
+    raw: &Haystack<'_>,
+    key_start: usize,
+    key_end: usize,
+    at: usize,
+) -> Option<usize> {
     let key = &raw[key_start..key_end];
     let begins_line = key_start == 0 || raw[key_start - 1] == b'\n';
     let is_aligned = at > key_end + 1 || raw[key_end] == b'\t';
@@ -176,7 +181,12 @@ pub(crate) fn quoted(raw: &[u8], at: usize) -> Option<Range<usize>> {
             }
             byte if byte != raw[quote] => {}
             // SQL doubles a quote that belongs to the value, if another one ends it.
-            b'\'' if depth == 0 && slashes == 0 && hit > start && raw.get(hit + 1) == Some(&b'\'') => {
+            b'\''
+                if depth == 0
+                    && slashes == 0
+                    && hit > start
+                    && raw.get(hit + 1) == Some(&b'\'') =>
+            {
                 doubled = doubled.or(Some(hit));
                 from = hit + 2;
                 continue;

@@ -52,7 +52,8 @@ impl Detector for CardSecurityCode {
             _ => word_after(raw, end),
         };
         // `"cvv":123,"x"` and `cvv=123,exp=`: a comma before a letter divides.
-        let is_divided = raw.get(end) == Some(&b',') && !raw.get(end + 1).is_some_and(u8::is_ascii_digit);
+        let is_divided =
+            raw.get(end) == Some(&b',') && !raw.get(end + 1).is_some_and(u8::is_ascii_digit);
         if (3..=4).contains(&(end - start)) && (!goes_on || is_divided) {
             found.push(start..end);
         }

@@ -32,8 +32,23 @@ const SUFFIXES: &[&str] =
 
 /// What is born without being a person.
 const MACHINES: &[&[u8]] = &[
-    b"process", b"thread", b"task", b"executor", b"container", b"job", b"pod", b"instance", b"node",
-    b"worker", b"jvm", b"session", b"server", b"vm", b"taskmanager", b"jobmanager", b"driver",
+    b"process",
+    b"thread",
+    b"task",
+    b"executor",
+    b"container",
+    b"job",
+    b"pod",
+    b"instance",
+    b"node",
+    b"worker",
+    b"jvm",
+    b"session",
+    b"server",
+    b"vm",
+    b"taskmanager",
+    b"jobmanager",
+    b"driver",
 ];
 
 /// Finds dates of birth.

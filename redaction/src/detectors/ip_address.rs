@@ -123,8 +123,22 @@ fn stands_alone(raw: &[u8], range: &Range<usize>) -> bool {
 
 /// Products whose versions are written behind their name.
 const PRODUCTS: &[&[u8]] = &[
-    b"hadoop", b"hive", b"hbase", b"spark", b"flink", b"kafka", b"zookeeper", b"hdp", b"cdh", b"cdp",
-    b"mapr", b"java", b"jre", b"jdk", b"tez", b"release",
+    b"hadoop",
+    b"hive",
+    b"hbase",
+    b"spark",
+    b"flink",
+    b"kafka",
+    b"zookeeper",
+    b"hdp",
+    b"cdh",
+    b"cdp",
+    b"mapr",
+    b"java",
+    b"jre",
+    b"jdk",
+    b"tez",
+    b"release",
 ];
 
 fn follows_version_word(raw: &[u8], start: usize) -> bool {

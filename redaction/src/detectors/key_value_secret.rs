@@ -43,6 +43,7 @@ const WORDS: &[&str] = &[
     "masterkey",
     "пароль",
     "Пароль",
+    "ПАРОЛЬ",
     "密码",
     "密碼",
     "パスワード",
@@ -54,12 +55,15 @@ const WORDS: &[&str] = &[
 const PREFIXES: &[&str] = &[
     "kennwort",
     "contraseña",
+    "CONTRASEÑA",
     "contrasena",
     "senha",
     "wachtwoord",
     "lösenord",
+    "LÖSENORD",
     "losenord",
     "hasło",
+    "HASŁO",
     "haslo",
 ];
 
@@ -94,15 +98,8 @@ const PASSWORD_WORDS: &[&[u8]] = &[
     b"contrase",
     b"senha",
     b"wachtwoord",
-    "lösenord".as_bytes(),
     b"losenord",
-    "hasło".as_bytes(),
     b"haslo",
-    "пароль".as_bytes(),
-    "Пароль".as_bytes(),
-    "密".as_bytes(),
-    "パスワード".as_bytes(),
-    "비밀번호".as_bytes(),
 ];
 
 /// Longest name of a resource of AWS before the name of its secret.
@@ -200,9 +197,8 @@ impl Detector for KeyValueSecret {
                 "<x y=\"password=&quot;«p 1»&quot; user=&quot;x&quot;\"> &quot;password&quot;:&quot;«p2»&quot;, password=&#39;«p3»&#39;",
                 "ds.setPassword(\"«p1»\"); b.url(u).password('«p2»').withApiKey( \"«k1»\" ).option(\"password\",\"«p3»\")",
                 "INFO X: spark.hadoop.fs.s3a.secret.key                      «wJalrXUtnFEMI/K7»",
-                "passwort=«p1» Kennwort: «p2» contraseña=«p3» contrasena: «p4» senha=«p5», mot_de_passe=«p6» motDePasse=«p7»",
-                r#"{"wachtwoord":"«p1»","db_lösenord":"«p2»"} losenord=«p3» hasło: «p4» haslo=«p5»"#,
-                r#"пароль=«p1» Пароль: «p2» {"密码":"«p3»"} 密码：«p4» パスワード: «p5» 비밀번호=«p6»"#,
+                "passwort=«p1» Kennwort: «p2» contraseña=«p3» contrasena: «p4» senha=«p5» {\"wachtwoord\":\"«p6»\",\"db_lösenord\":\"«p7»\"}",
+                "losenord=«p1» hasło: «p2» HASŁO=«p3» mot_de_passe=«p4» motDePasse=«p5» пароль=«p1» ПАРОЛЬ: «p2» {\"密码\":\"«p3»\"} 密码：«p4» パスワード: «p5» 비밀번호=«p6»",
             ],
             negative: &[
                 "token parameter is required; Project [password_hash#12, token_id#5L]",
@@ -243,7 +239,9 @@ impl Detector for KeyValueSecret {
         }
         let key_start = key_start(raw, anchor.start + usize::from(!is_joined));
         let key_end = key_end(raw, key_start, &anchor);
-        let is_password = PASSWORD_WORDS.iter().any(|w| has_at(raw, anchor.start, w));
+        // Of the words in other letters all mean a password.
+        let is_password = !raw[anchor.clone()].is_ascii()
+            || PASSWORD_WORDS.iter().any(|w| has_at(raw, anchor.start, w));
         let Some((at, joint)) = value_start(raw, key_start, key_end) else {
             let given = nested::argument(raw, key_start..key_end, &anchor, is_password);
             return found.extend(given.filter(|range| is_secret(raw, range, is_password)));
@@ -376,11 +374,12 @@ fn is_prose(raw: &[u8], range: &Range<usize>) -> bool {
     let is_keyword = range.len() <= 15
         && is_line_end(raw, next)
         && raw[range.clone()].iter().all(u8::is_ascii_uppercase);
-    is_keyword || raw[range.clone()].iter().all(u8::is_ascii_alphabetic)
-        && next > range.end
-        && !is_line_end(raw, next)
-        && raw[next].is_ascii_alphabetic()
-        && range.len() <= 15
+    is_keyword
+        || raw[range.clone()].iter().all(u8::is_ascii_alphabetic)
+            && next > range.end
+            && !is_line_end(raw, next)
+            && raw[next].is_ascii_alphabetic()
+            && range.len() <= 15
 }
 
 fn is_secret(raw: &Haystack<'_>, range: &Range<usize>, is_password: bool) -> bool {

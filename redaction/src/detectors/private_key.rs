@@ -197,8 +197,8 @@ fn last_open_line(raw: &[u8], is_last: bool) -> Option<usize> {
     let mut lines = raw[body..].split(|byte| *byte == b'\n');
     // A key that goes on behind its header ends on the header's line.
     let is_alone = lines.next().is_some_and(|rest| rest.trim_ascii().is_empty());
-    let is_open = is_alone && lines.all(is_body_line)
-        || is_last && walk_logged(raw, body, |_| false, |_| ());
+    let is_open =
+        is_alone && lines.all(is_body_line) || is_last && walk_logged(raw, body, |_| false, |_| ());
     is_open.then(|| memchr::memrchr(b'\n', &raw[..begin]).map_or(0, |newline| newline + 1))
 }
 
@@ -347,9 +347,13 @@ mod tests {
         let (redactor, mut text, mut chunks) =
             (Redactor::new(), Text::default(), Chunks::default());
         for part in parts {
-            chunks.push(part, |chunk| drop(redactor.redact_chunk(chunk, &mut text)));
+            chunks.push(part, |chunk| {
+                redactor.redact_chunk(chunk, &mut text);
+            });
         }
-        chunks.finish(|chunk| drop(redactor.redact_chunk(chunk, &mut text)));
+        chunks.finish(|chunk| {
+            redactor.redact_chunk(chunk, &mut text);
+        });
         String::from_utf8(text.as_bytes().to_vec()).unwrap()
     }
 
@@ -360,7 +364,9 @@ mod tests {
         for _ in 0..50 {
             raw += &format!("INFO [m] c.a.X: {LINE}\n{other}");
         }
-        raw + &format!("INFO [m] c.a.X: Qg==\n{other}INFO [m] c.a.X: -----END PRIVATE KEY-----\nlast")
+        raw + &format!(
+            "INFO [m] c.a.X: Qg==\n{other}INFO [m] c.a.X: -----END PRIVATE KEY-----\nlast"
+        )
     }
 
     #[test]
@@ -383,7 +389,8 @@ mod tests {
         let mut n_bytes = 0;
         let raw = "INFO [m] c.a.X: -----BEGIN PRIVATE KEY-----\n".to_owned();
         let raw = raw + &"INFO [t-2] c.a.Y: [done]\n".repeat(9);
-        raw.split_inclusive('\n').for_each(|line| chunks.push(line.as_bytes(), |c| n_bytes += c.len()));
+        raw.split_inclusive('\n')
+            .for_each(|line| chunks.push(line.as_bytes(), |c| n_bytes += c.len()));
         assert_eq!(n_bytes, raw.len());
     }
 

@@ -14,8 +14,22 @@ use crate::spans::Found;
 const VALUE_KEYS: &[&[u8]] = &[b"value", b"val", b"plaintext", b"cleartext", b"secret"];
 /// The same, where the object can be nothing but a password.
 const PASSWORD_KEYS: &[&[u8]] = &[
-    b"plain", b"clear", b"raw", b"text", b"string", b"content", b"data", b"old", b"new", b"current",
-    b"previous", b"s", b"hash", b"first", b"second", b"confirm",
+    b"plain",
+    b"clear",
+    b"raw",
+    b"text",
+    b"string",
+    b"content",
+    b"data",
+    b"old",
+    b"new",
+    b"current",
+    b"previous",
+    b"s",
+    b"hash",
+    b"first",
+    b"second",
+    b"confirm",
 ];
 /// Most keys of an object that are looked at, of all levels together.
 const KEYS_MAX: usize = 8;
@@ -41,8 +55,8 @@ pub(super) fn find_in_object(
         }
         let Some((value, _)) = value_start(raw, key, key_end) else { return };
         let is_key = |known: &&[u8]| raw[key..key_end].eq_ignore_ascii_case(known);
-        let is_value = VALUE_KEYS.iter().any(is_key)
-            || is_password && PASSWORD_KEYS.iter().any(is_key);
+        let is_value =
+            VALUE_KEYS.iter().any(is_key) || is_password && PASSWORD_KEYS.iter().any(is_key);
         at = value;
         if raw.get(value) == Some(&b'{') {
             continue;
