@@ -13,6 +13,11 @@ use crate::lexis::{
 /// Longest key looked at before its last word.
 const KEY_BYTES_MAX: usize = 64;
 
+/// Most blanks before an aligned value, beside those that any value may have.
+const ALIGNED_BYTES_MAX: usize = 64;
+/// Quotes in HTML and XML.
+const ENTITIES: &[&[u8]] = &[b"&quot;", b"&apos;", b"&#34;", b"&#39;", b"&#x22;", b"&#x27;"];
+
 /// How a key and its value are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Joint {
@@ -48,6 +53,8 @@ pub(crate) fn value_start(
         (b':', _) if is_quoted => (at + 1, Joint::Syntax),
         (b':', _) => (at + 1, Joint::Colon),
         (b'-', Some(b'>')) => (at + 2, Joint::Syntax),
+        // The full-width colon of Chinese and Japanese text.
+        (0xef, _) if has_at(raw, at, "：".as_bytes()) => (at + 3, Joint::Colon),
         (b'%', _) if has_at(raw, at, b"%3d") || has_at(raw, at, b"%3a") => (at + 3, Joint::Syntax),
         (b'\\', _) if has_at(raw, at, br"\u003d") => (at + 6, Joint::Syntax),
         // What Flink logs of its config: `Loading configuration property: k, v`.
@@ -73,7 +80,7 @@ pub(crate) fn value_start(
             // `'k' 'v'` is an option of SQL, `k 'v'` may be prose.
             (at, if is_quoted { Joint::Syntax } else { Joint::Quote })
         }
-        _ if at > closed && is_property_line(raw, key_start, key_end, at) => (at, Joint::Syntax),
+        _ if at > closed => (property_value(raw, key_start, key_end, at)?, Joint::Syntax),
         _ => return None,
     };
     Some((skip_blanks(raw, after), joint))
@@ -96,14 +103,24 @@ fn named_value(raw: &Haystack<'_>, at: usize) -> Option<(usize, Joint)> {
     is_value.then(|| (skip_blanks(raw, joint + 1), Joint::Syntax))
 }
 
-/// True for a line `a.b.key   value`, as `spark-defaults.conf` has it: a dotted key that begins the
-/// line and one word that ends it.
-fn is_property_line(raw: &Haystack<'_>, key_start: usize, key_end: usize, at: usize) -> bool {
+/// The value of a line `a.b.key   value`, as `spark-defaults.conf` has it: behind a dotted key that
+/// begins the line, or an aligned one that is logged, and the one word that ends the line.
+fn property_value(
+    raw: &Haystack<'_>,
+    key_start: usize,
+    key_end: usize,
+    at: usize,
+) -> Option<usize> {
+    let key = &raw[key_start..key_end];
     let begins_line = key_start == 0 || raw[key_start - 1] == b'\n';
-    begins_line && raw[key_start..key_end].contains(&b'.') && {
-        let end = bare_end(raw, at);
-        is_line_end(raw, end)
+    let is_aligned = at > key_end + 1 || raw[key_end] == b'\t';
+    if !key.contains(&b'.') || !begins_line && !is_aligned {
+        return None;
     }
+    let at = forward(raw, at, at + ALIGNED_BYTES_MAX, |b| matches!(b, b' ' | b'\t'));
+    let end = bare_end(raw, at);
+    let is_word = !begins_line && raw[at..end].iter().all(u8::is_ascii_lowercase);
+    (end > at && is_line_end(raw, end) && !is_word).then_some(at)
 }
 
 /// Skips what closes a quoted or indexed key: `"`, `\"`, `\u0022`, `'`, `"]`.
@@ -112,6 +129,7 @@ fn skip_closers(raw: &[u8], key_end: usize) -> usize {
     match raw.get(slashes) {
         Some(b'u') if slashes > key_end && has_at(raw, slashes, b"u0022") => slashes + 5,
         Some(b'"' | b'\'' | b'`') => slashes + 1 + usize::from(raw.get(slashes + 1) == Some(&b']')),
+        Some(b'&') => key_end + entity(raw, key_end).map_or(0, <[u8]>::len),
         _ => key_end,
     }
 }
@@ -122,15 +140,36 @@ pub(crate) fn opening_quote(raw: &[u8], at: usize) -> Option<usize> {
     matches!(raw.get(quote), Some(b'"' | b'\'')).then_some(quote)
 }
 
+/// The quote in HTML that stands at `at`.
+fn entity(raw: &[u8], at: usize) -> Option<&'static [u8]> {
+    raw.get(at).filter(|b| **b == b'&')?;
+    ENTITIES.iter().find(|entity| has_at(raw, at, entity)).copied()
+}
+
+/// Contents of what is quoted as in HTML: up to the same entity, or to the end of the line.
+fn quoted_by_entity(raw: &[u8], at: usize) -> Option<Range<usize>> {
+    let entity = entity(raw, at)?;
+    let start = at + entity.len();
+    let mut from = start;
+    while let Some(hit) = memchr::memchr2(b'&', b'\n', &raw[from..]).map(|i| from + i) {
+        work::add(hit - from + 1);
+        if raw[hit] == b'\n' || has_at(raw, hit, entity) {
+            return Some(start..hit);
+        }
+        from = hit + 1;
+    }
+    Some(start..line_end(raw, from))
+}
+
 /// Contents of the quoted value that begins at `at`.
 ///
 /// A quote that is escaped deeper than the opening one belongs to the contents. Without a closing
-/// quote the line was cut, and the value goes on to its end.
+/// quote the line was cut, and the value goes on to its end. Quotes may be written as in HTML.
 pub(crate) fn quoted(raw: &[u8], at: usize) -> Option<Range<usize>> {
-    let quote = opening_quote(raw, at)?;
+    let Some(quote) = opening_quote(raw, at) else { return quoted_by_entity(raw, at) };
     let depth = quote - at;
     let start = quote + 1;
-    let mut from = start;
+    let (mut from, mut doubled) = (start, None);
     while let Some(hit) = memchr::memchr3(raw[quote], b'"', b'\n', &raw[from..]).map(|i| from + i) {
         work::add(hit - from + 1);
         let slashes = hit - backward(raw, hit, start, |b| b == b'\\');
@@ -141,11 +180,25 @@ pub(crate) fn quoted(raw: &[u8], at: usize) -> Option<Range<usize>> {
                 return Some(start..hit);
             }
             byte if byte != raw[quote] => {}
+            // SQL doubles a quote that belongs to the value, if another one ends it.
+            b'\''
+                if depth == 0
+                    && slashes == 0
+                    && hit > start
+                    && raw.get(hit + 1) == Some(&b'\'') =>
+            {
+                doubled = doubled.or(Some(hit));
+                from = hit + 2;
+                continue;
+            }
             _ if depth == 0 && slashes % 2 == 0 => return Some(start..hit),
             _ if depth > 0 && slashes <= depth => return Some(start..hit - slashes),
             _ => {}
         }
         from = hit + 1;
+    }
+    if let Some(end) = doubled {
+        return Some(start..end);
     }
     let end = line_end(raw, from);
     Some(start..if end > start && raw[end - 1] == b'\r' { end - 1 } else { end })

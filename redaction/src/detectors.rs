@@ -5,6 +5,7 @@
 
 mod aba_routing;
 mod ai_tokens;
+mod airtable_token;
 mod app_tokens;
 mod at_svnr;
 mod au_abn;
@@ -19,6 +20,8 @@ mod br_cnpj;
 mod br_cpf;
 mod btc_address;
 mod ca_sin;
+mod card_security_code;
+mod card_track;
 mod ch_ahv;
 mod cloud_tokens;
 mod cn_resident_id;
@@ -57,6 +60,7 @@ mod no_fodselsnummer;
 mod passport;
 mod phone;
 mod pl_pesel;
+mod post_tokens;
 mod presigned_signature;
 mod private_key;
 mod pt_nif;
@@ -66,6 +70,7 @@ mod sg_nric;
 mod sql_literal;
 mod th_national_id;
 mod token;
+mod tool_tokens;
 mod tr_tckn;
 mod twilio_key;
 mod uk_nhs;
@@ -89,8 +94,10 @@ use crate::spans::Found;
 pub const DETECTORS: &[&dyn Detector] = &[
     &aba_routing::ABA_ROUTING,
     &ai_tokens::ANTHROPIC_KEY,
+    &ai_tokens::GROQ_KEY,
     &ai_tokens::HUGGING_FACE_TOKEN,
     &ai_tokens::OPENAI_KEY,
+    &airtable_token::AirtableToken,
     &app_tokens::GRAFANA_TOKEN,
     &app_tokens::LINEAR_KEY,
     &app_tokens::NEW_RELIC_KEY,
@@ -114,6 +121,8 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &br_cpf::BR_CPF,
     &btc_address::BtcAddress,
     &ca_sin::CA_SIN,
+    &card_security_code::CardSecurityCode,
+    &card_track::CardTrack,
     &ch_ahv::CH_AHV,
     &cloud_tokens::AWS_BEDROCK_KEY,
     &cloud_tokens::AWS_SESSION_TOKEN,
@@ -169,6 +178,13 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &passport::Passport,
     &phone::Phone,
     &pl_pesel::PL_PESEL,
+    &post_tokens::DISCORD_WEBHOOK,
+    &post_tokens::MAILCHIMP_KEY,
+    &post_tokens::MAILGUN_KEY,
+    &post_tokens::OKTA_TOKEN,
+    &post_tokens::SQUARE_ACCESS_TOKEN,
+    &post_tokens::SQUARE_TOKEN,
+    &post_tokens::TEAMS_WEBHOOK,
     &presigned_signature::PresignedSignature,
     &private_key::PrivateKey,
     &pt_nif::PT_NIF,
@@ -176,6 +192,16 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &se_personnummer::SePersonnummer,
     &sg_nric::SgNric,
     &th_national_id::TH_NATIONAL_ID,
+    &tool_tokens::AGE_SECRET_KEY,
+    &tool_tokens::DOPPLER_TOKEN,
+    &tool_tokens::DYNATRACE_TOKEN,
+    &tool_tokens::FIGMA_TOKEN,
+    &tool_tokens::FLY_TOKEN,
+    &tool_tokens::NOTION_TOKEN,
+    &tool_tokens::PLANETSCALE_TOKEN,
+    &tool_tokens::RUBYGEMS_KEY,
+    &tool_tokens::SONARQUBE_TOKEN,
+    &tool_tokens::SUPABASE_KEY,
     &tr_tckn::TR_TCKN,
     &twilio_key::TwilioKey,
     &uk_nhs::UK_NHS,
@@ -228,10 +254,10 @@ pub struct Rule<'a> {
     pub confidence: Confidence,
     /// What proves a finding, in a few words: `Luhn and brand table`.
     pub validator: &'a str,
-    /// Asked at each of these ASCII literals, of three bytes or more, found in any case.
+    /// Asked at each of these literals, of three bytes or more, found in any case of ASCII letters.
     pub literals: &'a [&'a str],
     /// Like `literals`, but only where a word begins: behind no letter or digit, or with a capital
-    /// behind a small letter. Hundreds of these cost as much as a dozen literals.
+    /// behind a small letter. They begin with ASCII. Hundreds of these cost as much as a dozen literals.
     pub prefixes: &'a [&'a str],
     /// Asked at each of these shapes, with the offset of its last byte.
     pub shapes: &'a [Shape],
@@ -398,7 +424,9 @@ mod tests {
                 "{}",
                 rule.entity
             );
-            assert!(literals().all(|l| l.len() >= 3 && l.is_ascii()), "{}", rule.entity);
+            assert!(literals().all(|l| l.len() >= 3), "{}", rule.entity);
+            let begins_in_ascii = |l: &&str| l.as_bytes()[0].is_ascii();
+            assert!(rule.prefixes.iter().all(begins_in_ascii), "{}", rule.entity);
         }
     }
 }

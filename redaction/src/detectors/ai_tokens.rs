@@ -1,7 +1,7 @@
-//! OPENAI_KEY, ANTHROPIC_KEY, HUGGING_FACE_TOKEN: keys of model providers, by the prefixes that they
+//! OPENAI_KEY, ANTHROPIC_KEY, GROQ_KEY, HUGGING_FACE_TOKEN: keys of model providers, by the prefixes that they
 //! document and registered with GitHub's secret scanning.
 
-use super::token::{Head, Token, is_base64url, is_random};
+use super::token::{Head, Token, is_base64url, is_mixed, is_random};
 
 /// `sk-ant-api03-...`, `sk-ant-admin01-...`, `sk-ant-oat01-...`.
 pub(crate) const ANTHROPIC_KEY: Token = Token {
@@ -18,6 +18,27 @@ pub(crate) const ANTHROPIC_KEY: Token = Token {
         "task-ant-1 of risk-ant-api03-kQ2mX7vB9nL4pR8wT1yZ is done",
         "SK-ANT-API03-KQ2MX7VB9NL4PR8WT1YZ and sk-ant- is the prefix",
         "sk-ant-api03-xx and sk-ant-xxxxxxxxxxxxxxxxxxxxxxxx in the docs",
+    ],
+    ..Token::PLAIN
+};
+
+/// `gsk_` and 52 others.
+pub(crate) const GROQ_KEY: Token = Token {
+    entity: "GROQ_KEY",
+    prefixes: &["gsk_"],
+    least: 36,
+    proof: is_mixed,
+    // Tables of a company begin so.
+    is_reserved: false,
+    positive: &[
+        "WARN Enricher: 429 with «gsk_kQ2mX7vB9nL4pR8wT1yZWGdyb3FYa1B2c3D4e5F6g7H8» of llama",
+        r#"{"msg":"call\n«gsk_Zz9Yy8Xx7Ww6Vv5Uu4Tt3WGdyb3FYSs2Rr1Qq0Pp»\n"}"#,
+        "client(«gsk_kQ2mX7vB9nL4pR8wT1yZWGdyb3FYa1B2c3D4», x)",
+    ],
+    negative: &[
+        "tables gsk_sales_2024, gsk_orders and gsk_kQ2mX7vB9nL4 is short",
+        "xgsk_kQ2mX7vB9nL4pR8wT1yZWGdyb3FYa1B2c3D4e5F6g7H8",
+        "GSK_KQ2MX7VB9NL4PR8WT1YZWGDYB3FYA1B2C3D4E5F6G7H8 gsk_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     ],
     ..Token::PLAIN
 };

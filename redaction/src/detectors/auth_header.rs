@@ -12,8 +12,22 @@ use crate::spans::Found;
 
 /// Schemes with one token after them (IANA registry of HTTP authentication schemes, and common
 /// private ones).
-const TOKEN_SCHEMES: &[&[u8]] =
-    &[b"bearer", b"basic", b"negotiate", b"ntlm", b"token", b"apikey", b"dpop", b"sharedkey"];
+const TOKEN_SCHEMES: &[&[u8]] = &[
+    b"bearer",
+    b"basic",
+    b"negotiate",
+    b"ntlm",
+    b"token",
+    b"apikey",
+    b"dpop",
+    b"sharedkey",
+    b"ssws",
+    b"flyv1",
+    b"api-token",
+    b"geniekey",
+    b"splunk",
+    b"key",
+];
 /// Schemes with a list of parameters after them.
 const LIST_SCHEMES: &[&[u8]] = &[b"digest", b"aws4-hmac-sha256", b"hawk", b"oauth", b"snowflake"];
 /// Fewest bytes of a token behind `Bearer` or `Basic` that stand in a sentence.
@@ -48,6 +62,7 @@ impl Detector for AuthHeader {
                 "curl -H 'authorization: «Bearer abc.def»' https://example.com",
                 "retry with «Bearer q0Zx8L2m-1k» and «basic dXNlcjpwYXNzd29yZA==».",
                 "Authorization: «0123456789abcdef» Host: x",
+                "Authorization: «SSWS 00kQ2mX7» {Authorization=[«GenieKey a-b»]} Authorization: «Api-Token dt0c01.A.B»",
                 "Authorization: «Snowflake Token=\"abc\"»",
                 "sh -c curl -s -u «elastic:P@ss$1» https://es:9200?a=1&b -U x",
                 r#"{"cmd":"curl --user \"«api:d2L'k!»\" https://h","x":"curl -u «a:b»\n"}"#,

@@ -8,6 +8,7 @@ use super::{Confidence, Detector, Family, Rule};
 use crate::dates::day_end;
 use crate::haystack::Haystack;
 use crate::label::{begins_word, value_after};
+use crate::lexis::backward;
 use crate::spans::Found;
 
 /// `birth` is in `birthday`, `birth_date`, `date of birth` and `dateOfBirth`; then German, French,
@@ -28,6 +29,27 @@ const LITERALS: &[&str] = &[
 /// What follows `birth`, and how forms say what is written before the day.
 const SUFFIXES: &[&str] =
     &[" date", " day", " dt", " am", " el", " op", " le", " (dd/mm/yyyy)", " (mm/dd/yyyy)"];
+
+/// What is born without being a person.
+const MACHINES: &[&[u8]] = &[
+    b"process",
+    b"thread",
+    b"task",
+    b"executor",
+    b"container",
+    b"job",
+    b"pod",
+    b"instance",
+    b"node",
+    b"worker",
+    b"jvm",
+    b"session",
+    b"server",
+    b"vm",
+    b"taskmanager",
+    b"jobmanager",
+    b"driver",
+];
 
 /// Finds dates of birth.
 #[derive(Debug)]
@@ -51,6 +73,7 @@ impl Detector for DateOfBirth {
             negative: &[
                 "dob=null date=1980-03-12 dob_checked_at=1980-03-12 adobe 1980-03-12 dob=1980-13-12",
                 "EventTime 2024-05-11, stillborn 1980-03-12, birthplace=1980-03-12, isnotnull(dob#12), dob: 1718907841998",
+                "process born 2025-03-14, executor 7 born on 2025-03-14; container_3 born: 2025-03-14",
                 "newborn=1980-03-12 reborn 1980-03-12 airborne 1980-03-12 rebirth 1980-03-12 born in 1980, dob 1.2.3",
             ],
             ..Rule::NONE
@@ -61,7 +84,19 @@ impl Detector for DateOfBirth {
         if !begins_word(raw, anchor.start) {
             return;
         }
+        if anchor.len() == b"born".len() && is_born_of_machine(raw, anchor.start) {
+            return;
+        }
         let Some(value) = value_after(raw, anchor, SUFFIXES) else { return };
         found.extend(day_end(raw, value.at).map(|end| value.at..end));
     }
+}
+
+/// True behind `process`, `executor 7` and the like.
+fn is_born_of_machine(raw: &[u8], at: usize) -> bool {
+    let is_number = |b: u8| b.is_ascii_digit() || matches!(b, b' ' | b'_' | b'-' | b'#');
+    let end = backward(raw, at, at.saturating_sub(12), is_number);
+    let start = backward(raw, end, end.saturating_sub(12), |b| b.is_ascii_alphabetic());
+    let is = |word: &&[u8]| raw[start..end].eq_ignore_ascii_case(word);
+    MACHINES.iter().any(is)
 }

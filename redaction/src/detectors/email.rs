@@ -39,6 +39,7 @@ impl Detector for Email {
                 "spark://CoarseGrainedScheduler@ip-10-0-0-1.ec2.internal:34567",
                 "principal hive/_HOST@EXAMPLE.COM and spark/node1@EXAMPLE.COM",
                 "Endpoint name flink-metrics-1@pekko.tcp://flink@localhost:6123/user",
+                "clone git@github.com:org/repo.git and ssh -T git@gitlab.example.com",
                 "npm install left-pad@1.3.0 @ 12:00, info@presidio. @transient.lazy",
             ],
             ..Rule::NONE
@@ -54,7 +55,9 @@ impl Detector for Email {
         }
         let Some(end) = domain_end(raw, anchor.end) else { return };
         let (local, domain) = (&raw[start..anchor.start], &raw[anchor.end..end]);
+        // `git@github.com:org/repo.git`: the user of every server of Git.
         if !local.is_empty()
+            && local != b"git"
             && !is_principal(raw, start, local, domain)
             && !is_identity_hash(local, domain)
             && (!is_in_authority(raw, start) || raw.get(end) == Some(&b'@'))

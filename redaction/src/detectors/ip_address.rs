@@ -33,6 +33,7 @@ impl Detector for IpAddress {
                 "Registered executor (spark-client://Executor) («203.0.113.42»:55087) with ID 1",
                 "Connecting to vm/«10.0.0.1»:7077, retry on «127.0.0.1»",
                 r#"{"msg":"peers:\n«10.0.0.2»\n«10.0.0.3»","host":"«10.0.0.4»"}"#,
+                "hadoop «10.3.4.0» spark://«3.3.4.0»:7077 to spark/«10.0.0.1»",
                 "Bind «0.0.0.0». Range «10.0.0.1»-«10.0.0.9», net «192.168.0.0»/16",
                 "tm_«10.0.0.5»:41234-1a2b and Some(executor_«10.0.0.5»_driver)",
                 "pool BP-929597290-«192.168.1.1»-1418021432511:blk_1073741825_1001",
@@ -42,6 +43,7 @@ impl Detector for IpAddress {
             negative: &[
                 "versions 1.2.3 and 1.2.3.4.5 and 2.10.1.0-amzn-0 and v1.2.3.4 and 1.2.3.4-315",
                 "jackson-databind-2.13.4.2.jar in spark-3.5.1.2",
+                "built with hadoop 3.3.4.0 and Hive/3.1.3.1, Spark 3.5.1.2 of release 1.2.3.4",
                 "256.1.1.1 1.2.3.400 01.2.3.4 1..2.3.4 10.0.0.1.nip.io text192.168.1.1",
                 r#"openjdk version "11.0.20.1" 2023-08-24, version 17.0.8.1, 17/11.0.20.1+9-LTS"#,
                 "at Foo::bar, std::vector, a::b, dead::beef, f64::NAN, 1 :: 2 :: Nil, `x[::2]`, ::, user::1234",
@@ -119,7 +121,38 @@ fn stands_alone(raw: &[u8], range: &Range<usize>) -> bool {
     !joined && !name_before && !in_word && !follows_version_word(raw, start)
 }
 
+/// Products whose versions are written behind their name.
+const PRODUCTS: &[&[u8]] = &[
+    b"hadoop",
+    b"hive",
+    b"hbase",
+    b"spark",
+    b"flink",
+    b"kafka",
+    b"zookeeper",
+    b"hdp",
+    b"cdh",
+    b"cdp",
+    b"mapr",
+    b"java",
+    b"jre",
+    b"jdk",
+    b"tez",
+    b"release",
+];
+
 fn follows_version_word(raw: &[u8], start: usize) -> bool {
+    // Of the versions of these the first number has one digit, of most addresses it has more.
+    let is_small = raw.get(start + 1) == Some(&b'.');
+    let name_end = start.saturating_sub(1);
+    let is_named = is_small && matches!(raw.get(name_end), Some(b' ' | b'/')) && {
+        let begin = name_end.saturating_sub(12);
+        let name = backward(raw, name_end, begin, |b| b.is_ascii_alphanumeric());
+        PRODUCTS.iter().any(|product| raw[name..name_end].eq_ignore_ascii_case(product))
+    };
+    if is_named {
+        return true;
+    }
     let is_joint = |b: u8| matches!(b, b' ' | b'"' | b'\\' | b'=' | b':' | b'\'');
     has_before(raw, backward(raw, start, start.saturating_sub(6), is_joint), b"version")
 }

@@ -2,12 +2,14 @@
 //!
 //! Only the value is hidden, so a record still tells which setting was logged.
 
+mod nested;
+
 use std::ops::Range;
 
 use super::{Confidence, Detector, Family, Rule};
 use crate::assignment::{Joint, bare_end, key_start, opening_quote, quoted, value_start};
 use crate::haystack::Haystack;
-use crate::lexis::{forward, has_at, has_before, is_line_end, skip_blanks};
+use crate::lexis::{backward, forward, has_at, has_before, is_line_end, skip_blanks};
 use crate::spans::Found;
 
 /// Last words of secret keys, or how they begin (see [`word_end`]): the search gets slower with their
@@ -39,6 +41,30 @@ const WORDS: &[&str] = &[
     "sharedkey",
     "authkey",
     "masterkey",
+    "пароль",
+    "Пароль",
+    "ПАРОЛЬ",
+    "密码",
+    "密碼",
+    "パスワード",
+    "비밀번호",
+];
+
+/// The same in languages whose letters tell where a word begins: German, Spanish, Portuguese, Dutch,
+/// Swedish, Polish. `passwort` and `mot_de_passe` are found by their `pass`.
+const PREFIXES: &[&str] = &[
+    "kennwort",
+    "contraseña",
+    "CONTRASEÑA",
+    "contrasena",
+    "senha",
+    "wachtwoord",
+    "lösenord",
+    "LÖSENORD",
+    "losenord",
+    "hasło",
+    "HASŁO",
+    "haslo",
 ];
 
 /// Words before `_key` that make it a secret.
@@ -63,7 +89,21 @@ const KEY_QUALIFIERS: &[&[u8]] = &[
 ];
 
 /// Words that mean a password and nothing else; what follows them may look like anything.
-const PASSWORD_WORDS: &[&[u8]] = &[b"pass", b"pwd", b"bindpw", b"identified "];
+const PASSWORD_WORDS: &[&[u8]] = &[
+    b"pass",
+    b"pwd",
+    b"bindpw",
+    b"identified ",
+    b"kennwort",
+    b"contrase",
+    b"senha",
+    b"wachtwoord",
+    b"losenord",
+    b"haslo",
+];
+
+/// Longest name of a resource of AWS before the name of its secret.
+const RESOURCE_BYTES_MAX: usize = 96;
 
 /// Values that are no secret: nothing, a type of a schema, or hidden already.
 const PLAIN_VALUES: &[&[u8]] = &[
@@ -122,6 +162,7 @@ impl Detector for KeyValueSecret {
             confidence: Confidence::Likely,
             validator: "name of the key",
             literals: WORDS,
+            prefixes: PREFIXES,
             is_token: false,
             is_settled_alone: true,
             positive: &[
@@ -150,6 +191,14 @@ impl Detector for KeyValueSecret {
                 r#"{"env":[{"name":"DB_PASSWORD","value":"«p0»"}]} <property name="password" value="«p1»"/>"#,
                 "ConfigEntry(name=ssl.keystore.password, value=«p2», source=STATIC)",
                 "jdbc:snowflake://a/?private_key_base64=«MIIE»&x=1 NEW_RELIC_LICENSE_KEY=«l1»",
+                r#"{"password":{"value":"«p1»"},"n":1} {\"pwd\":{\"old\":\"«p2»\",\"new\":\"«p3»\"}}"#,
+                "Config(password={type=plain, value=«p1»}, token={value=«k9Q2mX7vB9»})",
+                "ALTER USER b PASSWORD '«it''s»'; password='«abc''def»' and user='x'",
+                "<x y=\"password=&quot;«p 1»&quot; user=&quot;x&quot;\"> &quot;password&quot;:&quot;«p2»&quot;, password=&#39;«p3»&#39;",
+                "ds.setPassword(\"«p1»\"); b.url(u).password('«p2»').withApiKey( \"«k1»\" ).option(\"password\",\"«p3»\")",
+                "INFO X: spark.hadoop.fs.s3a.secret.key                      «wJalrXUtnFEMI/K7»",
+                "passwort=«p1» Kennwort: «p2» contraseña=«p3» contrasena: «p4» senha=«p5» {\"wachtwoord\":\"«p6»\",\"db_lösenord\":\"«p7»\"}",
+                "losenord=«p1» hasło: «p2» HASŁO=«p3» mot_de_passe=«p4» motDePasse=«p5» пароль=«p1» ПАРОЛЬ: «p2» {\"密码\":\"«p3»\"} 密码：«p4» パスワード: «p5» 비밀번호=«p6»",
             ],
             negative: &[
                 "token parameter is required; Project [password_hash#12, token_id#5L]",
@@ -168,6 +217,12 @@ impl Detector for KeyValueSecret {
                 r#"{"columns":["id","password","name"],"key":"password","n":1}"#,
                 "secret 'db' not found; IDENTIFIED WITH kerberos; fs.azure.account.auth.type=x",
                 "Unrecognized token 'abc': was expecting JSON ('true', 'false' or 'null')",
+                "ParseException: mismatched input near line 1. Token: SELECT",
+                "read arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbC123 of stage",
+                r#"{"password":{"type":"string","description":"of the user"}} {"token":{"type":"WORD","value":"SELECT"}}"#,
+                "getSecret(\"db-main\") store.token(\"refresh\") new Token('abc') readPassword(\"prompt\")",
+                "пароль не задан, 密码错误, senhas=3, Kennwortrichtlinie: 12, password='' user='x'",
+                "security.token  expired  for spark.sql.token  of bob",
             ],
             ..Rule::NONE
         }
@@ -176,7 +231,7 @@ impl Detector for KeyValueSecret {
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let Some(end) = word_end(raw, &anchor) else { return };
         let anchor = anchor.start..end;
-        let is_joined = raw[anchor.start].is_ascii_alphabetic();
+        let is_joined = raw[anchor.start].is_ascii_alphabetic() || !raw[anchor.start].is_ascii();
         let is_key = has_before(raw, anchor.end, b"key");
         if !is_joined && is_key && !KEY_QUALIFIERS.iter().any(|q| has_before(raw, anchor.start, q))
         {
@@ -184,38 +239,47 @@ impl Detector for KeyValueSecret {
         }
         let key_start = key_start(raw, anchor.start + usize::from(!is_joined));
         let key_end = key_end(raw, key_start, &anchor);
+        // Of the words in other letters all mean a password.
+        let is_password = !raw[anchor.clone()].is_ascii()
+            || PASSWORD_WORDS.iter().any(|w| has_at(raw, anchor.start, w));
         let Some((at, joint)) = value_start(raw, key_start, key_end) else {
             if goes_on(raw, key_start, key_end) {
-                found.never();
+                return found.never();
             }
-            return;
+            let given = nested::argument(raw, key_start..key_end, &anchor, is_password);
+            return found.extend(given.filter(|range| is_secret(raw, range, is_password)));
         };
         let word = &raw[anchor];
-        let is_password = PASSWORD_WORDS.iter().any(|w| has_at(word, 0, w));
         match joint {
             // `SECRET_ACCESS_KEY 'x'` of SQL, but not `secret 'x' not found`.
             Joint::Quote if !is_password && (is_joined || !is_key) => return,
             // `/run/secrets/token: no such file`: a path, not a key.
             Joint::Colon if key_start > 0 && raw[key_start - 1] == b'/' => return,
+            Joint::Colon if is_resource_name(raw, key_start, key_end, at) => return,
             _ => {}
         }
         if raw.get(at) == Some(&b'[') && opening_quote(raw, skip_blanks(raw, at + 1)).is_some() {
             return find_in_array(raw, at + 1, found);
         }
+        if raw.get(at) == Some(&b'{') {
+            nested::find_in_object(raw, at + 1, is_password, found);
+        }
         let braced_end = braced_end(raw, at).filter(|_| is_password);
+        // `"secret":[1,2]` and `"secret":{...}` are no values; their strings are asked about apart.
+        let is_json = matches!(raw.get(key_end), Some(b'"' | b'\\'));
+        match raw.get(at) {
+            Some(b'{' | b'(') if braced_end.is_none() => return,
+            Some(b'[') if is_json => return,
+            _ => {}
+        }
         let range = quoted(raw, at).unwrap_or_else(|| at..bare_end(raw, braced_end.unwrap_or(at)));
         let is_bare = range.start == at;
         let is_prose = is_bare && joint == Joint::Colon && !is_password && is_prose(raw, &range);
         // `PWD=/home/x` is the working directory.
         let is_directory = word == b"PWD" && raw[range.clone()].starts_with(b"/");
-        let is_structure = is_bare && matches!(raw.get(at), Some(b'{' | b'('));
-        let is_structure = is_structure && braced_end.is_none();
-        // `"secret":[1,2]` and `"secret":{...}` are no values; their strings are asked about apart.
-        let is_json = matches!(raw.get(key_end), Some(b'"' | b'\\'));
-        let is_structure = is_structure || is_bare && is_json && raw.get(at) == Some(&b'[');
         // `first-pass: 2 of 3` counts; the value of `password` may be a short number too.
         let is_any = is_password && word.len() != b"pass".len();
-        if !is_prose && !is_directory && !is_structure && is_secret(raw, &range, is_any) {
+        if !is_prose && !is_directory && is_secret(raw, &range, is_any) {
             found.push(range);
         }
     }
@@ -246,7 +310,12 @@ fn word_end(raw: &[u8], anchor: &Range<usize>) -> Option<usize> {
     if is(b"pass") {
         // `pass` alone is a password in `db.pass` and `"pass"`, and a verb elsewhere.
         let is_key = anchor.start > 0 && b"_-.\"'".contains(&raw[anchor.start - 1]);
-        rest(&[b"word", b"wd", b"phrase"]).or(is_key.then_some(anchor.end))
+        let is_french = [&b"motde"[..], b"mot_de_", b"mot de ", b"mot-de-"]
+            .iter()
+            .any(|before| has_before(raw, anchor.start, before));
+        rest(&[b"word", b"wd", b"phrase", b"wort"])
+            .or_else(|| rest(&[b"e"]).filter(|_| is_french))
+            .or(is_key.then_some(anchor.end))
     } else if is(b"secret") {
         rest(&[b"key", b" key", b"string"]).or(Some(anchor.end))
     } else if is(b"identified with ") {
@@ -309,14 +378,27 @@ fn braced_end(raw: &[u8], at: usize) -> Option<usize> {
     is_braced.then_some(close + 1)
 }
 
-/// True for the first word of a sentence: `token: connection refused`.
+/// True for `secret:name` at the end of `arn:aws:secretsmanager:eu-west-1:1234:secret:name`.
+fn is_resource_name(raw: &[u8], key_start: usize, key_end: usize, value: usize) -> bool {
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-');
+    let begin = key_start.saturating_sub(RESOURCE_BYTES_MAX);
+    let is_part = key_start > 0 && raw[key_start - 1] == b':' && value == key_end + 1;
+    is_part && has_at(raw, backward(raw, key_start, begin, is_name), b"arn:")
+}
+
+/// True for the first word of a sentence, `token: connection refused`, and for a word in capitals
+/// that ends one: `Token: SELECT`.
 fn is_prose(raw: &[u8], range: &Range<usize>) -> bool {
     let next = skip_blanks(raw, range.end);
-    raw[range.clone()].iter().all(u8::is_ascii_alphabetic)
-        && next > range.end
-        && !is_line_end(raw, next)
-        && raw[next].is_ascii_alphabetic()
-        && range.len() <= 15
+    let is_keyword = range.len() <= 15
+        && is_line_end(raw, next)
+        && raw[range.clone()].iter().all(u8::is_ascii_uppercase);
+    is_keyword
+        || raw[range.clone()].iter().all(u8::is_ascii_alphabetic)
+            && next > range.end
+            && !is_line_end(raw, next)
+            && raw[next].is_ascii_alphabetic()
+            && range.len() <= 15
 }
 
 fn is_secret(raw: &Haystack<'_>, range: &Range<usize>, is_password: bool) -> bool {

@@ -1,10 +1,14 @@
 //! PRIVATE_KEY: PEM blocks, over several lines or with escaped line breaks, ended or not.
+//!
+//! Of a block whose lines a logger wrote apart, or that other lines interrupt, the base64 of each line
+//! is hidden.
 
 use std::ops::Range;
 
+use super::token::is_mixed;
 use super::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
-use crate::lexis::{forward, has_at, work};
+use crate::lexis::{backward, forward, has_at, work};
 use crate::spans::Found;
 
 /// Longest block with its footer; the longest in use, RSA of 16,384 bits, has 13 KB.
@@ -17,6 +21,14 @@ const BLANKS_MAX: usize = 64;
 const HEADERS_MAX: usize = 8;
 /// Fewest bytes of base64 that are a key and not a word.
 const WORD_BYTES_MIN: usize = 20;
+/// Longest block with what loggers write before each line, and with lines between.
+const LOGGED_BYTES_MAX: usize = 32 << 10;
+/// Most lines of other text between two lines of a key.
+const OTHER_LINES_MAX: usize = 8;
+/// Longest rest of a JSON record behind the first line.
+const RECORD_BYTES_MAX: usize = 1024;
+/// Bytes of a line of base64: 64 (RFC 7468), 70 of OpenSSH, 76 of MIME, and fewer of some tools.
+const LINE_BYTES: std::ops::RangeInclusive<usize> = 40..=76;
 
 /// Finds PEM private keys. One placeholder stands for the whole block.
 #[derive(Debug)]
@@ -38,8 +50,13 @@ impl Detector for PrivateKey {
                 "one line «-----BEGIN OPENSSH PRIVATE KEY----- b3BlbnNzaC1rZXktdjEAAAAA Qg== -----END OPENSSH PRIVATE KEY-----»",
                 "«-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY»«-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----»",
                 "cut «-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw\nggSjAgEAAoIBAQC7VJTUt9Us8cKj»\nat Main.main(Main.java:1)",
+                "INFO [main] c.a.X: -----BEGIN PRIVATE KEY-----\nINFO [main] c.a.X: «MIIEpAIBAAKCAQEA7kQ2mX7vB9nL4pR8wT1yZa1B2c3D4e5F6g7H8i9J0k1L2m3N»\nINFO [t-2] c.a.Y: done\nINFO [main] c.a.X: «kQ2mX7vB9nL4pR8wT1yZa1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0uVwX»\nINFO [main] c.a.X: «abcd»\nINFO [main] c.a.X: -----END PRIVATE KEY-----",
+                "{\"m\":\"-----BEGIN PRIVATE KEY-----\",\"n\":1}\n{\"m\":\"«MIIEpAIBAAKCAQEA7kQ2mX7vB9nL4pR8wT1yZa1B2c3D4e5F6g7H8i9J0k1L2m3N»\",\"n\":2}\n{\"m\":\"«Qg==»\",\"n\":3}",
+                "«-----BEGIN PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7kQ2mX7vB9nL4pR8wT1yZa1B2c3D4e5F6g7H8i9J0k1L2m3N»\nWARN [t-2] c.a.Y: late\n«kQ2mX7vB9nL4pR8wT1yZa1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0uVwX»\n«Qg==»\n-----END PRIVATE KEY-----",
             ],
             negative: &[
+                "[main] c.a.X: -----BEGIN PRIVATE KEY-----\n[main] c.a.X: key of /opt/flink/conf/ssl/internalKeystoreOfTheCluster1\n[main] a.Y: done Qg==",
+                "[main] c.a.X: -----BEGIN CERTIFICATE-----\n[main] c.a.X: MIIEpAIBAAKCAQEA7kQ2mX7vB9nL4pR8wT1yZa1B2c3D4e5F6g7H8i9J0k1L2m3N",
                 "-----BEGIN PRIVATE KEY-----\nx\n[PRIVATE_KEY]\n-----END PRIVATE KEY-----",
                 "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBa\n-----END CERTIFICATE-----",
                 "-----BEGIN PRIVATE KEY----- is missing from the file",
@@ -59,7 +76,108 @@ impl Detector for PrivateKey {
         if let Some(end) = footer.or_else(|| open_end(raw, body, is_alone)) {
             found.push(anchor.start..end);
         }
+        if footer.is_none() {
+            let stops = |line| has_placeholder(raw, line);
+            walk_logged(raw, body, stops, |part| found.push(part));
+        }
     }
+}
+
+/// Walks the lines behind a header whose block was not found whole, and hides the base64 of each that
+/// is one of a key. True when further lines may belong to it.
+///
+/// What is hidden depends on no byte behind the line that ends the walk, so a stream may be cut there.
+fn walk_logged(
+    raw: &[u8],
+    body: usize,
+    stops: impl Fn(Range<usize>) -> bool,
+    mut hide: impl FnMut(Range<usize>),
+) -> bool {
+    let first = forward(raw, body, body + RECORD_BYTES_MAX, |b| b != b'\n');
+    let is_alone = raw[body..first].trim_ascii().is_empty();
+    // The message of a JSON record ends with the header.
+    if first < raw.len() && raw[first] != b'\n' || !is_alone && raw[body] != b'"' {
+        return false;
+    }
+    let limit = body + LOGGED_BYTES_MAX;
+    let (mut at, mut n_others, mut form, mut last) = (first + 1, 0, None, None);
+    while at < raw.len() {
+        let end = forward(raw, at, limit, |b| b != b'\n');
+        let line = &raw[at..end.max(at)];
+        let has = |mark| memchr::memmem::find(line, mark).is_some();
+        if end >= limit || has(b"-----BEGIN") || stops(at..end) {
+            return false;
+        }
+        if has(b"-----END") {
+            last.into_iter().for_each(hide);
+            return false;
+        }
+        last = None;
+        match (line_of_key(raw, at..end, form), form) {
+            (Some(part), _) => {
+                form.get_or_insert((part.len(), end - part.end));
+                hide(part);
+                n_others = 0;
+            }
+            // The last line is short: padding tells it, or the footer behind it.
+            (None, Some((width, n_behind))) => {
+                let part = last_of_key(raw, at..end, n_behind);
+                let is_padded = raw[part.clone()].ends_with(b"=");
+                let is_key = part.len() >= WORD_BYTES_MIN && is_mixed(&raw[part.clone()]);
+                if part.len() < width && (is_padded || is_key) {
+                    hide(part);
+                } else if part.len() < width {
+                    last = Some(part);
+                }
+                n_others += 1;
+            }
+            (None, None) => n_others += 1,
+        }
+        if n_others > OTHER_LINES_MAX {
+            return false;
+        }
+        at = end + 1;
+    }
+    true
+}
+
+/// The base64 in a line that is as long as a line of a key; of the same length as the first, whose
+/// `form` is its length and the bytes behind it.
+fn line_of_key(
+    raw: &[u8],
+    line: Range<usize>,
+    form: Option<(usize, usize)>,
+) -> Option<Range<usize>> {
+    let mut at = line.start;
+    while at < line.end {
+        let end = forward(raw, at, line.end, is_base64_digit);
+        let len = end - at;
+        let is_line = match form {
+            Some((width, _)) => len == width,
+            // A path is made of the same bytes.
+            None => LINE_BYTES.contains(&len) && raw[at] != b'/' && is_mixed(&raw[at..end]),
+        };
+        if is_line {
+            return Some(at..end);
+        }
+        at = forward(raw, end, line.end, |b| !is_base64_digit(b)).max(end + 1);
+    }
+    None
+}
+
+/// The base64 that ends `n_behind` bytes before the end of a line.
+fn last_of_key(raw: &[u8], line: Range<usize>, n_behind: usize) -> Range<usize> {
+    let end = line.end.saturating_sub(n_behind).max(line.start);
+    let digits = backward(raw, end, line.start.max(end.saturating_sub(2)), |b| b == b'=');
+    let begin = line.start.max(digits.saturating_sub(*LINE_BYTES.end()));
+    let start = backward(raw, digits, begin, is_base64_digit);
+    // Padding pads something.
+    if start == digits { end..end } else { start..end }
+}
+
+/// RFC 4648 section 4.
+fn is_base64_digit(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
 }
 
 /// Start of the line of a key header in `raw` (whole lines) whose block, or those that follow on
@@ -67,19 +185,20 @@ impl Detector for PrivateKey {
 pub(crate) fn open_block(raw: &[u8]) -> Option<usize> {
     let mut open = None;
     // The footer of the block before may stand on the line of a header.
-    while let Some(start) = last_open_line(&raw[..open.unwrap_or(raw.len())]) {
+    while let Some(start) = last_open_line(&raw[..open.unwrap_or(raw.len())], open.is_none()) {
         open = Some(start);
     }
     open
 }
 
-fn last_open_line(raw: &[u8]) -> Option<usize> {
+fn last_open_line(raw: &[u8], is_last: bool) -> Option<usize> {
     let begin = memchr::memmem::rfind(raw, b"-----BEGIN")?;
     let body = header_end(raw, begin + "-----BEGIN".len())?;
     let mut lines = raw[body..].split(|byte| *byte == b'\n');
     // A key that goes on behind its header ends on the header's line.
     let is_alone = lines.next().is_some_and(|rest| rest.trim_ascii().is_empty());
-    let is_open = is_alone && lines.all(is_body_line);
+    let is_open =
+        is_alone && lines.all(is_body_line) || is_last && walk_logged(raw, body, |_| false, |_| ());
     is_open.then(|| memchr::memrchr(b'\n', &raw[..begin]).map_or(0, |newline| newline + 1))
 }
 
@@ -215,4 +334,81 @@ fn skip_gap(raw: &[u8], mut at: usize) -> usize {
 
 fn ends_gap(raw: &[u8], at: usize) -> bool {
     raw.get(at).is_none_or(|b| b.is_ascii_whitespace() || matches!(b, b'\\' | b'"' | b'\''))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lexis::work;
+    use crate::{Chunks, Redactor, Text};
+
+    const LINE: &str = "MIIEpAIBAAKCAQEA7kQ2mX7vB9nL4pR8wT1yZa1B2c3D4e5F6g7H8i9J0k1L2m3N";
+
+    fn redact(parts: &[&[u8]]) -> String {
+        let (redactor, mut text, mut chunks) =
+            (Redactor::new(), Text::default(), Chunks::default());
+        for part in parts {
+            chunks.push(part, |chunk| {
+                redactor.redact_chunk(chunk, &mut text);
+            });
+        }
+        chunks.finish(|chunk| {
+            redactor.redact_chunk(chunk, &mut text);
+        });
+        String::from_utf8(text.as_bytes().to_vec()).unwrap()
+    }
+
+    /// A key logged line by line, with `n_others` other lines behind each of its lines.
+    fn logged(n_others: usize) -> String {
+        let other = "INFO [t-2] c.a.Y: Finished task 1.0 in stage 3.0 (TID 7)\n".repeat(n_others);
+        let mut raw = format!("INFO [m] c.a.X: -----BEGIN PRIVATE KEY-----\n{other}");
+        for _ in 0..50 {
+            raw += &format!("INFO [m] c.a.X: {LINE}\n{other}");
+        }
+        raw + &format!(
+            "INFO [m] c.a.X: Qg==\n{other}INFO [m] c.a.X: -----END PRIVATE KEY-----\nlast"
+        )
+    }
+
+    #[test]
+    fn a_key_logged_line_by_line_is_hidden_wherever_the_reads_cut_it() {
+        for n_others in 0..4 {
+            let raw = logged(n_others);
+            let whole = redact(&[raw.as_bytes()]);
+            assert!(!whole.contains("MII") && !whole.contains("Qg"), "{whole}");
+            assert_eq!(whole, raw.replace(LINE, "[PRIVATE_KEY]").replace("Qg==", "[PRIVATE_KEY]"));
+            for part_bytes in [1, 7, 64, 1000] {
+                let parts: Vec<_> = raw.as_bytes().chunks(part_bytes).collect();
+                assert_eq!(redact(&parts), whole, "{n_others} {part_bytes}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_holds_no_stream_back_for_long() {
+        let mut chunks = Chunks::default();
+        let mut n_bytes = 0;
+        let raw = "INFO [m] c.a.X: -----BEGIN PRIVATE KEY-----\n".to_owned();
+        let raw = raw + &"INFO [t-2] c.a.Y: [done]\n".repeat(9);
+        raw.split_inclusive('\n')
+            .for_each(|line| chunks.push(line.as_bytes(), |c| n_bytes += c.len()));
+        assert_eq!(n_bytes, raw.len());
+    }
+
+    #[test]
+    fn many_headers_cost_linear_work() {
+        let header = "INFO [m] c.a.X: -----BEGIN PRIVATE KEY-----\n".to_owned();
+        let lower = header.to_lowercase();
+        let long = format!("{header}{}\n", "[x] ".repeat(700));
+        let key = format!("{header}INFO [m] c.a.X: {LINE}\n");
+        for unit in [header, lower, long, key] {
+            let cost = |len: usize| {
+                let raw = unit.repeat(len / unit.len());
+                work::take();
+                redact(&[raw.as_bytes()]);
+                work::take() as f64 / raw.len() as f64
+            };
+            let (short, long) = (cost(1 << 15), cost(1 << 18));
+            assert!(long < 1.5 * short + 1.0 && long < 60.0, "{unit}: {short} {long}");
+        }
+    }
 }

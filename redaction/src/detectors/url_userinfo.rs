@@ -22,6 +22,20 @@ const ODD_PASSWORD_BYTES_MAX: usize = 256;
 const ACTOR_SCHEMES: &[&[u8]] =
     &[b"spark", b"tcp", b"pekko", b"akka", b"abfs", b"abfss", b"wasb", b"wasbs", b"adl", b"s3a"];
 
+/// Schemes of databases, beside `jdbc:` and any other.
+const DATABASE_SCHEMES: &[&[u8]] = &[
+    b"postgres",
+    b"postgresql",
+    b"mysql",
+    b"mariadb",
+    b"mongodb",
+    b"mongodb+srv",
+    b"redis",
+    b"rediss",
+    b"amqp",
+    b"amqps",
+];
+
 /// Finds user information in URLs; scheme and host stay.
 #[derive(Debug)]
 pub(crate) struct UrlUserinfo;
@@ -45,11 +59,13 @@ impl Detector for UrlUserinfo {
                 "sftp://«jane.doe:x@example.com»@files.example.com/in, jdbc:oracle:thin:«scott/tiger»@//db:1521/x",
                 "mongodb://«a:b»@h1,mongodb://«c:d»@h2",
                 "jdbc:oracle:oci8:«scott/tiger»@x and jdbc:oracle:thin:«scott/\"t@i/ger\"»@//db:1521/x",
+                "jdbc:mysql://«bob:p@ss/w0rd»@db/x?m=a redis://«:p@s/s»@h:6379/0 postgresql://«u:p@ss»@h/x",
                 r#"{"url":"jdbc:oracle:thin:«scott/\"t@iger\"»@//db:1521/x"}"#,
             ],
             negative: &[
                 "pekko.tcp://flink@localhost:6123/user/rpc and spark://HeartbeatReceiver@vm:34567",
                 "abfss://container@account.dfs.core.windows.net/orders",
+                "jdbc:mysql://db:3306/x?email=@y mysql://db/a@b https://unpkg.com/@scope/x@1.0",
                 "http://host:8080/path@here https://host/a:b@c hdfs://nn:8020/user/x@y jdbc:oracle:thin:@//db:1521/x",
             ],
             ..Rule::NONE
@@ -113,8 +129,14 @@ fn before_at_sign(raw: &[u8], at: usize) -> Option<Range<usize>> {
         let end = last_at_sign(raw, at, start + stop + ODD_PASSWORD_BYTES_MAX, |_| false);
         return Some(start..end);
     }
-    let end =
-        last_at_sign(raw, at, start + USERINFO_BYTES_MAX, |b| matches!(b, b'/' | b'?' | b'#'));
+    // Behind the host of a database stands its name, which has no at sign.
+    let end = if colon.is_some() && is_database(raw, scheme_end) {
+        let until = at + ODD_PASSWORD_BYTES_MAX;
+        last_at_sign(raw, at, until, |b| matches!(b, b'?' | b'#' | b';' | b',' | b')'))
+    } else {
+        let until = start + USERINFO_BYTES_MAX;
+        last_at_sign(raw, at, until, |b| matches!(b, b'/' | b'?' | b'#'))
+    };
     let is_actor = !raw[start..end].contains(&b':') && is_actor_scheme(raw, scheme_end);
     (end > start && !is_actor).then_some(start..end)
 }
@@ -161,6 +183,13 @@ fn quoted_password_end(raw: &[u8], start: usize) -> Option<usize> {
 
 fn is_url(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'`')
+}
+
+fn is_database(raw: &[u8], scheme_end: usize) -> bool {
+    let begin = scheme_end.saturating_sub(32);
+    let is_scheme = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'+' | b'-');
+    let scheme = &raw[backward(raw, scheme_end, begin, is_scheme)..scheme_end];
+    memchr::memmem::find(scheme, b"jdbc:").is_some() || DATABASE_SCHEMES.contains(&scheme)
 }
 
 fn is_actor_scheme(raw: &[u8], scheme_end: usize) -> bool {
