@@ -90,8 +90,8 @@ fn joins_number(raw: &[u8], findings: &[Finding], mut numbers: &[Range<u32>]) ->
     let joins = |gap: u32, edge: u32| gap == 0 || gap == 1 && raw[edge as usize].is_ascii_digit();
     findings.iter().any(|finding| {
         let Range { start, end } = finding.range;
-        // Digits that go on a word were not looked at.
-        if raw.get(end as usize).is_some_and(u8::is_ascii_digit) {
+        // Digits and prefixes of tokens that go on a word were not looked at.
+        if raw.get(end as usize).is_some_and(u8::is_ascii_alphanumeric) {
             return true;
         }
         numbers = &numbers[numbers.partition_point(|number| number.end + 1 < start)..];
