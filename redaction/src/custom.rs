@@ -105,14 +105,14 @@ impl Swept {
                 custom.search = Search::Pattern(Box::new(pattern));
             }
             Matcher::Terms(terms) if terms::are_literals(terms) => {
-                custom.literals.clone_from(terms);
+                custom.literals = terms::spellings(terms);
                 custom.search = Search::Terms;
             }
             Matcher::Terms(terms) => {
-                self.lists.push(Owned::new(index, owned_context, terms.clone()));
+                self.lists.push(Owned::new(index, owned_context, terms::spellings(terms)));
             }
             Matcher::Keys(keys) => {
-                custom.literals.clone_from(keys);
+                custom.literals = keys::spellings(keys);
                 custom.search = Search::Keys;
             }
         }
