@@ -105,7 +105,9 @@ fn terms_are_found_in_any_case_as_words_of_their_own() {
     for rule in [terms("TERMS", &list), with_dictionary(&list), with_filler(&list, 5000)] {
         let rig = Rig::alone(&[rule]);
         rig.check("«Acme», «ACME CORP» and «acme corp ltd»; acmes xacme _acme acme_ acméacme");
-        rig.check("in «ZüRICH» not «zÜrich»; «C++»11 xc++ x«-zz» -zzz; {\"a\":\"\\n«john»\"} «acme»");
+        rig.check(
+            "in «ZüRICH» not «zÜrich»; «C++»11 xc++ x«-zz» -zzz; {\"a\":\"\\n«john»\"} «acme»",
+        );
         rig.check("johnacme «john»-«acme» «john»\n«acme»\n");
         rig.check("[DROPPED] «acme»");
     }
