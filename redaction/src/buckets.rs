@@ -44,7 +44,10 @@ struct Bucket {
 
 impl Buckets {
     pub(crate) fn new() -> Self {
-        Self { halves: [[[[0; 16]; 2]; PLACES]; N_BANKS], wholes: [[[0; 64]; PLACES]; N_BANKS] }
+        Self {
+            halves: [[[[0; 16]; 2]; PLACES]; N_BANKS],
+            wholes: [[[0; 64]; PLACES]; N_BANKS],
+        }
     }
 
     fn put(&mut self, bucket: usize, place: usize, byte: Option<u8>) {

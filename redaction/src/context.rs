@@ -91,12 +91,11 @@ impl Beginnings {
         let text = &raw[begin..start];
         work::add(text.len());
         let mut before = begin.checked_sub(1).map_or(b' ', |i| raw[i]);
-        self.may_begin_in_other_scripts(text)
-            || text.iter().enumerate().any(|(at, byte)| {
-                let is_begin = begins_part(before, *byte);
-                before = *byte;
-                is_begin && self.begins(&text[at..])
-            })
+        self.may_begin_in_other_scripts(text) || text.iter().enumerate().any(|(at, byte)| {
+            let is_begin = begins_part(before, *byte);
+            before = *byte;
+            is_begin && self.begins(&text[at..])
+        })
     }
 
     /// [`any_before`](Self::any_before), for words that begin where `starts` has a bit: bit 63 is the

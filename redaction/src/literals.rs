@@ -75,12 +75,15 @@ impl Table {
                 Some(known) if known.owners.contains(owner) => {}
                 Some(known) => known.owners.push(*owner),
                 None => {
-                    literals.push(Literal { bytes: bytes.into(), key_at: 0, owners: vec![*owner] });
+                    literals.push(Literal {
+                        bytes: bytes.into(),
+                        key_at: 0,
+                        owners: vec![*owner],
+                    });
                 }
             }
         }
-        let key_places =
-            assign(&literals.iter().map(|literal| &*literal.bytes).collect::<Vec<_>>());
+        let key_places = assign(&literals.iter().map(|literal| &*literal.bytes).collect::<Vec<_>>());
         for (literal, at) in literals.iter_mut().zip(key_places) {
             literal.key_at = at;
         }

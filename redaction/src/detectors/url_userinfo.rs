@@ -108,8 +108,7 @@ fn before_at_sign(raw: &[u8], at: usize) -> Option<Range<usize>> {
         let end = last_at_sign(raw, at, start + stop + ODD_PASSWORD_BYTES_MAX, |_| false);
         return Some(start..end);
     }
-    let end =
-        last_at_sign(raw, at, start + USERINFO_BYTES_MAX, |b| matches!(b, b'/' | b'?' | b'#'));
+    let end = last_at_sign(raw, at, start + USERINFO_BYTES_MAX, |b| matches!(b, b'/' | b'?' | b'#'));
     let is_actor = !raw[start..end].contains(&b':') && is_actor_scheme(raw, scheme_end);
     (end > start && !is_actor).then_some(start..end)
 }
