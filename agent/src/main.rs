@@ -44,6 +44,9 @@ enum Command {
     Check {
         /// The file; `-` is standard input. Without it the defaults and the environment are checked.
         file: Option<PathBuf>,
+        /// The same, as the other commands have it.
+        #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+        config: Option<PathBuf>,
     },
     /// Redact text: standard input or files to standard output.
     Redact(Redact),
@@ -63,17 +66,20 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Redact {
-    /// Config file, of which [redaction] says what is hidden, and how. Must be a file: standard input
-    /// is what is redacted.
+    /// Config file, of which [redaction] says what is hidden, and how. A file to redact has the policy
+    /// of the first [[redaction.sources]] that its path matches, as in the agent; standard input and
+    /// all other files have that of [redaction]. Must be a file: standard input is what is redacted.
     #[arg(short, long, value_name = "FILE", value_parser = parse_file)]
     config: Option<PathBuf>,
-    /// Types to look for, whatever the config says: secrets, pci, gdpr or all.
+    /// Types to look for: secrets, pci, gdpr or all. Goes before every `profile` of the config, also
+    /// those of [[redaction.sources]]; types that the config names, its rules and its allow lists stay.
     #[arg(long, value_name = "PROFILE", value_parser = parse_profile)]
     profile: Option<Profile>,
     /// Write one JSON object per input line instead, with types and byte offsets and no text.
     #[arg(long)]
     report: bool,
-    /// Say at the end, on standard error, how often each type was found.
+    /// Say at the end, on standard error, how many lines and bytes were read, how many lines changed
+    /// and failed, and how often each type was found.
     #[arg(long)]
     stats: bool,
     /// Files; none or `-` is standard input.
@@ -138,7 +144,7 @@ fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Run(run) => start(&run),
-        Command::Check { file } => check(file.as_deref()),
+        Command::Check { file, config } => check(file.or(config).as_deref()),
         Command::Redact(options) => filter(&options),
         Command::Detectors { json } => {
             let listed = if json { redact::detectors_json() } else { redact::detectors() };
@@ -269,7 +275,8 @@ fn filter(options: &Redact) -> ExitCode {
     let mut filter = Filter::new(&redactors, output, &mut out);
     let result = filter.run(&options.files);
     if options.stats {
-        eprint(&format_args!("redacted\n{}", redact::stats(&filter.counts()).trim_end()));
+        let (tally, types) = (filter.tally(), redact::stats(&filter.counts()));
+        eprint(&format_args!("redacted {}", format!("{tally}\n{types}").trim_end()));
     }
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! The redactors of the process: one for most of what it reads, and others for some files.
 
+mod describe;
 mod key;
 mod names;
 mod rules;
@@ -26,8 +27,18 @@ pub struct Redactors {
 
 /// Files that are redacted in another way than the rest.
 struct Source {
-    files: GlobSet,
+    files: Files,
+    policy: Policy,
     redactor: Arc<Redactor>,
+}
+
+/// Which files those are.
+#[derive(Clone)]
+struct Files {
+    globs: GlobSet,
+    patterns: Vec<String>,
+    /// Names of the keys in which they differ from the rest.
+    changes: Vec<&'static str>,
 }
 
 impl Redactors {
@@ -46,15 +57,27 @@ impl Redactors {
         &self.policy
     }
 
-    /// One redactor for everything, like the base but with that profile.
+    /// The same with that profile everywhere, also for files that have a policy of their own; all
+    /// else stays as it is.
     ///
     /// # Errors
-    /// When the base's policy and that profile do not go together.
+    /// When a policy and that profile do not go together.
     pub fn with_profile(&self, profile: Profile) -> Result<Self, Problems> {
-        Self::new(Policy { profile, ..self.policy.clone() }).map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Problems::whole_file("--profile", problems.join("; "))
-        })
+        let remake = |policy: &Policy| {
+            let policy = Policy { profile, ..policy.clone() };
+            let made = redactor(&policy).map_err(|problems| {
+                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                Problems::whole_file("--profile", problems.join("; "))
+            });
+            made.map(|redactor| (policy, Arc::new(redactor)))
+        };
+        let (policy, base) = remake(&self.policy)?;
+        let mut sources = Vec::new();
+        for source in &self.sources {
+            let (policy, redactor) = remake(&source.policy)?;
+            sources.push(Source { files: source.files.clone(), policy, redactor });
+        }
+        Ok(Self { policy, base, sources })
     }
 
     /// The redactor of all that is not a file with one of its own: labels, answers of APIs, paths.
@@ -68,7 +91,7 @@ impl Redactors {
     pub fn of_file(&self, path: &Path) -> &Arc<Redactor> {
         // Globs are about whole paths, whatever the working directory.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let source = self.sources.iter().find(|source| source.files.is_match(&path));
+        let source = self.sources.iter().find(|source| source.files.globs.is_match(&path));
         source.map_or(&self.base, |source| &source.redactor)
     }
 

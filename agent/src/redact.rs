@@ -1,8 +1,10 @@
 //! `sidelight redact`: the redactor as a filter, and a report of what it finds.
 
 mod listing;
+mod tally;
 
 pub use listing::{detectors, detectors_json, stats};
+pub use tally::Tally;
 
 use crate::policy::Redactors;
 use redaction::{Chunks, Redactor, Span, Text};
@@ -14,6 +16,9 @@ use std::path::{Path, PathBuf};
 /// Bytes asked for at a time, which is what a pipe holds. More would leave the cache on its way from
 /// the read to the write.
 const READ_BYTES: usize = 64 << 10;
+
+/// The type that stands for a line on which the redactor failed.
+const FAILED: &str = "REDACTION_FAILED";
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +54,9 @@ pub struct Filter<'a> {
     chunks: Chunks,
     text: Text,
     report: Report<'a>,
+    tally: Tally,
+    /// What was written last has no line end, and belongs to an input that ended.
+    is_cut: bool,
 }
 
 /// Rows about lines, and what of them is not written yet.
@@ -72,7 +80,16 @@ impl<'a> Filter<'a> {
     /// buffer.
     pub fn new(redactors: &'a Redactors, output: Output, out: &'a mut dyn Write) -> Self {
         let (chunks, text, report) = (Chunks::default(), Text::default(), Report::default());
-        Self { redactors, output, out, chunks, text, report }
+        Self {
+            redactors,
+            output,
+            out,
+            chunks,
+            text,
+            report,
+            tally: Tally::default(),
+            is_cut: false,
+        }
     }
 
     /// Reads `inputs`, standard input when there are none.
@@ -113,6 +130,16 @@ impl<'a> Filter<'a> {
         counts
     }
 
+    /// Lines and bytes so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let mut tally = self.tally.clone();
+        if self.output == Output::Text {
+            tally.n_failed = self.redactors.all().map(Redactor::n_failed_lines).sum();
+        }
+        tally
+    }
+
     fn pass(
         &mut self,
         input: &mut dyn Read,
@@ -120,7 +147,11 @@ impl<'a> Filter<'a> {
         read: &mut [u8],
         failed: &dyn Fn(io::Error) -> FilterError,
     ) -> Result<(), FilterError> {
-        let Self { output, out, chunks, text, report, .. } = self;
+        let Self { output, out, chunks, text, report, tally, is_cut, .. } = self;
+        // The last line of the input before this one has no end: another file's first line is
+        // another record all the same.
+        *is_cut |= *output == Output::Text && tally.is_open();
+        tally.end_line();
         loop {
             let n_bytes = match input.read(read) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -133,18 +164,28 @@ impl<'a> Filter<'a> {
                     text.clear();
                     feed(chunks, bytes, |chunk| {
                         redactor.redact_chunk(chunk, text);
+                        tally.add(chunk, text.edits().iter().map(|edit| edit.raw.clone()));
                     });
                     text.as_bytes()
                 }
                 Output::Report => {
                     report.rows.clear();
-                    feed(chunks, bytes, |chunk| report.add(chunk, redactor));
+                    feed(chunks, bytes, |chunk| {
+                        report.add(chunk, redactor);
+                        tally.add(chunk, report.spans.iter().map(|span| span.range.clone()));
+                        let failed = report.spans.iter().filter(|span| span.entity == FAILED);
+                        tally.n_failed += failed.count() as u64;
+                    });
                     if bytes.is_empty() {
                         report.end_line();
                     }
                     &report.rows
                 }
             };
+            if *is_cut && !made.is_empty() {
+                out.write_all(b"\n").map_err(FilterError::Output)?;
+                *is_cut = false;
+            }
             // At once: the reader of a pipe sees what the writer wrote, however slow that one is.
             out.write_all(made).map_err(FilterError::Output)?;
             if n_bytes == 0 {

@@ -19,7 +19,7 @@ use std::ops::Range;
 use crate::context::follows_word_within;
 use crate::detectors::{Confidence, Detector, Family, Rule};
 use crate::haystack::Haystack;
-use crate::policy::{CustomRule, Matcher, Problem};
+use crate::policy::{CustomRule, Matcher, Problem, RulePlace};
 use crate::shapes::Shape;
 use crate::spans::Found;
 use piece::Piece;
@@ -54,12 +54,13 @@ pub(crate) fn compile(rules: &[CustomRule]) -> Result<Compiled, Vec<Problem>> {
         match swept.detector(index, rule, context) {
             Ok(detector) => compiled.detectors.push(Box::new(detector)),
             Err(Flaw { message, span }) => {
-                problems.push(Problem { rule: Some(index), message, span });
+                let rule = Some(RulePlace { index, key: "regex" });
+                problems.push(Problem { rule, message, span });
             }
         }
     }
     if !problems.is_empty() {
-        problems.sort_by_key(|problem| problem.rule);
+        problems.sort_by_key(|problem| problem.rule.map(|rule| rule.index));
         return Err(problems);
     }
     let names = swept.patterns.iter().map(|owned| rules[owned.rule].name.clone());
@@ -105,14 +106,14 @@ impl Swept {
                 custom.search = Search::Pattern(Box::new(pattern));
             }
             Matcher::Terms(terms) if terms::are_literals(terms) => {
-                custom.literals.clone_from(terms);
+                custom.literals = terms::spellings(terms);
                 custom.search = Search::Terms;
             }
             Matcher::Terms(terms) => {
-                self.lists.push(Owned::new(index, owned_context, terms.clone()));
+                self.lists.push(Owned::new(index, owned_context, terms::spellings(terms)));
             }
             Matcher::Keys(keys) => {
-                custom.literals.clone_from(keys);
+                custom.literals = keys::spellings(keys);
                 custom.search = Search::Keys;
             }
         }

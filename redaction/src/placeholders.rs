@@ -104,7 +104,7 @@ impl Placeholders {
                 };
                 made.extend(value.iter().map(hide));
             }
-            (Strategy::FormatPreserving, _) => made.extend(value.iter().map(masked)),
+            (Strategy::FormatPreserving, _) => masked_value(value, made),
             // A dropped record is dropped by its line; what stands here never leaves.
             _ => return form.masks[usize::from(is_quoted)].as_bytes(),
         }
@@ -160,6 +160,20 @@ fn canonical(family: Family, value: &[u8], mut add: impl FnMut(u8)) {
     }
 }
 
+/// Masks each byte. What a backslash and a letter stand for is a part of the value, and a mask in
+/// place of the letter would be no escape of JSON: there both go. `\"` stays.
+fn masked_value(value: &[u8], made: &mut Vec<u8>) {
+    let mut at = 0;
+    while at < value.len() {
+        let n_slashes = value[at..].iter().take_while(|byte| **byte == b'\\').count();
+        let next = at + n_slashes;
+        let is_escape = value.get(next).is_some_and(u8::is_ascii_alphanumeric);
+        made.extend(std::iter::repeat_n(if is_escape { b'x' } else { b'\\' }, n_slashes));
+        made.extend(value.get(next).map(masked));
+        at = next + 1;
+    }
+}
+
 /// A byte of the same kind that tells nothing.
 fn masked(byte: &u8) -> u8 {
     match byte {
@@ -177,13 +191,74 @@ fn masked(byte: &u8) -> u8 {
 fn is_json_number(raw: &[u8], range: &Range<usize>) -> bool {
     let is_number = |b: &u8| b.is_ascii_digit() || b"+-.eE".contains(b);
     let is_blank = |b: &&u8| matches!(b, b' ' | b'\t');
-    let mut before = raw[..range.start].iter().rev().skip_while(is_blank);
+    if !raw[range.clone()].iter().all(is_number) {
+        return false;
+    }
+    // An element of an array: what counts is what stands before that.
+    let array = array_start(raw, range);
+    let mut before = raw[..array.unwrap_or(range.start)].iter().rev().skip_while(is_blank);
     before.next() == Some(&b':')
-        && raw[range.clone()].iter().all(is_number)
         && before.find(|b| !is_blank(b)) == Some(&b'"')
         && before.next() != Some(&b'\\')
         && matches!(
             raw[range.end..].iter().find(|b| !is_blank(b)),
             None | Some(b',' | b'}' | b'\n' | b'\r')
-        )
+        ) | (array.is_some() && follows_in_array(&raw[range.end..]))
+}
+
+/// Where the array of JSON begins that has the number at `range` as an element, if it is near.
+fn array_start(raw: &[u8], range: &Range<usize>) -> Option<usize> {
+    const ARRAY_BYTES_MAX: usize = 4096;
+    let is_blank = |b: &&u8| matches!(b, b' ' | b'\t');
+    let is_next = |b: &&u8| matches!(b, b'[' | b',');
+    raw[..range.start].iter().rev().find(|b| !is_blank(b)).filter(is_next)?;
+    let from = range.start.saturating_sub(ARRAY_BYTES_MAX);
+    let (mut is_in_string, mut start) = (false, None);
+    // Backwards, a quote behind an odd number of backslashes is none.
+    for at in (from..range.start).rev() {
+        match raw[at] {
+            b'"' if raw[from..at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0 => {
+                is_in_string = !is_in_string;
+            }
+            b'[' if !is_in_string => {
+                start = Some(at);
+                break;
+            }
+            b'\n' | b'{' | b'}' | b']' if !is_in_string => break,
+            b'\n' => break,
+            _ => {}
+        }
+    }
+    start
+}
+
+/// True when an element of an array ends before `after`.
+fn follows_in_array(after: &[u8]) -> bool {
+    let is_blank = |b: &&u8| matches!(b, b' ' | b'\t');
+    matches!(after.iter().find(|b| !is_blank(b)), Some(b',' | b']'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked_value;
+
+    #[test]
+    fn what_json_escapes_stays_json() {
+        for (value, want) in [
+            (r"jos\u00e9.B@example.com", r"xxxxx00x0.X@xxxxxxx.xxx"),
+            (r"a\nb", "xxxx"),
+            (r"a\\nb", "xxxxx"),
+            (r#"a\"b\""#, r#"x\"x\""#),
+            (r"a\\", r"x\\"),
+            (r"a\/b", r"x\/x"),
+            ("Ab-1", "Xx-0"),
+        ] {
+            let mut made = Vec::new();
+            masked_value(value.as_bytes(), &mut made);
+            let made = String::from_utf8(made).unwrap();
+            assert_eq!(made, want);
+            let json = serde_json::from_str::<String>(&format!("\"{made}\""));
+            assert!(json.is_ok(), "{made}");
+        }
+    }
 }

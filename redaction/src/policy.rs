@@ -172,12 +172,21 @@ pub struct Policy {
     pub rules: Vec<CustomRule>,
 }
 
+/// A part of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RulePlace {
+    /// Index of the rule.
+    pub index: usize,
+    /// `name`, `regex`, `terms`, `keys`, `context` or `context_bytes`.
+    pub key: &'static str,
+}
+
 /// Something wrong with a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Problem {
-    /// Index of the rule, when it is about one.
-    pub rule: Option<usize>,
+    /// The rule and its part, when it is about one.
+    pub rule: Option<RulePlace>,
     /// What is wrong and what to change.
     pub message: String,
     /// The offending part of the rule's regular expression, in bytes.

@@ -59,6 +59,10 @@ impl fmt::Display for Check {
         writeln!(f, "  scrapers  {}", list(scrapers))?;
         writeln!(f, "  exporters {}", list(exporters))?;
         writeln!(f, "  admin     {}", config.admin.listen)?;
+        for (index, line) in config.redaction.describe().iter().enumerate() {
+            let name = if index == 0 { "redaction" } else { "" };
+            writeln!(f, "  {name:<9} {line}")?;
+        }
         write!(f, "  state     {}", config.state_dir.display())?;
         for warning in &self.warnings {
             write!(f, "\nwarning: {warning}")?;
@@ -131,6 +135,7 @@ fn literal_prefix(pattern: &str) -> PathBuf {
 mod tests {
     use super::{check, include_warning, literal_prefix};
     use crate::config::Environment;
+    use crate::policy::Redactors;
     use std::path::Path;
 
     #[test]
@@ -142,9 +147,12 @@ mod tests {
         let text = format!("state_dir = {state:?}\n[tail]\ninclude = [{include:?}]\n[scrapers]\n");
         std::fs::write(&path, text).unwrap();
         let told = check(Some(&path), &Environment::new());
+        let redaction = Redactors::default().describe();
+        assert!(redaction[1].ends_with(" mask"), "{redaction:?}");
+        let redaction = redaction.join("\n            ");
         let want = format!(
             "{}: ok\n  logs      1 pattern\n  scrapers  nothing\n  exporters file, prometheus\n  \
-             admin     127.0.0.1:9779\n  state     {}\nwarning: tail.include: no file matches {include:?} now",
+             admin     127.0.0.1:9779\n  redaction {redaction}\n  state     {}\nwarning: tail.include: no file matches {include:?} now",
             path.display(),
             state.display()
         );

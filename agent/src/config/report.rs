@@ -76,8 +76,8 @@ impl Report {
 
     /// True when something below `key` has a problem within `range`.
     pub(super) fn has_below(&self, key: &str, range: &Range<usize>) -> bool {
-        let is_below =
-            |found: &Found| found.key.strip_prefix(key).is_some_and(|it| it.starts_with('.'));
+        let is_rest = |it: &str| it.starts_with('.') || (it.starts_with('[') && it.contains("]."));
+        let is_below = |found: &Found| found.key.strip_prefix(key).is_some_and(is_rest);
         self.found.iter().any(|found| range.contains(&found.span.start) && is_below(found))
     }
 

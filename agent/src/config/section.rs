@@ -181,10 +181,30 @@ impl Section<'_> {
         is_from
     }
 
-    /// The path of a key without the numbers of list elements.
+    /// The path of a key: `rules[2].name`. One table that is alone in its list has no number, nor
+    /// have texts.
     fn key_of(&self, path: &[&str]) -> String {
-        let names = path.iter().filter(|name| name.parse::<usize>().is_err());
-        names.fold(self.path.clone(), |path, name| join(&path, name))
+        let mut key = self.path.clone();
+        let mut at: Option<&DeValue<'_>> = None;
+        for (depth, name) in path.iter().enumerate() {
+            let number = name.parse::<usize>().ok();
+            let inner = match (at, number) {
+                (None, _) if depth == 0 => entry(&self.table, name).map(|(_, value)| value),
+                (Some(DeValue::Table(table)), _) => entry(table, name).map(|(_, value)| value),
+                (Some(DeValue::Array(list)), Some(number)) => list.get(number),
+                _ => None,
+            };
+            let inner = inner.map(Spanned::get_ref);
+            match (number, at, inner) {
+                (Some(number), Some(DeValue::Array(list)), Some(DeValue::Table(_))) => {
+                    key += &tree::number_of(number, list.len());
+                }
+                (Some(_), _, _) => {}
+                (None, _, _) => key = join(&key, name),
+            }
+            at = inner;
+        }
+        key
     }
 
     fn note_places(&mut self) {

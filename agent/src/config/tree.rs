@@ -7,7 +7,8 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 /// An entry, or one element of a list, that was taken out of a table.
 pub(super) struct Taken<'a> {
-    /// Keys from the table down to the value; an element of a list has its list's path.
+    /// Keys from the table down to the value; an element of a list has its list's path,
+    /// and what is in a table of several its number, as in `[2]`.
     pub(super) path: Vec<String>,
     pub(super) value: Spanned<DeValue<'a>>,
 }
@@ -15,6 +16,11 @@ pub(super) struct Taken<'a> {
 /// `a.b` as one path; `b` alone at the top.
 pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// `[2]` behind the path of a list of several tables; nothing where there is only one.
+pub(super) fn number_of(index: usize, n_elements: usize) -> String {
+    if n_elements > 1 { format!("[{index}]") } else { String::new() }
 }
 
 /// Shows every string value with its path and place.
@@ -74,7 +80,10 @@ pub(super) fn take<'a>(table: &mut DeTable<'a>, at: &Range<usize>) -> Option<Tak
         if is_inside(value.get_ref(), at) { take_inside(value.get_mut(), at) } else { None };
     match inner {
         Some(mut taken) => {
-            taken.path.insert(0, key);
+            match taken.path.first_mut().filter(|first| first.starts_with('[')) {
+                Some(number) => number.insert_str(0, &key),
+                None => taken.path.insert(0, key),
+            }
             Some(taken)
         }
         None => {
@@ -91,8 +100,14 @@ fn take_inside<'a>(value: &mut DeValue<'a>, at: &Range<usize>) -> Option<Taken<'
             let index = list.iter().position(|element| holds(element, at))?;
             let mut elements: Vec<_> =
                 std::mem::replace(list, DeArray::new()).into_iter().collect();
+            let number = number_of(index, elements.len());
+            let is_table = matches!(elements[index].get_ref(), DeValue::Table(_));
             let taken = if is_inside(elements[index].get_ref(), at) {
-                take_inside(elements[index].get_mut(), at)
+                let mut taken = take_inside(elements[index].get_mut(), at);
+                if let Some(taken) = taken.as_mut().filter(|_| is_table && !number.is_empty()) {
+                    taken.path.insert(0, number);
+                }
+                taken
             } else {
                 Some(Taken { path: Vec::new(), value: elements.remove(index) })
             };
@@ -182,7 +197,7 @@ mod tests {
     fn the_innermost_entry_or_element_is_taken() {
         let text = "[a]\nb = [1, 'x', { c = 2 }]\n[a.d]\ne = 3\n";
         for (marked, path) in
-            [("'x'", "a.b"), ("2", "a.b.c"), ("3", "a.d.e"), ("e", "a.d.e"), ("b", "a.b")]
+            [("'x'", "a.b"), ("2", "a.b[2].c"), ("3", "a.d.e"), ("e", "a.d.e"), ("b", "a.b")]
         {
             let mut table = DeTable::parse(text).unwrap().into_inner();
             let start = text.find(marked).unwrap();

@@ -4,6 +4,7 @@ use super::names::Strategy;
 use crate::config::{Section, read_named};
 use redaction::{CustomRule, Matcher, Problem};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Largest dictionary.
@@ -68,7 +69,6 @@ pub(super) fn read(
         if strategy == redaction::Strategy::Keep {
             let what = "a rule whose findings stay does nothing; remove the rule";
             section.report_at(&["rules", &number, "strategy"], what.to_owned());
-            continue;
         }
         if let Some(matcher) = matcher(section, index, rule) {
             let (name, context) = (rule.name.clone(), rule.context.clone());
@@ -126,34 +126,35 @@ fn terms(path: &Path) -> Result<Vec<String>, String> {
     Ok(terms)
 }
 
-/// Reports what the redactor says of the policy, at the rules that it is about. `rules` are those of
-/// the policy with their places in the config.
+/// Reports what the redactor says of the policy, at the keys that it is about. `rules` are those of
+/// the policy with their places in the config, which has `written`.
 pub(super) fn report(
     section: &mut Section<'_>,
+    written: &[Rule],
     rules: &[(usize, CustomRule)],
     problems: &[Problem],
 ) {
-    let about = |problem: &Problem| problem.rule.and_then(|rule| rules.get(rule));
-    for problem in problems.iter().filter(|problem| about(problem).is_none()) {
-        section.report_at(&[], problem.message.clone());
+    // Two problems at one place would look like one and its consequence.
+    let mut by_key: BTreeMap<(usize, &str), Vec<&str>> = BTreeMap::new();
+    for problem in problems {
+        let found = problem.rule.and_then(|place| Some((place.key, rules.get(place.index)?)));
+        let Some((key, (index, rule))) = found else {
+            section.report_at(&[], problem.message.clone());
+            continue;
+        };
+        if let (Some(span), Matcher::Regex(regex)) = (&problem.span, &rule.matcher) {
+            let path = ["rules", &index.to_string(), "regex"];
+            section.report_part(&path, regex, span, &problem.message);
+            continue;
+        }
+        let is_dictionary = key == "terms" && written[*index].dictionary.is_some();
+        let key = if is_dictionary { "dictionary" } else { key };
+        by_key.entry((*index, key)).or_default().push(&problem.message);
     }
-    for (place, (index, rule)) in rules.iter().enumerate() {
-        let number = index.to_string();
-        let of_rule = || problems.iter().filter(|problem| problem.rule == Some(place));
-        for problem in of_rule() {
-            if let (Some(span), Matcher::Regex(regex)) = (&problem.span, &rule.matcher) {
-                let path = ["rules", number.as_str(), "regex"];
-                section.report_part(&path, regex, span, &problem.message);
-            }
-        }
-        // Two problems at one place would look like one and its consequence.
-        let others = of_rule().filter(|problem| problem.span.is_none());
-        let others: Vec<&str> = others.map(|problem| problem.message.as_str()).collect();
-        if !others.is_empty() {
-            let path = ["rules", number.as_str(), "name"];
-            let is_hidden = section.is_hidden_at(&["rules", &number]);
-            let what = if is_hidden { "not accepted".to_owned() } else { others.join("; ") };
-            section.report_at(&path, what);
-        }
+    for ((index, key), messages) in by_key {
+        let path = ["rules", &index.to_string(), key];
+        let is_hidden = section.is_hidden_at(&path);
+        let what = if is_hidden { "not accepted".to_owned() } else { messages.join("; ") };
+        section.report_at(&path, what);
     }
 }

@@ -1,7 +1,7 @@
 //! `[redaction]` as it is written, and the redactors that it comes to.
 
 use super::names::{Profile, Strategy};
-use super::{Redactors, Source, built_in, key, rules};
+use super::{Files, Redactors, Source, built_in, key, rules};
 use crate::config::{Section, closest};
 use redaction::{DETECTORS, DETECTORS_ON_REQUEST, Policy, PseudonymKey};
 use serde::{Deserialize, Serialize};
@@ -105,15 +105,16 @@ pub(crate) fn configure(section: &mut Section<'_>) -> Redactors {
                     `pseudonym_key_env`";
         section.report_at(&path, what.to_owned());
     }
-    build(section, policy, sources, &rules, is_key_given || asking.is_some())
+    let has_key = is_key_given || asking.is_some();
+    build(section, policy, sources, (&config.rules, &rules), has_key)
 }
 
 /// A redactor for each policy that could be made ready.
 fn build(
     section: &mut Section<'_>,
     mut policy: Policy,
-    sources: Vec<(globset::GlobSet, Policy)>,
-    rules: &[(usize, redaction::CustomRule)],
+    sources: Vec<(Files, Policy)>,
+    (written, rules): (&[rules::Rule], &[(usize, redaction::CustomRule)]),
     has_key: bool,
 ) -> Redactors {
     let without_key = |policy: &mut Policy| {
@@ -125,16 +126,18 @@ fn build(
     let mut redactors = match Redactors::new(policy) {
         Ok(redactors) => redactors,
         Err(problems) => {
-            rules::report(section, rules, &problems);
+            rules::report(section, written, rules, &problems);
             return Redactors::default();
         }
     };
     for (files, mut policy) in sources {
         without_key(&mut policy);
         match super::redactor(&policy) {
-            Ok(redactor) => redactors.sources.push(Source { files, redactor: redactor.into() }),
+            Ok(redactor) => {
+                redactors.sources.push(Source { files, policy, redactor: redactor.into() });
+            }
             // Types, key and rules were looked at before, so this is for what is not foreseen.
-            Err(problems) => rules::report(section, rules, &problems),
+            Err(problems) => rules::report(section, written, rules, &problems),
         }
     }
     redactors
@@ -145,7 +148,7 @@ fn configure_source(
     index: usize,
     source: &SourceSection,
     base: &Policy,
-) -> Option<(globset::GlobSet, Policy)> {
+) -> Option<(Files, Policy)> {
     let number = index.to_string();
     let is_incomplete = section.is_incomplete("sources", index);
     let at = |key| ["sources", number.as_str(), key];
@@ -178,7 +181,22 @@ fn configure_source(
     policy.default_strategy = source.strategy.map_or(base.default_strategy, |strategy| strategy.0);
     policy.keep_internal_ips = source.keep_internal_ips.unwrap_or(base.keep_internal_ips);
     policy.allow = source.allow.clone().unwrap_or_else(|| base.allow.clone());
-    Some((globs.build().ok()?, policy))
+    let (patterns, changes) = (source.files.clone(), source.changes());
+    Some((Files { globs: globs.build().ok()?, patterns, changes }, policy))
+}
+
+impl SourceSection {
+    /// Names of the keys that it has of its own.
+    fn changes(&self) -> Vec<&'static str> {
+        let keys = [
+            ("profile", self.profile.is_some()),
+            ("strategy", self.strategy.is_some()),
+            ("keep_internal_ips", self.keep_internal_ips.is_some()),
+            ("allow", self.allow.is_some()),
+            ("types", !self.types.is_empty()),
+        ];
+        keys.into_iter().filter(|(_, is_given)| *is_given).map(|(key, _)| key).collect()
+    }
 }
 
 /// The strategies of known types; others are reported with what was meant.
@@ -187,11 +205,19 @@ fn strategies(
     path: &[&str],
     types: &BTreeMap<String, Strategy>,
 ) -> BTreeMap<String, redaction::Strategy> {
-    let mut strategies = BTreeMap::new();
+    let (mut strategies, mut firsts) = (BTreeMap::new(), BTreeMap::new());
     for (written, strategy) in types {
         // Variables of the environment come in lower case, and win: they sort behind.
         let name = written.to_ascii_uppercase();
         if built_in(&name).is_some() {
+            if let Some(first) = firsts.insert(name.clone(), written)
+                && !is_variable(section, path, written)
+            {
+                let what =
+                    format!("the same type as `{first}`; keep one of `{first}` and `{written}`");
+                let path: Vec<&str> = path.iter().copied().chain([written.as_str()]).collect();
+                section.report_at_key(&path, what);
+            }
             strategies.insert(name, strategy.0);
             continue;
         }
@@ -205,6 +231,12 @@ fn strategies(
         section.report_at_key(&path, format!("no type of redaction; {meant}"));
     }
     strategies
+}
+
+/// True when a variable of the environment set that type, which it may do over the file.
+fn is_variable(section: &Section<'_>, path: &[&str], written: &str) -> bool {
+    let name = format!("SIDELIGHT_REDACTION__{}__{written}", path.join("__"));
+    section.variable(&name.to_ascii_uppercase()).is_some()
 }
 
 /// Where a pseudonym is asked for first, if one is.

@@ -323,7 +323,7 @@ fn what_is_wrong_with_a_rule_is_told_at_the_rule_and_in_its_expression() {
     assert_eq!(told.lines().next().unwrap().matches("`(`").count(), 1, "{told}");
     let told = bad("[[redaction.rules]]\nname = 'order'\nterms = ['xyz']\ncontext = ['a']\n", &[]);
     assert!(told.starts_with("c.toml:2:8: redaction.rules.name: the name `order`"), "{told}");
-    assert!(told.contains("; the context word `a`"), "{told}");
+    assert!(told.contains("c.toml:4:11: redaction.rules.context: the context word `a`"), "{told}");
     let told = bad(&rule("'${EXPRESSION}'"), &[("EXPRESSION", "hunter2(")]);
     assert!(
         told.starts_with("c.toml:3:9: redaction.rules.regex: the value is not accepted"),
@@ -334,6 +334,89 @@ fn what_is_wrong_with_a_rule_is_told_at_the_rule_and_in_its_expression() {
     let two = format!("[[redaction.rules]]\nname = 'A1'\n{}", rule("'x('"));
     let told = bad(&two, &[]);
     assert!(told.contains("c.toml:1:1: ") && told.contains("c.toml:5:11: "), "{told}");
+}
+
+#[test]
+fn every_problem_of_a_rule_names_its_key_and_the_number_of_the_rule() {
+    let (_folder, path) = file("a\u{7}b\n".as_bytes(), 0o644);
+    let told = bad(
+        &format!(
+            "[redaction]\ntypes = {{ EMIAL = 'mask' }}\n\
+             [[redaction.rules]]\nname = 'A1'\nterms = ['x', ' y']\ncontext_bytes = 200\n\
+             [[redaction.rules]]\nname = 'A2'\ndictionary = {path:?}\n\
+             [[redaction.rules]]\nname = 'A1'\nregex = 'x('\nstrategy = 'keep'\n\
+             [[redaction.rules]]\nname = 'A4'\nkeys = ['a b c']\ntrems = 1\n\
+             [[redaction.sources]]\nfiles = ['/a']\nprofile = 'pci'\n\
+             [[redaction.sources]]\nfiles = ['/b']\ntypes = {{ EMIAL = 'mask' }}\n"
+        ),
+        &[],
+    );
+    for (place, what) in [
+        ("2:11: redaction.types.EMIAL: ", "did you mean"),
+        ("5:9: redaction.rules[0].terms: ", "the term `x` is too short"),
+        ("6:17: redaction.rules[0].context_bytes: ", "context_bytes is 200"),
+        ("9:14: redaction.rules[1].dictionary: ", "control character"),
+        ("11:8: redaction.rules[2].name: ", "that of rule 0 too"),
+        ("12:11: redaction.rules[2].regex: ", "unclosed group"),
+        ("13:12: redaction.rules[2].strategy: ", "does nothing"),
+        ("16:8: redaction.rules[3].keys: ", "`a b c` holds other"),
+        ("17:1: redaction.rules[3].trems: ", "did you mean `redaction.rules[3].terms`?"),
+        ("23:11: redaction.sources[1].types.EMIAL: ", "did you mean"),
+    ] {
+        let line = told.lines().find(|line| line.starts_with(&format!("c.toml:{place}")));
+        assert!(line.is_some_and(|line| line.contains(what)), "{place}{what}: {told}");
+    }
+    assert!(told.ends_with("c.toml: 10 problems"), "{told}");
+}
+
+#[test]
+fn one_type_in_two_cases_is_a_mistake_unless_a_variable_sets_it() {
+    let want = "the same type as `EMAIL`; keep one of `EMAIL` and `email`";
+    let text = "[redaction]\n[redaction.types]\nemail = 'keep'\nEMAIL = 'mask'\n";
+    check(text, &[], &format!("c.toml:3:1: redaction.types.email: {want}"));
+    let text =
+        "[[redaction.sources]]\nfiles = ['/a']\ntypes = { EMAIL = 'mask', email = 'keep' }\n";
+    check(text, &[], &format!("c.toml:3:27: redaction.sources.types.email: {want}"));
+    let variable = ("SIDELIGHT_REDACTION__TYPES__EMAIL", "partial");
+    let config = good("[redaction]\ntypes = { EMAIL = 'keep' }\n", &[variable]);
+    assert_eq!(redact(&config, "/x", "c@example.com"), "[EMAIL:**.com]");
+}
+
+#[test]
+fn another_profile_keeps_rules_types_lists_and_the_policies_of_files() {
+    let config = good(
+        "[redaction]\nallow = ['1.1.1.1']\ntypes = { EMAIL = 'partial' }\n\
+         [[redaction.rules]]\nname = 'ORDER'\nterms = ['night owl']\n\
+         [[redaction.sources]]\nfiles = ['/x/**']\nprofile = 'secrets'\nallow = ['2.2.2.2']\n\
+         strategy = 'format_preserving'\n",
+        &[],
+    );
+    let other = config.redaction.with_profile(redaction::Profile::Gdpr).unwrap();
+    let raw = "1.1.1.1 2.2.2.2 bob@example.com night owl password=hunter2x";
+    let told = |path: &str| other.of_file(Path::new(path)).value(raw).as_str().to_owned();
+    assert_eq!(told("/y"), "1.1.1.1 [IP_ADDRESS] [EMAIL:**.com] [ORDER] password=hunter2x");
+    assert_eq!(told("/x/a"), "0.0.0.0 2.2.2.2 [EMAIL:**.com] [ORDER] password=hunter2x");
+}
+
+#[test]
+fn a_description_says_what_is_done_and_where() {
+    let config = good(
+        "[redaction]\nprofile = 'pci'\ntypes = { EMAIL = 'partial', JWT = 'keep' }\n\
+         [[redaction.rules]]\nname = 'ORDER'\nterms = ['night owl']\n\
+         [[redaction.rules]]\nname = 'WORDS'\nregex = '[a-z]+x'\nstrategy = 'drop_record'\n\
+         [[redaction.sources]]\nfiles = ['/x/**', '/y']\nprofile = 'secrets'\nallow = []\n",
+        &[],
+    );
+    let told = config.redaction.describe();
+    let hash = |at: usize| config.redaction.all().nth(at).unwrap().rules_hash();
+    assert_eq!(told[0], format!("profile pci, rules {}", hash(0)));
+    let n_types = config.redaction.base().counts().len() - 2;
+    assert_eq!(told[1], format!("{n_types} types: {} mask, 1 partial", n_types - 1));
+    assert_eq!(told[2], "rule ORDER: mask");
+    assert_eq!(told[3], "rule WORDS: drop_record, slow: it has no fixed part to look for");
+    let source = "files /x/**, /y: own profile, allow; profile secrets, ";
+    assert!(told[4].starts_with(source) && told[4].ends_with(hash(1)), "{told:?}");
+    assert_eq!(told.len(), 5);
 }
 
 #[test]

@@ -131,3 +131,49 @@ fn every_type_is_listed_with_its_profiles_and_those_on_request_are_in_none() {
     assert_eq!(listed["strategies"].as_array().unwrap().len(), Strategy::ALL.len());
     assert!(text.lines().filter(|line| line.starts_with("    ")).count() >= DETECTORS.len());
 }
+
+/// The filter over files of that content.
+fn run_files(inputs: &[&[u8]], output: Output) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |(index, input): (usize, &&[u8])| {
+        let path = folder.path().join(index.to_string());
+        std::fs::write(&path, input).unwrap();
+        path
+    };
+    let paths: Vec<_> = inputs.iter().enumerate().map(path).collect();
+    let (redactors, mut out) = (Redactors::default(), Vec::new());
+    let mut filter = Filter::new(&redactors, output, &mut out);
+    filter.run(&paths).unwrap();
+    let tally = filter.tally().to_string();
+    (String::from_utf8(out).unwrap(), tally)
+}
+
+#[test]
+fn a_file_that_ends_within_a_line_is_not_glued_to_the_next_one() {
+    let files: &[&[u8]] = &[b"a\nto joe@example", b"", b".com\nb", b"c"];
+    let (text, tally) = run_files(files, Output::Text);
+    assert_eq!(text, "a\nto joe@example\n.com\nb\nc");
+    assert_eq!(tally, "5 lines, 23 bytes: 0 lines changed, 0 failed");
+    let (rows, tally) = run_files(files, Output::Report);
+    assert_eq!(rows.lines().count(), 5, "{rows}");
+    assert_eq!(tally, "5 lines, 23 bytes: 0 lines changed, 0 failed");
+    // A block that one file leaves open does not swallow what the next one holds.
+    let key = b"-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B";
+    let (text, _) = run_files(&[key, b"INFO after\n"], Output::Text);
+    assert!(text.ends_with("\nINFO after\n") && !text.contains("MIIE"), "{text}");
+}
+
+#[test]
+fn lines_are_counted_with_those_that_changed() {
+    let key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\n-----END PRIVATE KEY-----";
+    let raw = format!("a\n10.0.0.1 10.0.0.2\nb\n{key} 10.0.0.3\n{key}\nc 10.0.0.4");
+    let want = format!("10 lines, {} bytes: 8 lines changed, 0 failed", raw.len());
+    // One line, which is redacted in parts.
+    let long = "word joe@example.com ".repeat(120_000);
+    for output in [Output::Text, Output::Report] {
+        assert_eq!(run_files(&[raw.as_bytes()], output).1, want, "{output:?}");
+        let (_, told) = run_files(&[long.as_bytes()], output);
+        let want = format!("1 lines, {} bytes: 1 lines changed, 0 failed", long.len());
+        assert_eq!(told, want, "{output:?}");
+    }
+}

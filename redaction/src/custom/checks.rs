@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{RULES_MAX, keys, sweep, terms};
 use crate::detectors::DETECTORS;
 use crate::haystack::{DROPPED, FAILED};
-use crate::policy::{CustomRule, Matcher, Problem};
+use crate::policy::{CustomRule, Matcher, Problem, RulePlace};
 
 /// Longest name; [`NAME_BYTES_MAX`](crate::haystack::NAME_BYTES_MAX) is what a placeholder can have.
 const NAME_BYTES_MAX: usize = 40;
@@ -30,21 +30,25 @@ pub(super) fn problems(rules: &[CustomRule]) -> Vec<Problem> {
     let mut firsts = HashMap::new();
     let mut n_dictionary_bytes = 0;
     for (index, rule) in rules.iter().enumerate() {
-        let mut add = |message: String| problems.add(index, message);
+        let mut add = |key, message: String| problems.add(RulePlace { index, key }, message);
         name(&rule.name, &mut add);
         let first = *firsts.entry(rule.name.as_str()).or_insert(index);
         if first != index {
-            add(format!("the name `{}` is that of rule {first} too: choose another", rule.name));
+            let message =
+                format!("the name `{}` is that of rule {first} too: choose another", rule.name);
+            add("name", message);
         }
         match &rule.matcher {
             Matcher::Regex(_) => {}
             Matcher::Terms(list) => {
-                each_of(list, "term", terms::TERMS_MAX, terms::flaw, &mut add);
+                each_of(list, ("term", "terms"), terms::TERMS_MAX, terms::flaw, &mut add);
                 if !terms::are_literals(list) {
                     n_dictionary_bytes += list.iter().map(String::len).sum::<usize>();
                 }
             }
-            Matcher::Keys(list) => each_of(list, "key", keys::KEYS_MAX, keys::flaw, &mut add),
+            Matcher::Keys(list) => {
+                each_of(list, ("key", "keys"), keys::KEYS_MAX, keys::flaw, &mut add)
+            }
         }
         context(rule, &mut add);
     }
@@ -61,12 +65,13 @@ pub(super) fn problems(rules: &[CustomRule]) -> Vec<Problem> {
 struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, rule: usize, message: String) {
+    fn add(&mut self, rule: RulePlace, message: String) {
         self.0.push(Problem { rule: Some(rule), message, span: None });
     }
 }
 
-fn name(name: &str, add: &mut impl FnMut(String)) {
+fn name(name: &str, add: &mut impl FnMut(&'static str, String)) {
+    let mut add = |message| add("name", message);
     let is_name = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
     let begins = name.bytes().next().is_some_and(|b| b.is_ascii_uppercase());
     let is_long = (2..=NAME_BYTES_MAX).contains(&name.len());
@@ -83,10 +88,11 @@ fn name(name: &str, add: &mut impl FnMut(String)) {
     }
 }
 
-fn context(rule: &CustomRule, add: &mut impl FnMut(String)) {
+fn context(rule: &CustomRule, add: &mut impl FnMut(&'static str, String)) {
     let n_bytes = rule.context_bytes;
     if !(1..=CONTEXT_BYTES_MAX).contains(&n_bytes) {
-        add(format!("context_bytes is {n_bytes}: it is 1 to {CONTEXT_BYTES_MAX}"));
+        let message = format!("context_bytes is {n_bytes}: it is 1 to {CONTEXT_BYTES_MAX}");
+        add("context_bytes", message);
     }
     if rule.context.is_empty() {
         return;
@@ -102,17 +108,18 @@ fn context(rule: &CustomRule, add: &mut impl FnMut(String)) {
             None
         }
     };
-    each_of(&rule.context, "context word", CONTEXT_WORDS_MAX, flaw, add);
+    each_of(&rule.context, ("context word", "context"), CONTEXT_WORDS_MAX, flaw, add);
 }
 
 /// Adds what `flaw` says of each of `list`, of which there are 1 to `n_max`.
 fn each_of(
     list: &[String],
-    what: &str,
+    (what, key): (&str, &'static str),
     n_max: usize,
     flaw: impl Fn(&str) -> Option<String>,
-    add: &mut impl FnMut(String),
+    add: &mut impl FnMut(&'static str, String),
 ) {
+    let mut add = |message| add(key, message);
     if list.is_empty() {
         add(format!("there is no {what}: add one or remove the rule"));
     } else if list.len() > n_max {
@@ -167,7 +174,7 @@ mod tests {
         let problems = compile(rules).map(|_| ()).unwrap_err();
         let is_same = problems.len() == want.len()
             && problems.iter().zip(want).all(|(problem, (rule, part))| {
-                problem.rule == *rule && problem.message.contains(part)
+                problem.rule.map(|rule| rule.index) == *rule && problem.message.contains(part)
             });
         assert!(is_same, "{problems:#?}");
     }

@@ -1,5 +1,6 @@
 //! Rules that are names of keys, whose values are hidden.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::assignment::{Joint, bare_end, key_start, quoted, value_start};
@@ -31,10 +32,41 @@ pub(super) fn flaw(key: &str) -> Option<String> {
     }
 }
 
+/// The keys, which are good ones, in each way that programs spell their words: `customer_id`,
+/// `customer-id`, `customer.id` and `customerId`. Literals are found in any case.
+pub(super) fn spellings(keys: &[String]) -> Vec<String> {
+    let mut all = Vec::new();
+    for key in keys {
+        all.push(key.clone());
+        let mut words = vec![String::new()];
+        let mut was_lower = false;
+        for letter in key.chars() {
+            let is_divider = matches!(letter, '_' | '-' | '.');
+            if is_divider || was_lower && letter.is_ascii_uppercase() {
+                words.push(String::new());
+            }
+            if let (false, Some(word)) = (is_divider, words.last_mut()) {
+                word.push(letter.to_ascii_lowercase());
+            }
+            was_lower = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        }
+        words.retain(|word| !word.is_empty());
+        if words.len() > 1 {
+            all.extend(["_", "-", ".", ""].map(|divider| words.join(divider)));
+        }
+    }
+    all.retain(|key| key.len() >= LITERAL_BYTES_MIN);
+    let mut known = HashSet::new();
+    all.retain(|key| known.insert(key.to_ascii_lowercase()));
+    all
+}
+
 /// Hides the value of the key whose name, or the last part of it, is `anchor`.
 pub(super) fn find(raw: &Haystack<'_>, anchor: &Range<usize>, found: &mut Found) {
     let start = anchor.start;
-    let is_part = word_before(raw, start) && raw[start - 1] != b'_';
+    // `userCustomerId` ends with the words of a key as `user_customer_id` does.
+    let begins_word = |at: usize| raw[at].is_ascii_uppercase() && raw[at - 1].is_ascii_lowercase();
+    let is_part = word_before(raw, start) && raw[start - 1] != b'_' && !begins_word(start);
     // Placeholders look like `NAME:value`.
     if is_part || raw.placeholder_around(start).is_some() {
         return;

@@ -105,7 +105,9 @@ fn terms_are_found_in_any_case_as_words_of_their_own() {
     for rule in [terms("TERMS", &list), with_dictionary(&list), with_filler(&list, 5000)] {
         let rig = Rig::alone(&[rule]);
         rig.check("«Acme», «ACME CORP» and «acme corp ltd»; acmes xacme _acme acme_ acméacme");
-        rig.check("in «ZüRICH» not zÜrich; «C++»11 xc++ x«-zz» -zzz; {\"a\":\"\\n«john»\"} «acme»");
+        rig.check(
+            "in «ZüRICH» not «zÜrich»; «C++»11 xc++ x«-zz» -zzz; {\"a\":\"\\n«john»\"} «acme»",
+        );
         rig.check("johnacme «john»-«acme» «john»\n«acme»\n");
         rig.check("[DROPPED] «acme»");
     }
@@ -146,6 +148,57 @@ fn values_of_keys_are_hidden_however_they_are_written() {
     rig.check("kunde=[REF] kunde=[REF:k1:577e0a7d0658316ce35698e1] kunde=\"[REF]\" [REF:x] kunde");
     let rig = Rig::alone(&[keys("KUNDE", &["kunde"])]);
     rig.check("[KUNDE:**1111] a");
+}
+
+#[test]
+fn keys_are_found_however_their_words_are_divided() {
+    for written in ["customer_id", "customer-id", "customerId", "customer.id", "CustomerID"] {
+        let rig = Rig::alone(&[keys("ID", &[written])]);
+        for key in ["customer_id", "customer-id", "customerId", "customer.id", "CUSTOMER_ID"] {
+            rig.check(&format!("{key}=«x17» {{\"{key}\":\"«x18»\"}}"));
+        }
+        rig.check("userCustomerId=«x17» user_customer_id=«x17» nocustomerid=x17");
+    }
+}
+
+#[test]
+fn arrays_of_json_stay_json() {
+    let rig = Rig::alone(&[keys("ID", &["customer_ids"])]);
+    let redact = |raw: &str| String::from_utf8(rig.redact(raw.as_bytes())).unwrap();
+    for (raw, want) in [
+        (r#"{"customer_ids":[1,2]}"#, r#"{"customer_ids":["[ID]","[ID]"]}"#),
+        (
+            r#"{"customer_ids": [ 1 , "a,[b", -2.5e3 ]}"#,
+            r#"{"customer_ids": [ "[ID]" , "[ID]", "[ID]" ]}"#,
+        ),
+        (r#"{"customer_ids":[null,true,7]}"#, r#"{"customer_ids":[null,true,"[ID]"]}"#),
+        (r#"{"customer_ids":["1, 2"]}"#, r#"{"customer_ids":["[ID]"]}"#),
+        (r#"{"customer_ids":3}"#, r#"{"customer_ids":"[ID]"}"#),
+    ] {
+        assert_eq!(redact(raw), want);
+        assert_eq!(redact(want), want, "twice");
+        assert!(serde_json::from_str::<serde_json::Value>(want).is_ok(), "{want}");
+    }
+    // What is no JSON gets no quotes.
+    assert_eq!(redact("customer_ids=[1, 2]"), "customer_ids=[[ID], [ID]]");
+}
+
+#[test]
+fn terms_are_found_in_any_case_of_letters_outside_of_ascii() {
+    let few = Rig::alone(&[terms("NAME", &["Müller", "ÉLAN é", "Straße"])]);
+    let many = Rig::alone(&[with_dictionary(&["Müller", "ÉLAN é", "Straße"])]);
+    for rig in [few, many] {
+        for text in ["müller", "MÜLLER", "Müller", "MüLLER", "élan É", "Élan é", "STRAßE"]
+        {
+            rig.check(&format!("of «{text}» and"));
+        }
+        rig.check("MÜLLERIN élané");
+    }
+    let letters = "äöüÄÖÜéèê".repeat(3);
+    let long = Rig::alone(&[terms("NAME", &[&letters])]);
+    for text in [letters.clone(), letters.to_lowercase(), letters.to_uppercase()] {
+        long.check(&format!("of «{text}» and"));
+    }
 }
 
 #[test]
