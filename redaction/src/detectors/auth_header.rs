@@ -51,7 +51,6 @@ impl Detector for AuthHeader {
             literals: &["authorization"],
             prefixes: &["bearer", "basic", "curl "],
             is_token: false,
-            is_settled_alone: true,
             positive: &[
                 "DEBUG HttpClient: >> Authorization: «Basic plgag2NlNqQQNI4B4RyS7hscAdZ5xmX==»",
                 r#"{"headers":{"Authorization":"«Digest username=\"u\", response=\"6629\"»"},"n":1}"#,

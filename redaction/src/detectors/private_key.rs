@@ -306,13 +306,19 @@ fn open_end(raw: &[u8], body: usize, is_alone: bool) -> Option<usize> {
     }
 }
 
+/// Longest name of a header in a key, such as `Proc-Type` and `Content-Domain` (RFC 1421).
+const HEADER_NAME_BYTES_MAX: usize = 24;
+
 /// Skips `Proc-Type: 4,ENCRYPTED` and the like.
 fn skip_headers(raw: &[u8], mut at: usize) -> usize {
     for _ in 0..HEADERS_MAX {
         let line = skip_gap(raw, at);
         let end = forward(raw, line, line + LABEL_BYTES_MAX * 2, |b| !matches!(b, b'\n' | b'\\'));
         let text = &raw[line..end];
-        if memchr::memmem::find(text, b": ").is_none() || !is_body_line(text) {
+        let name = memchr::memmem::find(text, b": ").map(|colon| &text[..colon]);
+        // Text behind a line of the key has more before its colon.
+        let is_name = |name: &[u8]| name.len() <= HEADER_NAME_BYTES_MAX && !name.contains(&b' ');
+        if !name.is_some_and(is_name) || !is_body_line(text) {
             break;
         }
         at = end;
