@@ -84,7 +84,7 @@ mod za_id;
 
 use std::ops::Range;
 
-pub(crate) use private_key::open_block;
+pub use private_key::open_block;
 
 use crate::haystack::Haystack;
 use crate::shapes::Shape;

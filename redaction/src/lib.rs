@@ -40,6 +40,7 @@ mod spans;
 mod text;
 
 pub use chunks::Chunks;
+pub use detectors::open_block as open_key_block;
 pub use detectors::{Confidence, DETECTORS, DETECTORS_ON_REQUEST, Detector, Family, Rule};
 pub use guard::is_guarded;
 pub use haystack::{Haystack, Names};

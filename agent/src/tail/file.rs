@@ -279,7 +279,7 @@ impl LogFile {
         if self.open_record_bytes() > pass.record_bytes_max {
             self.splitter.open_half_line(&self.buffer, &mut self.starts);
         }
-        self.take(self.open_start(), pass)?;
+        self.take(self.before_open_key(self.open_start()), pass)?;
         while self.buffer.len() > pass.record_bytes_max {
             let end = cut_point(&self.buffer, pass.record_bytes_max);
             self.take(end, pass)?;
@@ -290,6 +290,19 @@ impl LogFile {
     /// Where the open record begins in the buffer.
     fn open_start(&self) -> usize {
         self.starts.last().map_or(0, |start| *start as usize)
+    }
+
+    /// Where the records before `end` may be cut without halving a key whose lines are records of their
+    /// own. What is held back comes with the end of the key, with eight other lines, or when the file
+    /// is quiet.
+    fn before_open_key(&self, end: usize) -> usize {
+        match redaction::open_key_block(&self.buffer[..end]) {
+            Some(key) if end - key <= CUT_WINDOW => {
+                let n_before = self.starts.partition_point(|start| *start as usize <= key);
+                n_before.checked_sub(1).map_or(0, |last| self.starts[last] as usize)
+            }
+            _ => end,
+        }
     }
 
     fn open_record_bytes(&self) -> usize {

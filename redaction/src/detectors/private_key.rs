@@ -108,7 +108,7 @@ fn walk_logged(
         if end >= limit || has(b"-----BEGIN") || stops(at..end) {
             return false;
         }
-        if has(b"-----END") {
+        if has_footer(line) {
             last.into_iter().for_each(hide);
             return false;
         }
@@ -181,8 +181,9 @@ fn is_base64_digit(byte: u8) -> bool {
 }
 
 /// Start of the line of a key header in `raw` (whole lines) whose block, or those that follow on
-/// it, may go on behind.
-pub(crate) fn open_block(raw: &[u8]) -> Option<usize> {
+/// it, may go on behind: who cuts a stream there leaves no key in two chunks.
+#[must_use]
+pub fn open_block(raw: &[u8]) -> Option<usize> {
     let mut open = None;
     // The footer of the block before may stand on the line of a header.
     while let Some(start) = last_open_line(&raw[..open.unwrap_or(raw.len())], open.is_none()) {
@@ -195,11 +196,17 @@ fn last_open_line(raw: &[u8], is_last: bool) -> Option<usize> {
     let begin = memchr::memmem::rfind(raw, b"-----BEGIN")?;
     let body = header_end(raw, begin + "-----BEGIN".len())?;
     let mut lines = raw[body..].split(|byte| *byte == b'\n');
+    // A footer behind a date and the name of a logger looks like a header of the key.
+    let goes_on = |line: &[u8]| is_body_line(line) && !has_footer(line);
     // A key that goes on behind its header ends on the header's line.
     let is_alone = lines.next().is_some_and(|rest| rest.trim_ascii().is_empty());
     let is_open =
-        is_alone && lines.all(is_body_line) || is_last && walk_logged(raw, body, |_| false, |_| ());
+        is_alone && lines.all(goes_on) || is_last && walk_logged(raw, body, |_| false, |_| ());
     is_open.then(|| memchr::memrchr(b'\n', &raw[..begin]).map_or(0, |newline| newline + 1))
+}
+
+fn has_footer(line: &[u8]) -> bool {
+    memchr::memmem::find(line, b"-----END").is_some()
 }
 
 /// True for what may stand between header and footer of a key: base64, or a header such as

@@ -7,8 +7,9 @@ use crate::tail::batch::BatchLimits;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-#[test]
-fn a_secret_whose_writer_pauses_within_it_is_redacted_whole() {
+/// What leaves a file whose writer writes `pieces`, looked at and sealed after each and quiet for
+/// `quiet` then.
+fn delivered(pieces: &[&str], quiet: Duration) -> Vec<String> {
     let mut log = tempfile::NamedTempFile::new().unwrap();
     let path = log.path().to_owned();
     let file = std::fs::File::open(&path).unwrap();
@@ -26,19 +27,45 @@ fn a_secret_whose_writer_pauses_within_it_is_redacted_whole() {
         record_bytes_max: 4096,
         emit: &mut |logs, _| {
             text.push_str(&String::from_utf8_lossy(logs.text.as_bytes()));
+            text.push('\u{c}');
             Ok(())
         },
         read: Vec::new(),
     };
     let mut now = Instant::now();
-    for piece in ["mail to alice@exam", "ple.com\n"] {
+    for piece in pieces {
         log.write_all(piece.as_bytes()).unwrap();
         file.look(&mut pass, now).unwrap().unwrap();
-        now += Duration::from_secs(30);
+        now += quiet;
         file.flush_when_idle(&mut pass, now).unwrap();
         file.seal(&mut pass, None).unwrap();
     }
-    assert_eq!(text, "mail to [EMAIL]\n");
+    text.split_terminator('\u{c}').map(str::to_owned).collect()
+}
+
+#[test]
+fn a_secret_whose_writer_pauses_within_it_is_redacted_whole() {
+    let pieces = ["mail to alice@exam", "ple.com\n"];
+    assert_eq!(delivered(&pieces, Duration::from_secs(30)).concat(), "mail to [EMAIL]\n");
+}
+
+#[test]
+fn a_key_that_is_logged_line_by_line_is_redacted_whole_however_it_is_read() {
+    let body = "MIIEpAIBAAKCAQEA7kQ2mX7vB9nL4pR8wT1yZa1B2c3D4e5F6g7H8i9J0k1L2m3N";
+    let head = |message: &str| format!("26/03/14 09:26:53 INFO Main: {message}\n");
+    let lines = [
+        head("start"),
+        head("-----BEGIN PRIVATE KEY-----"),
+        head(body),
+        head(body),
+        head("-----END PRIVATE KEY-----"),
+        head("done"),
+    ];
+    let pieces: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let texts = delivered(&pieces, Duration::ZERO);
+    let text = texts.concat();
+    assert!(text.contains("[PRIVATE_KEY]") && !text.contains("MIIEp"), "{text}");
+    assert!(texts.len() > 1 && !texts[0].contains("BEGIN"), "the rest need not wait: {texts:?}");
 }
 
 #[test]
