@@ -67,7 +67,9 @@ pub(crate) fn value_start(
         }
         // `"name":"k","value":"v"`, `name=k, value=v` and `name="k" value="v"` of XML.
         (b',', _) => return named_value(raw, skip_blanks(raw, at + 1)),
-        (b'v' | b'V', _) if is_quoted => return named_value(raw, at),
+        (b'v' | b'V', _) if is_quoted || at > closed => return named_value(raw, at),
+        // YAML within a string: `name: k\n  value: v`.
+        (b'\\', Some(b'n')) => return named_value(raw, skip_blanks(raw, at + 2)),
         (b'>', _) if before == Some(b'<') => (at + 1, Joint::Syntax),
         (b'<', _) if has_at(raw, at, b"</name>") => {
             let value = skip_blanks(raw, at + 7);
@@ -205,7 +207,7 @@ pub(crate) fn quoted(raw: &[u8], at: usize) -> Option<Range<usize>> {
 }
 
 fn ends_json_string(raw: &[u8], at: usize) -> bool {
-    let is_next = |b: &u8| b"\"{[ \t".contains(b) || b.is_ascii_digit();
+    let is_next = |b: &u8| b"\"{[ \t\r\n".contains(b) || b.is_ascii_digit();
     let is_closed = |b: &u8| b",}] \t\r\n".contains(b);
     match raw.get(at) {
         Some(b',') => raw.get(at + 1).is_none_or(is_next),

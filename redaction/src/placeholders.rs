@@ -58,7 +58,7 @@ impl Placeholders {
     /// Appends `raw`, which is `base` bytes into the searched chunk, with `findings` replaced.
     pub(crate) fn append(&self, raw: &[u8], base: usize, findings: &[Finding], text: &mut Text) {
         text.begin();
-        let mut made = Vec::new();
+        let (mut made, mut last) = (Vec::new(), LastNumber::default());
         let mut copied = 0;
         for finding in findings {
             let range = finding.bytes().start - base..finding.bytes().end - base;
@@ -70,7 +70,11 @@ impl Placeholders {
                     text.drop_record(&range);
                     self.dropped.as_bytes()
                 }
-                detector => self.form(detector, finding.is_united, raw, &range, &mut made),
+                detector => {
+                    let is_quoted = is_json_number(raw, &range, &mut last);
+                    let value = &raw[range.clone()];
+                    self.form((detector, finding.is_united), value, is_quoted, &mut made)
+                }
             };
             text.replace(&range, instead);
         }
@@ -79,19 +83,16 @@ impl Placeholders {
 
     fn form<'a>(
         &'a self,
-        detector: u8,
-        is_united: bool,
-        raw: &[u8],
-        range: &Range<usize>,
+        (detector, is_united): (u8, bool),
+        value: &[u8],
+        is_quoted: bool,
         made: &'a mut Vec<u8>,
     ) -> &'a [u8] {
         let form = &self.forms[usize::from(detector)];
-        let is_quoted = is_json_number(raw, range);
         if is_united {
             // The other types in it may have to be hidden altogether.
             return form.masks[usize::from(is_quoted)].as_bytes();
         }
-        let value = &raw[range.clone()];
         made.clear();
         match (form.strategy, &self.key) {
             (Strategy::Partial, _) => partial(&form.name, value, made),
@@ -188,14 +189,14 @@ fn masked(byte: &u8) -> u8 {
 
 /// True when `range` is a bare number after a JSON key: there only a quoted placeholder keeps the
 /// record parseable.
-fn is_json_number(raw: &[u8], range: &Range<usize>) -> bool {
-    let is_number = |b: &u8| b.is_ascii_digit() || b"+-.eE".contains(b);
+fn is_json_number(raw: &[u8], range: &Range<usize>, last: &mut LastNumber) -> bool {
     let is_blank = |b: &&u8| matches!(b, b' ' | b'\t');
     if !raw[range.clone()].iter().all(is_number) {
         return false;
     }
     // An element of an array: what counts is what stands before that.
-    let array = array_start(raw, range);
+    let array = array_start(raw, range, last);
+    *last = LastNumber { end: range.end, array };
     let mut before = raw[..array.unwrap_or(range.start)].iter().rev().skip_while(is_blank);
     before.next() == Some(&b':')
         && before.find(|b| !is_blank(b)) == Some(&b'"')
@@ -206,12 +207,28 @@ fn is_json_number(raw: &[u8], range: &Range<usize>) -> bool {
         ) | (array.is_some() && follows_in_array(&raw[range.end..]))
 }
 
-/// Where the array of JSON begins that has the number at `range` as an element, if it is near.
-fn array_start(raw: &[u8], range: &Range<usize>) -> Option<usize> {
-    const ARRAY_BYTES_MAX: usize = 4096;
+/// The number that was hidden before, and its array.
+#[derive(Default)]
+struct LastNumber {
+    end: usize,
+    array: Option<usize>,
+}
+
+fn is_number(byte: &u8) -> bool {
+    byte.is_ascii_digit() || b"+-.eE".contains(byte)
+}
+
+/// Where the array of JSON begins that has the number at `range` as an element: that of the number
+/// before when only numbers stand between, else if it is near.
+fn array_start(raw: &[u8], range: &Range<usize>, last: &LastNumber) -> Option<usize> {
+    const ARRAY_BYTES_MAX: usize = 256;
     let is_blank = |b: &&u8| matches!(b, b' ' | b'\t');
     let is_next = |b: &&u8| matches!(b, b'[' | b',');
     raw[..range.start].iter().rev().find(|b| !is_blank(b)).filter(is_next)?;
+    let is_list = |b: &u8| is_number(b) || matches!(b, b',' | b' ' | b'\t');
+    if last.end > 0 && raw[last.end..range.start].iter().all(is_list) {
+        return last.array;
+    }
     let from = range.start.saturating_sub(ARRAY_BYTES_MAX);
     let (mut is_in_string, mut start) = (false, None);
     // Backwards, a quote behind an odd number of backslashes is none.

@@ -27,8 +27,9 @@ impl Detector for AwsSecretKey {
             confidence: Confidence::High,
             validator: "length, alphabet, and a key id or words before",
             literals: &["secretaccesskey"],
-            prefixes: &["AKIA", "ASIA", "aws secret", "secret access key"],
+            prefixes: &["AKIA", "ASIA", "aws secret", "aws_secret", "secret access key"],
             positive: &[
+                "aws_secret_access_key «kQ2mX7vB9nL4pR8wT1yZa1B2c3D4/e5F6+g7H8i9»",
                 "aws secret «kQ2mX7vB9nL4pR8wT1yZa1B2c3D4/e5F6+g7H8i9» of role etl",
                 "the secret access key is «kQ2mX7vB9nL4pR8wT1yZa1B2c3D4/e5F6+g7H8i9».",
                 r#"{"msg":"AWS Secret\n«Zz9Yy8Xx7Ww6Vv5Uu4Tt3Ss2Rr1Qq0Pp9Oo8Nn7M»\n"}"#,

@@ -118,7 +118,9 @@ fn stands_alone(raw: &[u8], range: &Range<usize>) -> bool {
         }
         _ => word_after(raw, end),
     };
-    !joined && !name_before && !in_word && !follows_version_word(raw, start)
+    // What has a port is no version.
+    let has_port = raw.get(end) == Some(&b':') && digit_at(end + 1);
+    !joined && !name_before && !in_word && (has_port || !follows_version_word(raw, start))
 }
 
 /// Products whose versions are written behind their name.

@@ -53,6 +53,8 @@ const WORDS: &[&str] = &[
 /// The same in languages whose letters tell where a word begins: German, Spanish, Portuguese, Dutch,
 /// Swedish, Polish. `passwort` and `mot_de_passe` are found by their `pass`.
 const PREFIXES: &[&str] = &[
+    // The key of a kubeconfig.
+    "client-key-data",
     "kennwort",
     "contraseña",
     "CONTRASEÑA",
@@ -86,6 +88,8 @@ const KEY_QUALIFIERS: &[&[u8]] = &[
     b"license",
     b"app",
     b"application",
+    b"fernet",
+    b"subscription",
 ];
 
 /// Words that mean a password and nothing else; what follows them may look like anything.
@@ -143,6 +147,14 @@ const PLAIN_VALUES: &[&[u8]] = &[
     b"none)",
     b"{}",
     b"<none>",
+    b"<redacted>",
+    b"<hidden>",
+    b"<masked>",
+    b"<unset>",
+    b"[redacted]",
+    b"redacted",
+    b"%s",
+    b"n/a",
     b"<null>",
     b"<empty>",
     b"optional.empty",
@@ -191,6 +203,9 @@ impl Detector for KeyValueSecret {
                 r#"{"env":[{"name":"DB_PASSWORD","value":"«p0»"}]} <property name="password" value="«p1»"/>"#,
                 "ConfigEntry(name=ssl.keystore.password, value=«p2», source=STATIC)",
                 "jdbc:snowflake://a/?private_key_base64=«MIIE»&x=1 NEW_RELIC_LICENSE_KEY=«l1»",
+                "dbPass=«h2» keystorePass=\"«s3»\" {\"trustPass\":\"«t4»\"} pass=«Xk29» passcode=«99x»",
+                r#"env: - name: DB_PASSWORD value: «k8s1» {"msg":"- name: DB_PASSWORD\n  value: «nl2»\n"}"#,
+                "AIRFLOW__CORE__FERNET_KEY=«f1» Ocp-Apim-Subscription-Key: «0a1b» client-key-data: «LS0t»",
                 r#"{"password":{"value":"«p1»"},"n":1} {\"pwd\":{\"old\":\"«p2»\",\"new\":\"«p3»\"}}"#,
                 "Config(password={type=plain, value=«p1»}, token={value=«k9Q2mX7vB9»})",
                 "ALTER USER b PASSWORD '«it''s»'; password='«abc''def»' and user='x'",
@@ -204,6 +219,8 @@ impl Detector for KeyValueSecret {
                 "token parameter is required; Project [password_hash#12, token_id#5L]",
                 "numTokens=5 maxTokens: 7 tokens: 5 token_type=x secretName=y passwordless=true",
                 "ssl.key.password = null, sasl.jaas.config = [hidden] secret: none",
+                "ssl.key.password = [hidden]\npassword=<redacted>\nssl.truststore.password = <unset>\npassword=REDACTED",
+                "a pass=3 byPass=true bypass=x2 dbPassed: x2",
                 "spark.authenticate.secret=*********(redacted) password=[KEY_VALUE_SECRET]",
                 "key=1 partition key: 7 primary_key=id keyBy=user sortKey: a monkey=1",
                 " |-- password: string (nullable = true) struct<token:string,pwd:int>",
@@ -308,12 +325,17 @@ fn word_end(raw: &[u8], anchor: &Range<usize>) -> Option<usize> {
         words.iter().find(|word| has_at(raw, anchor.end, word)).map(|word| anchor.end + word.len())
     };
     if is(b"pass") {
-        // `pass` alone is a password in `db.pass` and `"pass"`, and a verb elsewhere.
-        let is_key = anchor.start > 0 && b"_-.\"'".contains(&raw[anchor.start - 1]);
+        // `pass` alone is a password in `db.pass`, `"pass"`, `dbPass` and `pass=`, and a verb elsewhere.
+        let before = anchor.start.checked_sub(1).map(|at| raw[at]);
+        let is_joined = before.is_some_and(|b| b"_-.\"'".contains(&b));
+        let is_camel = raw[anchor.start] == b'P' && before.is_some_and(|b| b.is_ascii_lowercase());
+        let is_assigned = raw.get(anchor.end) == Some(&b'=')
+            && before.is_none_or(|b| !b.is_ascii_alphanumeric() && b < 0x80);
+        let is_key = is_joined || is_camel || is_assigned;
         let is_french = [&b"motde"[..], b"mot_de_", b"mot de ", b"mot-de-"]
             .iter()
             .any(|before| has_before(raw, anchor.start, before));
-        rest(&[b"word", b"wd", b"phrase", b"wort"])
+        rest(&[b"word", b"wd", b"phrase", b"wort", b"code"])
             .or_else(|| rest(&[b"e"]).filter(|_| is_french))
             .or(is_key.then_some(anchor.end))
     } else if is(b"secret") {
@@ -386,13 +408,35 @@ fn is_resource_name(raw: &[u8], key_start: usize, key_end: usize, value: usize) 
     is_part && has_at(raw, backward(raw, key_start, begin, is_name), b"arn:")
 }
 
-/// True for the first word of a sentence, `token: connection refused`, and for a word in capitals
-/// that ends one: `Token: SELECT`.
+/// Words that parsers call a token at the end of a line: `Token: SELECT`.
+const SYNTAX_WORDS: &[&[u8]] = &[
+    b"SELECT",
+    b"FROM",
+    b"WHERE",
+    b"GROUP",
+    b"ORDER",
+    b"BY",
+    b"JOIN",
+    b"ON",
+    b"AS",
+    b"AND",
+    b"OR",
+    b"EOF",
+    b"INSERT",
+    b"CREATE",
+    b"TABLE",
+    b"WITH",
+    b"UNION",
+    b"LIMIT",
+    b"IDENTIFIER",
+    b"END",
+];
+
+/// True for the first word of a sentence, `token: connection refused`, and for a word of a language that
+/// ends one.
 fn is_prose(raw: &[u8], range: &Range<usize>) -> bool {
     let next = skip_blanks(raw, range.end);
-    let is_keyword = range.len() <= 15
-        && is_line_end(raw, next)
-        && raw[range.clone()].iter().all(u8::is_ascii_uppercase);
+    let is_keyword = is_line_end(raw, next) && SYNTAX_WORDS.contains(&&raw[range.clone()]);
     is_keyword
         || raw[range.clone()].iter().all(u8::is_ascii_alphabetic)
             && next > range.end
@@ -403,7 +447,11 @@ fn is_prose(raw: &[u8], range: &Range<usize>) -> bool {
 
 fn is_secret(raw: &Haystack<'_>, range: &Range<usize>, is_password: bool) -> bool {
     let value = &raw[range.clone()];
-    let is_plain = |word: &&[u8]| value.eq_ignore_ascii_case(word);
+    // What closes a word such as `[hidden]` is no part of a bare value at the end of a line.
+    let is_closed = matches!(raw.get(range.end), Some(b']' | b'>' | b')'));
+    let whole = &raw[range.start..range.end + usize::from(is_closed)];
+    let is_plain =
+        |word: &&[u8]| value.eq_ignore_ascii_case(word) || whole.eq_ignore_ascii_case(word);
     let is_schema = [&b"array<"[..], b"struct<", b"map<", b"varchar(", b"decimal("]
         .iter()
         .any(|prefix| has_at(value, 0, prefix));

@@ -99,6 +99,10 @@ fn walk_logged(
     if first < raw.len() && raw[first] != b'\n' || !is_alone && raw[body] != b'"' {
         return false;
     }
+    // Of several headers on a line each would begin where a stream may be cut.
+    if memchr::memmem::find(&raw[body..first], b"-----BEGIN").is_some() || stops(body..first) {
+        return false;
+    }
     let limit = body + LOGGED_BYTES_MAX;
     let (mut at, mut n_others, mut form, mut last) = (first + 1, 0, None, None);
     while at < raw.len() {
@@ -325,7 +329,8 @@ fn skip_headers(raw: &[u8], mut at: usize) -> usize {
         let name = memchr::memmem::find(text, b": ").map(|colon| &text[..colon]);
         // Text behind a line of the key has more before its colon.
         let is_name = |name: &[u8]| name.len() <= HEADER_NAME_BYTES_MAX && !name.contains(&b' ');
-        if !name.is_some_and(is_name) || !is_body_line(text) {
+        // The value may have been redacted.
+        if !name.is_some_and(is_name) || !is_body_line(text) && !text.contains(&b'[') {
             break;
         }
         at = end;

@@ -75,17 +75,14 @@ impl Detector for UrlUserinfo {
     fn find(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
         let at = anchor.start;
         if raw[at] != b'@' {
-            if ORACLE.contains(&&raw[anchor.clone()]) {
-                found.extend(of_oracle(raw, anchor.end));
-            }
+            found.extend(of_oracle(raw, anchor.end));
         } else if let Some(userinfo) = before_at_sign(raw, at) {
             found.push(userinfo);
         } else {
-            // Nothing that may become a placeholder makes a URL of a line without one.
-            let end = forward_line(raw, at);
-            let begin = at.saturating_sub(USERINFO_BYTES_MAX);
-            let line = &raw[begin + line_start(&raw[begin..at], at - begin)..end];
-            if SCHEMES.iter().all(|scheme| scheme.find(line).is_none()) {
+            // Nothing that may become a placeholder makes a URL of text without one.
+            let begin = at.saturating_sub(NEAR_BYTES);
+            let end = at + line_end(&raw[at..raw.len().min(at + NEAR_BYTES)], 0);
+            if !has_scheme(&raw[begin + line_start(&raw[begin..at], at - begin)..end]) {
                 found.looked_until(end);
                 found.never();
             }
@@ -93,17 +90,15 @@ impl Detector for UrlUserinfo {
     }
 }
 
-/// How JDBC names Oracle.
-const ORACLE: [&[u8]; 2] = [b"jdbc:oracle:", b"JDBC:ORACLE:"];
+/// How far around an at sign without user information a URL is looked for.
+const NEAR_BYTES: usize = 256;
 
-/// What stands before user information.
-static SCHEMES: LazyLock<[Finder<'static>; 4]> =
-    LazyLock::new(|| [b"://", br":\/\/" as &[u8], ORACLE[0], ORACLE[1]].map(Finder::new));
-
-/// End of the line that holds `at`, or of what is looked at together.
-fn forward_line(raw: &[u8], at: usize) -> usize {
-    let rest = &raw[at..raw.len().min(at + USERINFO_BYTES_MAX)];
-    at + line_end(rest, 0)
+fn has_scheme(text: &[u8]) -> bool {
+    static ENDS: LazyLock<[Finder<'static>; 2]> =
+        LazyLock::new(|| [Finder::new("://"), Finder::new(r":\/\/")]);
+    let is_oracle = |colon| has_before(text, colon, b"jdbc:oracle");
+    ENDS.iter().any(|end| end.find(text).is_some())
+        || memchr::memchr_iter(b':', text).any(is_oracle)
 }
 
 /// User information around the at sign at `at`, which is the first one of it.
