@@ -26,7 +26,8 @@ pub(crate) fn follows_word_within(
     n_bytes: usize,
 ) -> bool {
     let begin = backward(raw, start, start.saturating_sub(n_bytes), |b| b != b'\n');
-    let mut at = begin;
+    // The reach may begin within a placeholder.
+    let mut at = raw.placeholder_around(begin).map_or(begin, |placeholder| placeholder.end);
     while at < start {
         if raw[at] == b'[' {
             at = raw.placeholder_end(at).unwrap_or(at + 1);
