@@ -106,6 +106,21 @@ const PASSWORD_WORDS: &[&[u8]] = &[
     b"haslo",
 ];
 
+/// What stands before `token` where that is no secret, or that of another type.
+const OTHER_TOKENS: &[&[u8]] = &[
+    b"amz-security-",
+    b"sequence",
+    b"sequence_",
+    b"next",
+    b"next_",
+    b"page",
+    b"page_",
+    b"continuation",
+    b"continuation_",
+    b"pagination",
+    b"pagination_",
+];
+
 /// Longest name of a resource of AWS before the name of its secret.
 const RESOURCE_BYTES_MAX: usize = 96;
 
@@ -220,6 +235,7 @@ impl Detector for KeyValueSecret {
                 "numTokens=5 maxTokens: 7 tokens: 5 token_type=x secretName=y passwordless=true",
                 "ssl.key.password = null, sasl.jaas.config = [hidden] secret: none",
                 "ssl.key.password = [hidden]\npassword=<redacted>\nssl.truststore.password = <unset>\npassword=REDACTED",
+                r#"{"nextSequenceToken": "495", "nextToken":"a1","next_page_token":"b","continuationToken":"c"}"#,
                 "a pass=3 byPass=true bypass=x2 dbPassed: x2",
                 "spark.authenticate.secret=*********(redacted) password=[KEY_VALUE_SECRET]",
                 "key=1 partition key: 7 primary_key=id keyBy=user sortKey: a monkey=1",
@@ -346,8 +362,9 @@ fn word_end(raw: &[u8], anchor: &Range<usize>) -> Option<usize> {
         let by = skip_blanks(raw, plugin);
         has_at(raw, by, b"by ").then_some(by + 2)
     } else if is(b"token") {
-        // `X-Amz-Security-Token` is a part of a presigned URL.
-        (!has_before(raw, anchor.start, b"amz-security-")).then_some(anchor.end)
+        // `X-Amz-Security-Token` is a part of a presigned URL, and a page has its token too.
+        let is_other = |word: &&[u8]| has_before(raw, anchor.start, word);
+        (!OTHER_TOKENS.iter().any(is_other)).then_some(anchor.end)
     } else {
         Some(anchor.end)
     }
