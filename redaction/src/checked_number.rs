@@ -64,7 +64,8 @@ impl CheckedNumber {
 
     /// Finds the layouts that begin in the [`CONTEXT_BYTES`] from the literal `anchor` on.
     fn find_named(&self, raw: &Haystack<'_>, anchor: Range<usize>, found: &mut Found) {
-        if !is_word_begin(raw, anchor.start) {
+        // The name of a type in a placeholder names no number.
+        if !is_word_begin(raw, anchor.start) || raw.placeholder_around(anchor.start).is_some() {
             return;
         }
         let limit = forward(raw, anchor.end, anchor.start + CONTEXT_BYTES, |b| b != b'\n');

@@ -410,3 +410,9 @@ fn counts_tell_replacements_by_type() {
     let range: Range<u32> = redactor.redact_chunk(b"plain", &mut text);
     assert_eq!((range, text.as_bytes()), (0..5, &b"plain"[..]));
 }
+
+#[test]
+fn a_type_named_in_a_placeholder_names_no_number() {
+    // Found by the fuzz target: `ITIN` within `[US_ITIN]` was taken for the name of what follows.
+    check_idempotent(b"spouse 912-70-4821~ '900-94-000ITIN: 999 99 9398.");
+}
