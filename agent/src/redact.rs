@@ -17,9 +17,6 @@ use std::path::{Path, PathBuf};
 /// the read to the write.
 const READ_BYTES: usize = 64 << 10;
 
-/// The type that stands for a line on which the redactor failed.
-const FAILED: &str = "REDACTION_FAILED";
-
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
@@ -173,7 +170,8 @@ impl<'a> Filter<'a> {
                     feed(chunks, bytes, |chunk| {
                         report.add(chunk, redactor);
                         tally.add(chunk, report.spans.iter().map(|span| span.range.clone()));
-                        let failed = report.spans.iter().filter(|span| span.entity == FAILED);
+                        let failed =
+                            report.spans.iter().filter(|span| span.entity == redaction::FAILED);
                         tally.n_failed += failed.count() as u64;
                     });
                     if bytes.is_empty() {

@@ -7,6 +7,8 @@
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
+use crate::lexis::is_hump;
+
 /// Bytes that the buckets tell; a shorter literal leaves the last ones open.
 pub(crate) const PLACES: usize = 5;
 /// Banks of eight buckets.
@@ -71,10 +73,7 @@ impl Sample {
     fn new(is_at_words: bool) -> Self {
         let is_start = |at: usize| {
             let is_word = |at: usize| TYPICAL[at].is_ascii_alphanumeric();
-            let is_capital = |at: usize| {
-                TYPICAL[at].is_ascii_uppercase() && TYPICAL[at - 1].is_ascii_lowercase()
-            };
-            at == 0 || is_word(at) && !is_word(at - 1) || is_capital(at)
+            at == 0 || is_word(at) && !is_word(at - 1) || is_hump(TYPICAL[at - 1], TYPICAL[at])
         };
         let windows = TYPICAL.windows(PLACES).enumerate();
         let windows: Vec<_> = windows.filter(|(at, _)| !is_at_words || is_start(*at)).collect();
@@ -110,7 +109,6 @@ impl Sample {
     }
 
     fn add(&self, bucket: &mut Bucket, literal: &[u8]) {
-        bucket.cost = self.cost_with(bucket, literal);
         for (place, set) in bucket.sets.iter_mut().enumerate() {
             let Some(byte) = literal.get(place) else {
                 set.fill(u64::MAX);
@@ -149,13 +147,13 @@ pub(crate) fn assign(
     for index in order {
         let literal = literals[index];
         let choices = places(literal).flat_map(|at| (0..filled.len()).map(move |n| (at, n)));
-        let cost = |(at, n): &(usize, usize)| {
-            let bucket: &Bucket = &filled[*n];
-            sample.cost_with(bucket, &literal[*at..]) - bucket.cost
-        };
-        let choices = choices.map(|choice| (cost(&choice), choice));
-        let (_, (at, n)) = choices.min_by(|a, b| a.0.total_cmp(&b.0)).expect("there are buckets");
+        let choices = choices
+            .map(|(at, n): (usize, usize)| (sample.cost_with(&filled[n], &literal[at..]), at, n));
+        let (cost, at, n) = choices
+            .min_by(|a, b| (a.0 - filled[a.2].cost).total_cmp(&(b.0 - filled[b.2].cost)))
+            .expect("there are buckets");
         sample.add(&mut filled[n], &literal[at..]);
+        filled[n].cost = cost;
         let bucket = banks.start * 8 + n;
         for place in 0..PLACES {
             buckets.put(bucket, place, literal.get(at + place).copied());

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::haystack::Haystack;
-use crate::lexis::{backward, word_after, word_before, work};
+use crate::lexis::{backward, is_hump, word_after, word_before, work};
 
 /// How far before a finding the word that names it may begin.
 pub(crate) const CONTEXT_BYTES: usize = 48;
@@ -158,7 +158,7 @@ impl Beginnings {
 
 /// True when a part of a name begins with `byte`: behind what is no letter, or as in `taxId`.
 fn begins_part(before: u8, byte: u8) -> bool {
-    !before.is_ascii_alphabetic() || before.is_ascii_lowercase() && byte.is_ascii_uppercase()
+    !before.is_ascii_alphabetic() || is_hump(before, byte)
 }
 
 /// End of `word` if it stands at `at`. See [`follows_word`] for what a space stands for.

@@ -124,8 +124,8 @@ pub(crate) struct Hits {
     /// Of a line that is searched again.
     pub(crate) again: Option<Box<Hits>>,
     found: Found,
-    /// The last finding of each detector, or what it looked through, and the answer for both. Skipping the anchors inside it
-    /// keeps the work linear when a finding may be long.
+    /// The last finding of each detector, or what it looked through, and the answer for both. Skipping
+    /// the anchors inside it keeps the work linear when a finding may be long.
     last_found: Vec<(Range<usize>, Answer)>,
     /// False when `last_found` is empty throughout, as after most short lines.
     has_last_found: bool,

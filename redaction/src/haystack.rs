@@ -17,7 +17,7 @@ const PAYLOAD_BYTES_MAX: usize = 96;
 /// Longest placeholder: `[`, name, `:`, payload, `]`.
 const PLACEHOLDER_BYTES_MAX: usize = NAME_BYTES_MAX + PAYLOAD_BYTES_MAX + 8;
 /// Placeholders that stand for no type: of records that the engine gave up on, and of dropped ones.
-pub(crate) const FAILED: &str = "REDACTION_FAILED";
+pub const FAILED: &str = "REDACTION_FAILED";
 /// See [`FAILED`].
 pub(crate) const DROPPED: &str = "DROPPED";
 

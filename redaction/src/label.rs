@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::assignment::{key_start, opening_quote, value_start};
 use crate::context::word_end;
 use crate::haystack::Haystack;
-use crate::lexis::{escape_letter_before, forward, has_at, skip_blanks, word_after};
+use crate::lexis::{escape_letter_before, forward, has_at, is_hump, skip_blanks, word_after};
 
 /// Words that a key or a phrase may have between what it names and the value.
 const SUFFIXES: &[&str] = &[
@@ -36,8 +36,8 @@ pub(crate) struct Value {
 pub(crate) fn begins_word(raw: &[u8], at: usize) -> bool {
     let Some(before) = at.checked_sub(1).map(|i| raw[i]) else { return true };
     let is_letter = before.is_ascii_alphabetic() || before >= 0x80;
-    let is_hump = before.is_ascii_lowercase() && raw.get(at).is_some_and(u8::is_ascii_uppercase);
-    !is_letter || is_hump || escape_letter_before(raw, at)
+    let is_part = raw.get(at).is_some_and(|byte| is_hump(before, *byte));
+    !is_letter || is_part || escape_letter_before(raw, at)
 }
 
 /// The value that `word` names; `own` are further words that may follow it, as [`word_end`]

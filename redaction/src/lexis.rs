@@ -61,6 +61,11 @@ pub(crate) fn escape_letter_before(raw: &[u8], at: usize) -> bool {
     at > 1 && raw[at - 2] == b'\\' && matches!(raw[at - 1], b'n' | b'r' | b't' | b'b' | b'f')
 }
 
+/// True when `byte` behind `before` begins a part of a name as in `taxId`.
+pub(crate) fn is_hump(before: u8, byte: u8) -> bool {
+    before.is_ascii_lowercase() && byte.is_ascii_uppercase()
+}
+
 /// True when the byte at `at` continues the word that ends there.
 pub(crate) fn word_after(raw: &[u8], at: usize) -> bool {
     raw.get(at).is_some_and(|b| is_word(*b))

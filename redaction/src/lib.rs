@@ -43,7 +43,7 @@ pub use chunks::Chunks;
 pub use detectors::open_block as open_key_block;
 pub use detectors::{Confidence, DETECTORS, DETECTORS_ON_REQUEST, Detector, Family, Rule};
 pub use guard::is_guarded;
-pub use haystack::{Haystack, Names};
+pub use haystack::{FAILED, Haystack, Names};
 pub use policy::{CustomRule, Matcher, Policy, Problem, Profile, PseudonymKey, Strategy};
 pub use shapes::Shape;
 pub use spans::{Found, Span};

@@ -190,7 +190,6 @@ fn masked(byte: &u8) -> u8 {
 /// True when `range` is a bare number after a JSON key: there only a quoted placeholder keeps the
 /// record parseable.
 fn is_json_number(raw: &[u8], range: &Range<usize>, last: &mut LastNumber) -> bool {
-    let is_blank = |b: &&u8| matches!(b, b' ' | b'\t');
     if !raw[range.clone()].iter().all(is_number) {
         return false;
     }
@@ -201,10 +200,11 @@ fn is_json_number(raw: &[u8], range: &Range<usize>, last: &mut LastNumber) -> bo
     before.next() == Some(&b':')
         && before.find(|b| !is_blank(b)) == Some(&b'"')
         && before.next() != Some(&b'\\')
-        && matches!(
-            raw[range.end..].iter().find(|b| !is_blank(b)),
-            None | Some(b',' | b'}' | b'\n' | b'\r')
-        ) | (array.is_some() && follows_in_array(&raw[range.end..]))
+        && match raw[range.end..].iter().find(|b| !is_blank(b)) {
+            None | Some(b',' | b'}' | b'\n' | b'\r') => true,
+            Some(b']') => array.is_some(),
+            _ => false,
+        }
 }
 
 /// The number that was hidden before, and its array.
@@ -212,6 +212,10 @@ fn is_json_number(raw: &[u8], range: &Range<usize>, last: &mut LastNumber) -> bo
 struct LastNumber {
     end: usize,
     array: Option<usize>,
+}
+
+fn is_blank(byte: &&u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 fn is_number(byte: &u8) -> bool {
@@ -222,7 +226,6 @@ fn is_number(byte: &u8) -> bool {
 /// before when only numbers stand between, else if it is near.
 fn array_start(raw: &[u8], range: &Range<usize>, last: &LastNumber) -> Option<usize> {
     const ARRAY_BYTES_MAX: usize = 256;
-    let is_blank = |b: &&u8| matches!(b, b' ' | b'\t');
     let is_next = |b: &&u8| matches!(b, b'[' | b',');
     raw[..range.start].iter().rev().find(|b| !is_blank(b)).filter(is_next)?;
     let is_list = |b: &u8| is_number(b) || matches!(b, b',' | b' ' | b'\t');
@@ -247,12 +250,6 @@ fn array_start(raw: &[u8], range: &Range<usize>, last: &LastNumber) -> Option<us
         }
     }
     start
-}
-
-/// True when an element of an array ends before `after`.
-fn follows_in_array(after: &[u8]) -> bool {
-    let is_blank = |b: &&u8| matches!(b, b' ' | b'\t');
-    matches!(after.iter().find(|b| !is_blank(b)), Some(b',' | b']'))
 }
 
 #[cfg(test)]

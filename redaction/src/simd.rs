@@ -49,6 +49,16 @@ impl Scan {
         self.is_start = true;
     }
 
+    /// Makes room for the classes of the next group, of which `n_lanes` hold text: for the paths that
+    /// store them.
+    #[inline(always)]
+    fn advance_classes(&mut self, n_lanes: usize) {
+        self.classes.advance();
+        for lane in n_lanes + 1..N_LANES {
+            self.classes.clear(lane);
+        }
+    }
+
     /// The masks of classes in the registers of a path.
     #[inline(always)]
     fn loaded_classes<M: Mask>(&self) -> Classes<M> {
@@ -187,18 +197,9 @@ impl Path {
         for lane in n_lanes + 1..N_LANES {
             (scan.anywhere.0[lane], scan.prefixes.0[lane]) = (0, 0);
         }
-        #[cfg(target_arch = "x86_64")]
-        if self == Self::Avx512Vbmi {
-            // Keeps the classes in registers.
-            return avx512vbmi::step(buckets, window, n_lanes, scan);
-        }
-        scan.classes.advance();
-        for lane in n_lanes + 1..N_LANES {
-            scan.classes.clear(lane);
-        }
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vbmi => {}
+            Self::Avx512Vbmi => avx512vbmi::step(buckets, window, n_lanes, scan),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::step(buckets, window, n_lanes, scan),
             #[cfg(target_arch = "x86_64")]

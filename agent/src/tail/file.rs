@@ -433,7 +433,7 @@ impl LogFile {
 fn cut_point(buffer: &[u8], max: usize) -> usize {
     let from = max.saturating_sub(CUT_WINDOW);
     let window = &buffer[from..max];
-    if let Some(key) = open_key_block(window)
+    if let Some(key) = unended_key(window)
         && from + key > 0
     {
         return from + key;
@@ -454,7 +454,7 @@ fn cut_point(buffer: &[u8], max: usize) -> usize {
 }
 
 /// Start of a private key block that does not end in `window`.
-fn open_key_block(window: &[u8]) -> Option<usize> {
+fn unended_key(window: &[u8]) -> Option<usize> {
     let begin = memchr::memmem::rfind(window, b"-----BEGIN")?;
     memchr::memmem::find(&window[begin..], b"-----END").is_none().then_some(begin)
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::assignment::{Joint, bare_end, key_start, quoted, value_start};
 use crate::haystack::Haystack;
-use crate::lexis::{forward, skip_blanks, word_before};
+use crate::lexis::{forward, is_hump, skip_blanks, word_before};
 use crate::literals::LITERAL_BYTES_MIN;
 use crate::spans::Found;
 
@@ -65,8 +65,8 @@ pub(super) fn spellings(keys: &[String]) -> Vec<String> {
 pub(super) fn find(raw: &Haystack<'_>, anchor: &Range<usize>, found: &mut Found) {
     let start = anchor.start;
     // `userCustomerId` ends with the words of a key as `user_customer_id` does.
-    let begins_word = |at: usize| raw[at].is_ascii_uppercase() && raw[at - 1].is_ascii_lowercase();
-    let is_part = word_before(raw, start) && raw[start - 1] != b'_' && !begins_word(start);
+    let is_part =
+        word_before(raw, start) && raw[start - 1] != b'_' && !is_hump(raw[start - 1], raw[start]);
     // Placeholders look like `NAME:value`.
     if is_part || raw.placeholder_around(start).is_some() {
         return;

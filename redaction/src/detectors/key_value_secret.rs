@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::{Confidence, Detector, Family, Rule};
 use crate::assignment::{Joint, bare_end, key_start, opening_quote, quoted, value_start};
 use crate::haystack::Haystack;
-use crate::lexis::{backward, forward, has_at, has_before, is_line_end, skip_blanks};
+use crate::lexis::{backward, forward, has_at, has_before, is_hump, is_line_end, skip_blanks};
 use crate::spans::Found;
 
 /// Last words of secret keys, or how they begin (see [`word_end`]): the search gets slower with their
@@ -350,7 +350,7 @@ fn word_end(raw: &[u8], anchor: &Range<usize>) -> Option<usize> {
         // `pass` alone is a password in `db.pass`, `"pass"`, `dbPass` and `pass=`, and a verb elsewhere.
         let before = anchor.start.checked_sub(1).map(|at| raw[at]);
         let is_joined = before.is_some_and(|b| b"_-.\"'".contains(&b));
-        let is_camel = raw[anchor.start] == b'P' && before.is_some_and(|b| b.is_ascii_lowercase());
+        let is_camel = before.is_some_and(|b| is_hump(b, raw[anchor.start]));
         let is_assigned = raw.get(anchor.end) == Some(&b'=')
             && before.is_none_or(|b| !b.is_ascii_alphanumeric() && b < 0x80);
         let is_key = is_joined || is_camel || is_assigned;

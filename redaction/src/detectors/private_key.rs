@@ -100,7 +100,7 @@ fn walk_logged(
         return false;
     }
     // Of several headers on a line each would begin where a stream may be cut.
-    if memchr::memmem::find(&raw[body..first], b"-----BEGIN").is_some() || stops(body..first) {
+    if has_header(&raw[body..first]) || stops(body..first) {
         return false;
     }
     let limit = body + LOGGED_BYTES_MAX;
@@ -108,8 +108,7 @@ fn walk_logged(
     while at < raw.len() {
         let end = forward(raw, at, limit, |b| b != b'\n');
         let line = &raw[at..end.max(at)];
-        let has = |mark| memchr::memmem::find(line, mark).is_some();
-        if end >= limit || has(b"-----BEGIN") || stops(at..end) {
+        if end >= limit || has_header(line) || stops(at..end) {
             return false;
         }
         if has_footer(line) {
@@ -209,6 +208,10 @@ fn last_open_line(raw: &[u8], is_last: bool) -> Option<usize> {
     is_open.then(|| memchr::memrchr(b'\n', &raw[..begin]).map_or(0, |newline| newline + 1))
 }
 
+fn has_header(line: &[u8]) -> bool {
+    memchr::memmem::find(line, b"-----BEGIN").is_some()
+}
+
 fn has_footer(line: &[u8]) -> bool {
     memchr::memmem::find(line, b"-----END").is_some()
 }
@@ -220,11 +223,9 @@ fn is_body_line(line: &[u8]) -> bool {
     if kinds & OTHER != 0 {
         return false;
     }
-    let is_base64 = || kinds & HYPHEN == 0 && !line.trim_ascii().contains(&b' ');
-    match kinds & BLANK {
-        0 => kinds & HYPHEN == 0,
-        _ => is_base64() || memchr::memmem::find(line, b": ").is_some(),
-    }
+    let is_one_word = kinds & BLANK == 0 || !line.trim_ascii().contains(&b' ');
+    is_one_word && kinds & HYPHEN == 0
+        || kinds & BLANK != 0 && memchr::memmem::find(line, b": ").is_some()
 }
 
 /// What a byte of a line says about it.
@@ -299,7 +300,7 @@ fn has_placeholder(raw: &Haystack<'_>, range: Range<usize>) -> bool {
 
 /// End of the base64 that follows a header without a footer.
 fn open_end(raw: &[u8], body: usize, is_alone: bool) -> Option<usize> {
-    let is_base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+    let is_base64 = |b: u8| is_base64_digit(b) || b == b'=';
     let (mut at, mut end) = (if is_alone { skip_headers(raw, body) } else { body }, None);
     loop {
         let word = skip_gap(raw, at);

@@ -130,7 +130,7 @@ fn before_at_sign(raw: &[u8], at: usize) -> Option<Range<usize>> {
         last_at_sign(raw, at, until, |b| matches!(b, b'?' | b'#' | b';' | b',' | b')'))
     } else {
         let until = start + USERINFO_BYTES_MAX;
-        last_at_sign(raw, at, until, |b| matches!(b, b'/' | b'?' | b'#'))
+        last_at_sign(raw, at, until, ends_authority)
     };
     let is_actor = !raw[start..end].contains(&b':') && is_actor_scheme(raw, scheme_end);
     (end > start && !is_actor).then_some(start..end)
@@ -152,7 +152,7 @@ fn of_oracle(raw: &[u8], scheme_end: usize) -> Option<Range<usize>> {
         return Some(start..end);
     }
     let until = start + USERINFO_BYTES_MAX;
-    let is_authority = |b: u8| is_url(b) && !matches!(b, b'/' | b'?' | b'#');
+    let is_authority = |b: u8| is_url(b) && !ends_authority(b);
     let authority_end = forward(raw, start, until, is_authority);
     let token_end = forward(raw, authority_end, authority_end + ODD_PASSWORD_BYTES_MAX, is_url);
     let token = &raw[start..token_end];
@@ -178,6 +178,11 @@ fn quoted_password_end(raw: &[u8], start: usize) -> Option<usize> {
 
 fn is_url(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'`')
+}
+
+/// What stands behind the host of a URL (RFC 3986 section 3.2).
+fn ends_authority(byte: u8) -> bool {
+    matches!(byte, b'/' | b'?' | b'#')
 }
 
 fn is_database(raw: &[u8], scheme_end: usize) -> bool {

@@ -9,14 +9,13 @@ use std::arch::x86_64::{
     __m512i, _mm512_and_si512, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512,
     _mm512_mask_blend_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi8,
     _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_set1_epi64, _mm512_setzero_si512,
-    _mm512_shuffle_i64x2, _mm512_storeu_si512, _mm512_test_epi8_mask, _mm512_unpackhi_epi64,
-    _mm512_unpacklo_epi64,
+    _mm512_shuffle_i64x2, _mm512_test_epi8_mask, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
 };
 
 use super::avx512::{Vector, load};
 use super::{Scan, Window, find_shapes};
 use crate::buckets::{Buckets, N_BANKS, PLACES};
-use crate::shapes::{Classes, LANE_BYTES, Lanes, N_CLASSES, N_LANES, classes_of};
+use crate::shapes::{Classes, LANE_BYTES, Mask, N_CLASSES, N_LANES, classes_of};
 
 /// See [`Path::step`](super::Path::step). Called only after the features were detected.
 pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
@@ -42,11 +41,10 @@ fn step_with_features(buckets: &Buckets, window: &Window, n_lanes: usize, scan: 
         return;
     }
     let [first, others] = &scan.last_lane;
-    let before = if is_start { [none; 2] } else { [masks(first), masks(others)] };
+    let before = if is_start { [none; 2] } else { [Vector::load(first).0, Vector::load(others).0] };
     let [first, others] = classify::<N_LANES>(window, before);
     for (last, lanes) in scan.last_lane.iter_mut().zip([first, others]) {
-        // SAFETY: eight masks are 64 bytes, and the store asks for no alignment.
-        unsafe { _mm512_storeu_si512(last.0.as_mut_ptr().cast(), lanes[N_LANES - 1]) }
+        Vector(lanes[N_LANES - 1]).store(last);
     }
     find_shapes::<Vector>(by_class(first, others, Vector), scan);
 }
@@ -137,13 +135,6 @@ fn classify<const N_USED: usize>(window: &Window, before: [__m512i; 2]) -> [[__m
 fn constant(bytes: &[u8; 64]) -> __m512i {
     // SAFETY: called from `step_with_features` only; the array has 64 bytes.
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn masks(lanes: &Lanes) -> __m512i {
-    // SAFETY: eight masks are 64 bytes, and the load asks for no alignment.
-    unsafe { _mm512_loadu_si512(lanes.0.as_ptr().cast()) }
 }
 
 /// Rows and columns of eight by eight words, exchanged.

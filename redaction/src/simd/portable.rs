@@ -5,6 +5,7 @@ use crate::buckets::{Buckets, Halves};
 use crate::shapes::{LANE_BYTES, Lanes, Mask, N_CLASSES, N_LANES, classes_of};
 
 pub(super) fn step(buckets: &Buckets, window: &Window, n_lanes: usize, scan: &mut Scan) {
+    scan.advance_classes(n_lanes);
     for lane in 1..=n_lanes {
         let at = (lane - 1) * LANE_BYTES;
         let bytes = &window[at..at + LANE_BYTES];
