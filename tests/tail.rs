@@ -463,7 +463,7 @@ fn another_run_in_a_truncated_file_has_its_own_job() {
     File::create(&log).unwrap();
     wait::until("the truncation is seen", LIMIT, || {
         let page = http::get(node.port, "/metrics").ok()?.body;
-        page.contains("sidelight_truncations_total 1").then_some(())
+        page.contains("sidelight_files_replaced_total{reason=\"truncated\"} 1").then_some(())
     });
     append(&log, &run("local-1795329177047"));
     node.wait_for(4);

@@ -31,6 +31,9 @@ const CHECKPOINT_QUEUE: usize = 256;
 /// One permit of the memory budget.
 const BUDGET_UNIT: usize = 1024;
 
+/// Batches that one look at a file may make.
+const BATCHES_AT_ONCE: usize = 4;
+
 /// Part of the grace period that is kept for the last checkpoint and the admin server.
 const LAST_STEPS: Duration = Duration::from_secs(1);
 
@@ -81,7 +84,6 @@ pub struct App {
     stop: Arc<Stop>,
     stop_scrapers: watch::Sender<bool>,
     scrapers: Vec<JoinHandle<()>>,
-    tail: std::thread::JoinHandle<()>,
     tail_ended: oneshot::Receiver<()>,
     log_lanes: Vec<JoinHandle<bool>>,
     metric_lanes: Vec<JoinHandle<bool>>,
@@ -130,11 +132,11 @@ impl App {
     /// When the state folder, the admin address or a component cannot be used; nothing runs then.
     pub fn start(mut config: Config, options: &Options) -> Result<Self, StartError> {
         let (redactors, redactor) = (config.redaction.clone(), config.redaction.base().clone());
-        let finder = finder(&config)?;
+        let mut finder = finder(&config)?;
         let (store, loaded) = Store::open(&config.state_dir, checkpoint::unix_seconds())?;
         let admin = Admin::bind(config.admin.listen)?;
         let admin_address = admin.local_addr();
-        banner::print(&config, admin_address, &finder);
+        banner::print(&config, admin_address, &mut finder);
 
         let shared = export::Shared::new(redactor.clone());
         let (log_lanes, metric_lanes) = start_lanes(&config, &shared)?;
@@ -153,13 +155,13 @@ impl App {
             scrapers.push(tokio::spawn(task));
         }
 
+        let zone = tail::time_zone(&config.tail.timezone).unwrap_or(TimeZone::UTC);
         if options.is_once {
             // What is complete has no job that could still come up.
             config.tail.identity_wait = Interval::from_millis(0);
         }
         let start = Start {
             limits: batch_limits(&config),
-            zone: tail::time_zone(&config.tail.timezone).unwrap_or(TimeZone::UTC),
             finder,
             identity: identity(&config, redactor.clone(), options),
             jobs: seen_jobs,
@@ -183,8 +185,8 @@ impl App {
             queues: log_lanes.queues,
             events,
         };
-        let stop = Arc::new(Stop::default());
-        let (tail, tail_ended) = spawn_tail(start, stop.clone(), emitter)?;
+        let stop = Arc::new(Stop::new()?);
+        let tail_ended = spawn_tail(start, zone, stop.clone(), emitter)?;
         let state = Arc::new(AdminState::new(shared.series(), redactors));
         let admin = admin.serve(state.clone())?;
         state.set_phase(Phase::Ready);
@@ -192,7 +194,6 @@ impl App {
             stop,
             stop_scrapers,
             scrapers,
-            tail,
             tail_ended,
             log_lanes: log_lanes.tasks,
             metric_lanes: metric_lanes.tasks,
@@ -224,7 +225,6 @@ impl App {
         self.state.set_phase(Phase::Draining);
         self.stop_scrapers.send_replace(true);
         self.stop.drain();
-        self.tail.thread().unpark();
         let scraped = join_until(deadline, &mut self.scrapers).await.is_some();
         let delivered = join_until(deadline, &mut self.log_lanes).await;
         let is_delivered = delivered.is_some_and(|lanes| !lanes.contains(&false));
@@ -270,6 +270,15 @@ struct Emitter {
 }
 
 impl Emitter {
+    /// True when what the tail reads at once can be handed over without waiting.
+    fn has_room(&self) -> bool {
+        let n_needed = |queue: &mpsc::Sender<_>| queue.max_capacity().min(BATCHES_AT_ONCE);
+        self.budget.available_permits() >= self.budget_units as usize / 8
+            && self.queues.iter().all(|(_, queue)| {
+                queue.is_closed() || queue.capacity() >= n_needed(queue)
+            })
+    }
+
     fn emit(&self, logs: LogBatch, position: Position) -> Result<(), Abandoned> {
         let bytes = logs.text.len() + size_of_val(logs.records.as_slice());
         let units = u32::try_from(bytes / BUDGET_UNIT).unwrap_or(u32::MAX);
@@ -288,15 +297,18 @@ impl Emitter {
 /// The tail has a thread of its own: reading files blocks, and tokio's threads must not.
 fn spawn_tail(
     start: Start,
+    zone: TimeZone,
     stop: Arc<Stop>,
     emitter: Emitter,
-) -> Result<(std::thread::JoinHandle<()>, oneshot::Receiver<()>), StartError> {
+) -> Result<oneshot::Receiver<()>, StartError> {
     let (ended, tail_ended) = oneshot::channel();
-    let tail = std::thread::Builder::new().name("tail".to_owned()).spawn(move || {
-        Tail::new(start).run(&stop, &mut |logs, position| emitter.emit(logs, position));
+    std::thread::Builder::new().name("tail".to_owned()).spawn(move || {
+        let mut emit = |logs, position| emitter.emit(logs, position);
+        Tail::new(start, std::time::Instant::now())
+            .run(zone, &stop, &mut emit, &|| emitter.has_room());
         let _ = ended.send(());
     })?;
-    Ok((tail, tail_ended))
+    Ok(tail_ended)
 }
 
 fn finder(config: &Config) -> Result<Finder, GlobError> {

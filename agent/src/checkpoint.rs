@@ -12,7 +12,7 @@ use crate::model::{FileId, Position};
 use crate::tail::fingerprint::{Digest, Inode};
 use crate::telemetry;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -22,6 +22,15 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Files that may be remembered. The ones heard of longest ago are forgotten first, and counted.
 pub const ENTRIES_MAX: usize = 200_000;
+
+/// Sizes of a compressed log file that was read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Archive {
+    /// Length of the file.
+    pub file_bytes: u64,
+    /// Length of the text in it.
+    pub text_bytes: u64,
+}
 
 /// What a checkpoint says of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +53,17 @@ pub struct Entry {
     pub job_name: Option<String>,
     /// Last time anything was heard of the file, seconds since the epoch.
     pub seen_unix_s: u64,
+    /// Set when the file is compressed and was read to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<Archive>,
+    /// True when the file is gone or overwritten: it is remembered so that a copy or an archive of
+    /// it is known again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_ended: bool,
 }
+
+/// Files that ended and are remembered.
+pub const ENDED_MAX: usize = 4096;
 
 /// What the checkpointer is told.
 #[derive(Debug, Clone)]
@@ -55,7 +74,8 @@ pub enum Event {
     Identified(FileId, String, Option<String>),
     /// Every lane has delivered the file up to here.
     Settled(Position),
-    /// The file is gone and was read to `final offset`; forgotten once that much is delivered.
+    /// The file is gone or overwritten, and was read to this offset. Once that much is delivered, it
+    /// is remembered only so that its archive is known again.
     Ended(FileId, u64),
 }
 
@@ -63,14 +83,21 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct Checkpoint {
     entries: BTreeMap<FileId, Entry>,
-    ended: BTreeMap<FileId, u64>,
+    /// Files that are read to their end but not delivered yet.
+    ending: BTreeMap<FileId, u64>,
+    /// Files that ended, oldest first, and some that did not.
+    ended: VecDeque<FileId>,
 }
 
 impl Checkpoint {
     /// Starts from the entries of earlier runs; those that no file takes up again expire on disk.
     #[must_use]
     pub fn new(loaded: Vec<(FileId, Entry)>) -> Self {
-        Self { entries: loaded.into_iter().collect(), ended: BTreeMap::new() }
+        let entries: BTreeMap<FileId, Entry> = loaded.into_iter().collect();
+        let mut ended: Vec<_> = entries.iter().filter(|(_, entry)| entry.is_ended).collect();
+        ended.sort_by_key(|(_, entry)| entry.seen_unix_s);
+        let ended = ended.into_iter().map(|(file, _)| *file).collect();
+        Self { entries, ending: BTreeMap::new(), ended }
     }
 
     /// Takes one event in.
@@ -95,20 +122,25 @@ impl Checkpoint {
                 }
             }
             Event::Ended(file, offset) => {
-                self.ended.insert(file, offset);
+                self.ending.insert(file, offset);
             }
         }
-        self.forget_ended();
+        self.note_ended();
     }
 
     /// A renamed file keeps its offset: the tail thread knows only what it read, not what settled.
     fn track(&mut self, file: FileId, entry: Entry, now_unix_s: u64) {
+        // A copy or an archive may go on with what has ended.
+        self.ending.remove(&file);
         if self.entries.len() >= ENTRIES_MAX && !self.entries.contains_key(&file) {
             self.forget_oldest();
         }
         let known = self.entries.entry(file).or_insert_with(|| entry.clone());
         known.path = entry.path;
+        known.inode = entry.inode;
         known.head = entry.head;
+        known.archive = entry.archive;
+        known.is_ended = false;
         known.seen_unix_s = now_unix_s;
     }
 
@@ -120,15 +152,23 @@ impl Checkpoint {
         }
     }
 
-    fn forget_ended(&mut self) {
-        let entries = &mut self.entries;
-        self.ended.retain(|file, last| {
-            let is_delivered = entries.get(file).is_none_or(|entry| entry.offset >= *last);
-            if is_delivered {
-                entries.remove(file);
+    fn note_ended(&mut self) {
+        let (entries, ended) = (&mut self.entries, &mut self.ended);
+        self.ending.retain(|file, last| {
+            let Some(entry) = entries.get_mut(file) else { return false };
+            entry.is_ended = entry.offset >= *last;
+            if entry.is_ended {
+                ended.push_back(*file);
             }
-            !is_delivered
+            !entry.is_ended
         });
+        while self.ended.len() > ENDED_MAX {
+            if let Some(file) = self.ended.pop_front()
+                && self.entries.get(&file).is_some_and(|entry| entry.is_ended)
+            {
+                self.entries.remove(&file);
+            }
+        }
     }
 
     /// Entries to be written.
@@ -212,6 +252,8 @@ mod tests {
             job_id: None,
             job_name: None,
             seen_unix_s: 0,
+            archive: None,
+            is_ended: false,
         })
     }
 
@@ -219,19 +261,23 @@ mod tests {
         Event::Settled(Position { file: FileId(file), offset, frontier: Digest::of(b"x") })
     }
 
-    fn offsets(checkpoint: &Checkpoint) -> Vec<(u64, u64)> {
-        checkpoint.entries().map(|(file, entry)| (file.0, entry.offset)).collect()
-    }
-
     #[test]
-    fn a_file_that_ended_is_forgotten_only_when_its_last_byte_is_delivered() {
+    fn a_file_has_ended_only_when_its_last_byte_is_delivered() {
         let mut checkpoint = Checkpoint::default();
         checkpoint.apply(Event::Tracked(FileId(1), entry("a.log")), 10);
         checkpoint.apply(settled(1, 50), 11);
         checkpoint.apply(Event::Ended(FileId(1), 80), 12);
-        assert_eq!(offsets(&checkpoint), [(1, 50)], "30 bytes are still on their way");
+        let has_ended = |checkpoint: &Checkpoint| checkpoint.entries().any(|(_, it)| it.is_ended);
+        assert!(!has_ended(&checkpoint), "30 bytes are still on their way");
         checkpoint.apply(settled(1, 80), 13);
-        assert_eq!(offsets(&checkpoint), []);
+        assert!(has_ended(&checkpoint));
+        checkpoint.apply(Event::Tracked(FileId(1), entry("a.log.1")), 14);
+        assert!(!has_ended(&checkpoint), "its copy goes on");
+        for file in 2..3 + super::ENDED_MAX as u64 {
+            checkpoint.apply(Event::Tracked(FileId(file), entry("b.log")), 15);
+            checkpoint.apply(Event::Ended(FileId(file), 0), 15);
+        }
+        assert_eq!(checkpoint.entries().count(), super::ENDED_MAX + 1, "only so many");
     }
 
     #[test]

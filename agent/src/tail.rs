@@ -8,11 +8,18 @@ pub mod discover;
 pub mod file;
 mod files;
 pub mod fingerprint;
-mod waiting;
+mod known;
+pub mod lineage;
+pub mod source;
+pub mod watch;
 
-pub use files::{Start, Stop, Tail};
+pub use files::{Start, Tail};
+pub use watch::Stop;
 
 use serde::{Deserialize, Serialize};
+
+/// More descriptors than this are never held.
+const DESCRIPTORS_MAX: usize = 16_384;
 
 /// `[tail]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +42,12 @@ pub struct Config {
     pub identity_wait: Interval,
     /// Longest record; a longer one is cut into parts, each marked. Default `1MiB`, at least `4KiB`.
     pub record_bytes_max: Bytes,
-    /// Most files read at the same time; those over it wait and are counted. Default 4096.
+    /// Most files followed at the same time; those over it wait and are counted. Default 100000; a
+    /// quiet file costs about 2 KiB and no descriptor.
     pub files_max: usize,
+    /// Unread bytes of deleted files that are kept on the disk by holding them open; over it the
+    /// oldest are given up and counted. Default `1GiB`.
+    pub deleted_bytes_max: Bytes,
 }
 
 /// Where reading starts in a file without a checkpoint.
@@ -61,7 +72,8 @@ impl Default for Config {
             poll_interval: Interval::from_millis(250),
             identity_wait: Interval::from_secs(15),
             record_bytes_max: Bytes(1 << 20),
-            files_max: 4096,
+            files_max: 100_000,
+            deleted_bytes_max: Bytes(1 << 30),
         }
     }
 }
@@ -102,6 +114,19 @@ impl Config {
 /// Compiles one entry of `include` or `exclude`. `*` stays inside one directory, `**` does not.
 pub fn glob(pattern: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(pattern).literal_separator(true).build()
+}
+
+/// How many descriptors this process may hold, after it has asked for as many as it may get.
+#[must_use]
+pub fn descriptors_max() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // It is no loss when that is refused: fewer files are open at the same time then.
+    let _ = setrlimit(Resource::Nofile, raised);
+    getrlimit(Resource::Nofile).current.map_or(DESCRIPTORS_MAX, |current| {
+        usize::try_from(current).unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX)
+    })
 }
 
 /// The zone that `tail.timezone` names; `None` when there is no such zone.

@@ -25,11 +25,13 @@ pub const EXPORTER_NAMES: [&str; N_EXPORTERS] = exporter_names();
 pub const SOURCE_NAMES: [&str; N_SOURCES] = source_names();
 const N_EXPORTERS: usize = EXPORTERS.len() + 1;
 const N_SOURCES: usize = SCRAPERS.len() + 1;
-const LOST_REASONS: [&str; 3] = ["truncated", "skipped_old", "other"];
+const LOST_REASONS: [&str; 4] = ["truncated", "skipped_old", "deleted", "other"];
 /// The policy says `drop_record` of something in it.
 const RECORD_DROP_REASONS: [&str; 2] = ["redaction_policy", "other"];
-const FILE_STATES: [&str; 4] = ["active", "waiting", "detached", "other"];
-const FILE_ERROR_REASONS: [&str; 4] = ["permission", "io", "too_many", "other"];
+const FILE_STATES: [&str; 5] = ["active", "asleep", "waiting", "detached", "other"];
+const REPLACED_REASONS: [&str; 4] = ["truncated", "rewritten", "unseen", "other"];
+const FILE_ERROR_REASONS: [&str; 6] =
+    ["permission", "io", "too_many", "archive", "watch", "other"];
 const EXPORT_OUTCOMES: [&str; 3] = ["ok", "error", "other"];
 const SCRAPE_OUTCOMES: [&str; N_OUTCOMES] = scrape_outcomes();
 const N_OUTCOMES: usize = Outcome::ALL.len() + 1;
@@ -72,7 +74,7 @@ pub static TRUNCATED_RECORDS: Counter = Counter::new(
     "Parts into which records longer than tail.record_bytes_max were cut.",
 );
 /// Bytes given up, by reason.
-pub static LOST_BYTES: Family<3> = Family::from_zero(
+pub static LOST_BYTES: Family<4> = Family::from_zero(
     descriptor(
         Kind::Counter,
         "sidelight_lost_bytes_total",
@@ -83,7 +85,7 @@ pub static LOST_BYTES: Family<3> = Family::from_zero(
     &LOST_REASONS,
 );
 /// Log files by state; a gauge.
-pub static FILES: Family<4> = Family::from_zero(
+pub static FILES: Family<5> = Family::from_zero(
     descriptor(Kind::Gauge, "sidelight_files", "", "Log files that the agent knows, by state."),
     "state",
     &FILE_STATES,
@@ -95,7 +97,7 @@ pub static LAG_BYTES: Gauge = Gauge::new(
     "Bytes of the log files that are not read and delivered yet.",
 );
 /// Failures to open or read a log file, by reason.
-pub static FILE_ERRORS: Family<4> = Family::from_zero(
+pub static FILE_ERRORS: Family<6> = Family::from_zero(
     descriptor(
         Kind::Counter,
         "sidelight_file_errors_total",
@@ -232,11 +234,22 @@ pub static SERIES_DROPPED: Counter = Counter::new(
     "",
     "Series left out because of exporters.prometheus.series_max, once per round of a scraper.",
 );
-/// Log files that were truncated.
-pub static TRUNCATIONS: Counter = Counter::new(
-    "sidelight_truncations_total",
-    "",
-    "Log files that were truncated while the agent read them; what came between is lost.",
+/// Log files whose bytes are not those that were read.
+pub static FILES_REPLACED: Family<4> = Family::from_zero(
+    descriptor(
+        Kind::Counter,
+        "sidelight_files_replaced_total",
+        "",
+        "Log files that were truncated, written anew in place, or replaced unseen by the agent.",
+    ),
+    "reason",
+    &REPLACED_REASONS,
+);
+/// Bytes of holes.
+pub static HOLE_BYTES: Counter = Counter::new(
+    "sidelight_hole_bytes_total",
+    "bytes",
+    "Zero bytes at the beginning of log files that a writer left which does not append.",
 );
 /// Files that the checkpoint forgot to stay within its size.
 pub static CHECKPOINT_EVICTED: Counter = Counter::new(
@@ -267,10 +280,11 @@ pub static SCRAPE_CUT: Family2<N_SOURCES, N_CUTS> = Family2::new(
     &SOURCE_NAMES,
     &CUT_KINDS,
 );
-static ALL: [&dyn OwnMetric; 28] = [
+static ALL: [&dyn OwnMetric; 29] = [
+    &HOLE_BYTES,
     &RECORDS_DROPPED,
     &SCRAPE_CUT,
-    &TRUNCATIONS,
+    &FILES_REPLACED,
     &CHECKPOINT_EVICTED,
     &METRIC_BATCHES_DROPPED,
     &RECORDS,

@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 /// Prints the lines to standard error, as standard output may carry records.
-pub(super) fn print(config: &Config, admin: SocketAddr, finder: &Finder) {
+pub(super) fn print(config: &Config, admin: SocketAddr, finder: &mut Finder) {
     let redactor = config.redaction.base();
-    let n_files = finder.find().len();
+    finder.scan(std::time::Instant::now());
+    let n_files = finder.found().len();
     // Paths and globs are free text of the operator.
     let globs = redactor.value(&config.tail.include.join(", "));
     let state_dir = redactor.value(&config.state_dir.to_string_lossy());

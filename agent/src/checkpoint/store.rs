@@ -194,6 +194,8 @@ mod tests {
             job_id: Some("app-1".to_owned()),
             job_name: None,
             seen_unix_s: 1_000,
+            archive: None,
+            is_ended: false,
         };
         checkpoint.apply(Event::Tracked(FileId(3), Box::new(entry)), 1_000);
         checkpoint

@@ -42,6 +42,8 @@ pub struct Chunk<'a> {
     pub cuts: &'a [u32],
     /// Read time.
     pub observed_unix_ns: u64,
+    /// Read time, for the age of the batch.
+    pub now: Instant,
 }
 
 impl Chunk<'_> {
@@ -71,9 +73,14 @@ pub struct OpenBatch {
 }
 
 impl OpenBatch {
-    /// An empty batch of a file that is delivered up to `offset`.
+    /// An empty batch of a file that is delivered up to `offset`, where `frontier` ends.
     #[must_use]
-    pub fn new(resource: Arc<Resource>, redactor: Arc<Redactor>, offset: u64) -> Self {
+    pub fn new(
+        resource: Arc<Resource>,
+        redactor: Arc<Redactor>,
+        offset: u64,
+        frontier: Vec<u8>,
+    ) -> Self {
         Self {
             resource,
             redactor,
@@ -81,7 +88,7 @@ impl OpenBatch {
             records: Vec::new(),
             opened: None,
             end: offset,
-            frontier: Vec::new(),
+            frontier,
             starts: Vec::new(),
             is_dropped: Vec::new(),
         }
@@ -97,6 +104,24 @@ impl OpenBatch {
     #[must_use]
     pub fn end(&self) -> u64 {
         self.end
+    }
+
+    /// Hash of the last raw bytes before [`end`](Self::end).
+    #[must_use]
+    pub fn frontier(&self) -> Digest {
+        Digest::of(&self.frontier)
+    }
+
+    /// True when no records wait.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.opened.is_none()
+    }
+
+    /// Says that the bytes up to `offset` hold no records.
+    pub fn skip_to(&mut self, offset: u64) {
+        self.end = offset;
+        self.frontier.clear();
     }
 
     /// Memory of the records that wait.
@@ -178,7 +203,7 @@ impl OpenBatch {
         let n_kept = self.records.len() - n_before;
         telemetry::RECORDS.add(n_kept as u64);
         telemetry::RECORDS_DROPPED.add("redaction_policy", (records.len() - n_kept) as u64);
-        self.opened.get_or_insert_with(Instant::now);
+        self.opened.get_or_insert(chunk.now);
         self.end = chunk.offset + end as u64;
         self.remember_frontier(raw);
     }
@@ -240,7 +265,7 @@ impl OpenBatch {
             records: std::mem::take(&mut self.records),
         };
         telemetry::RECORD_BYTES.add(logs.text.len() as u64);
-        emit(logs, Position { file, offset: self.end, frontier: Digest::of(&self.frontier) })
+        emit(logs, Position { file, offset: self.end, frontier: self.frontier() })
     }
 
     /// Says who writes the records from here on. Records of another resource are sealed first, as

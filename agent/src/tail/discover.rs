@@ -1,17 +1,31 @@
 //! Turns globs into the log files that exist now.
+//!
+//! A folder is listed again only when its modification time moved, or now and then; so a scan over
+//! ten thousand quiet files costs one system call a folder.
 
 use super::fingerprint::Inode;
 use crate::telemetry::{self, RateLimit};
 use globset::{GlobSet, GlobSetBuilder};
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Folders below the fixed part of a glob with `**` are followed this deep.
 const DEPTH_MAX: usize = 16;
 
-/// Directory entries looked at in one scan; what lies behind them is not found, and that is told.
+/// Directory entries remembered; what lies behind them is not found, and that is told.
 const ENTRIES_MAX: usize = 500_000;
+
+/// A folder is listed again after this time even if it looks unchanged: not every file system keeps
+/// its modification time well.
+const LIST_INTERVAL: Duration = Duration::from_secs(10);
+
+/// File systems stamp in steps of up to two seconds (FAT); a folder that changed so recently may
+/// change again without looking changed.
+const STAMP_STEP: Duration = Duration::from_secs(2);
 
 static TOO_MANY: RateLimit = RateLimit::new();
 
@@ -33,6 +47,9 @@ pub struct Finder {
     exclude: GlobSet,
     /// Files and folders that the agent itself writes.
     own: Vec<PathBuf>,
+    own_inodes: Vec<Inode>,
+    folders: HashMap<PathBuf, Folder>,
+    found: BTreeMap<PathBuf, Inode>,
 }
 
 /// A fixed folder that globs begin with, or a file named outright.
@@ -43,13 +60,38 @@ struct Root {
     depth: usize,
 }
 
+/// What a folder held when it was last listed.
+#[derive(Debug)]
+struct Folder {
+    inode: Inode,
+    modified: Option<SystemTime>,
+    listed: Instant,
+    /// True when it may have changed since without a trace.
+    is_in_doubt: bool,
+    files: Vec<ListedFile>,
+    /// Folders, and links that have to be followed at each scan.
+    others: Vec<PathBuf>,
+}
+
+/// A regular file that a glob wants.
+#[derive(Debug)]
+struct ListedFile {
+    name: OsString,
+    /// As the folder says; it may differ from the file's own on an overlay.
+    listed_inode: u64,
+    inode: Inode,
+}
+
 /// One scan.
+#[derive(Default)]
 struct Walk {
-    own: Vec<Inode>,
     /// Folders from the root to the one that is being read, to see a loop of symbolic links.
     above: Vec<Inode>,
+    visited: HashSet<PathBuf>,
+    /// Targets of links and of globs without a wildcard.
+    linked: BTreeMap<PathBuf, Inode>,
     entries: usize,
-    found: BTreeSet<PathBuf>,
+    has_changed: bool,
 }
 
 impl Finder {
@@ -70,7 +112,15 @@ impl Finder {
         roots.dedup();
         let all = roots.clone();
         roots.retain(|root| !all.iter().any(|other| other != root && other.covers(root)));
-        Ok(Self { roots, include: compile(&include)?, exclude: compile(&exclude)?, own })
+        Ok(Self {
+            roots,
+            include: compile(&include)?,
+            exclude: compile(&exclude)?,
+            own,
+            own_inodes: Vec::new(),
+            folders: HashMap::new(),
+            found: BTreeMap::new(),
+        })
     }
 
     /// True when an include glob matches `path` and no exclude glob does.
@@ -79,14 +129,28 @@ impl Finder {
         self.include.is_match(path) && !self.exclude.is_match(path)
     }
 
-    /// Paths of regular files (symbolic links followed) that match now, in order of their names.
+    /// Regular files (symbolic links followed) that matched at the last scan, in order of their
+    /// names.
     #[must_use]
-    pub fn find(&self) -> Vec<PathBuf> {
+    pub fn found(&self) -> &BTreeMap<PathBuf, Inode> {
+        &self.found
+    }
+
+    /// Folders in which new files may appear.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.folders.keys().map(PathBuf::as_path)
+    }
+
+    /// Looks for files; true when something appeared, went away or changed places since the last
+    /// scan.
+    pub fn scan(&mut self, now: Instant) -> bool {
         let inode = |path: &PathBuf| fs::metadata(path).ok().map(|now| Inode::of(&now));
-        let own = self.own.iter().filter_map(inode).collect();
-        let mut walk = Walk { own, above: Vec::new(), entries: 0, found: BTreeSet::new() };
-        for root in &self.roots {
-            self.walk(&root.path, root.depth, &mut walk);
+        let own_inodes: Vec<Inode> = self.own.iter().filter_map(inode).collect();
+        let mut walk = Walk { has_changed: own_inodes != self.own_inodes, ..Walk::default() };
+        self.own_inodes = own_inodes;
+        for index in 0..self.roots.len() {
+            let Root { path, depth } = self.roots[index].clone();
+            self.walk(&path, depth, &mut walk, now);
         }
         if walk.entries >= ENTRIES_MAX {
             telemetry::FILE_ERRORS.add("too_many", 1);
@@ -96,36 +160,136 @@ impl Finder {
                 );
             }
         }
-        walk.found.into_iter().collect()
+        let n_folders = self.folders.len();
+        self.folders.retain(|path, _| walk.visited.contains(path));
+        let has_moved = |(path, inode): (&PathBuf, &Inode)| self.found.get(path) != Some(inode);
+        let has_changed = walk.has_changed
+            || n_folders != self.folders.len()
+            || walk.linked.iter().any(has_moved);
+        if has_changed {
+            self.collect(walk.linked);
+        }
+        has_changed
     }
 
-    fn walk(&self, path: &Path, depth: usize, walk: &mut Walk) {
+    /// Puts together what the folders hold.
+    fn collect(&mut self, linked: BTreeMap<PathBuf, Inode>) {
+        self.found = linked;
+        for (folder, listed) in &self.folders {
+            let files = listed.files.iter().filter(|file| !self.own_inodes.contains(&file.inode));
+            self.found.extend(files.map(|file| (folder.join(&file.name), file.inode)));
+        }
+    }
+
+    fn walk(&mut self, path: &Path, depth: usize, walk: &mut Walk, now: Instant) {
         let Ok(metadata) = fs::metadata(path) else { return };
         let inode = Inode::of(&metadata);
         // A state folder among the logs is left out, one that holds the logs is not.
         let is_root_folder = metadata.is_dir() && walk.above.is_empty();
-        if walk.own.contains(&inode) && !is_root_folder {
+        if self.own_inodes.contains(&inode) && !is_root_folder {
             return;
         }
         if !metadata.is_dir() {
-            if self.wants(path) && metadata.is_file() && !is_compressed(path) {
-                walk.found.insert(path.to_owned());
+            if self.wants(path) && metadata.is_file() && !is_foreign_archive(path) {
+                walk.linked.insert(path.to_owned(), inode);
             }
             return;
         }
-        if depth == 0 || walk.above.contains(&inode) {
+        if depth == 0 || walk.above.contains(&inode) || !walk.visited.insert(path.to_owned()) {
             return;
         }
-        let Ok(entries) = fs::read_dir(path) else { return };
+        let Some(others) = self.list(path, &metadata, walk, now) else { return };
         walk.above.push(inode);
-        for entry in entries.flatten() {
+        for other in others {
+            self.walk(&other, depth - 1, walk, now);
+        }
+        walk.above.pop();
+    }
+
+    /// Lists a folder if it may have changed; what has to be walked in it.
+    fn list(
+        &mut self,
+        path: &Path,
+        metadata: &Metadata,
+        walk: &mut Walk,
+        now: Instant,
+    ) -> Option<Vec<PathBuf>> {
+        let (inode, modified) = (Inode::of(metadata), metadata.modified().ok());
+        let known = self.folders.remove(path);
+        let fresh = known.as_ref().filter(|known| {
+            known.inode == inode
+                && known.modified == modified
+                && !known.is_in_doubt
+                && now.saturating_duration_since(known.listed) < LIST_INTERVAL
+        });
+        if fresh.is_some() {
+            let known = known?;
+            walk.entries += known.files.len() + known.others.len();
+            let others = known.others.clone();
+            self.folders.insert(path.to_owned(), known);
+            return Some(others);
+        }
+        let recent = SystemTime::now().checked_sub(STAMP_STEP);
+        let mut folder = Folder {
+            inode,
+            modified,
+            listed: now,
+            is_in_doubt: modified.is_none() || modified > recent,
+            files: Vec::new(),
+            others: Vec::new(),
+        };
+        self.read_folder(path, &mut folder, known.as_ref(), walk)?;
+        walk.has_changed |= known.is_none_or(|known| {
+            known.files.len() != folder.files.len()
+                || known.files.iter().zip(&folder.files).any(|(old, new)| {
+                    old.inode != new.inode || old.name != new.name
+                })
+        });
+        let others = folder.others.clone();
+        self.folders.insert(path.to_owned(), folder);
+        Some(others)
+    }
+
+    fn read_folder(
+        &self,
+        path: &Path,
+        folder: &mut Folder,
+        known: Option<&Folder>,
+        walk: &mut Walk,
+    ) -> Option<()> {
+        let before: HashMap<_, _> = known
+            .iter()
+            .flat_map(|known| &known.files)
+            .map(|file| ((&file.name, file.listed_inode), file.inode))
+            .collect();
+        for entry in fs::read_dir(path).ok()?.flatten() {
             if walk.entries >= ENTRIES_MAX {
                 break;
             }
             walk.entries += 1;
-            self.walk(&entry.path(), depth - 1, walk);
+            let Ok(kind) = entry.file_type() else { continue };
+            let whole = entry.path();
+            if !kind.is_file() {
+                if kind.is_dir() || kind.is_symlink() {
+                    folder.others.push(whole);
+                }
+                continue;
+            }
+            if !self.wants(&whole) || is_foreign_archive(&whole) {
+                continue;
+            }
+            let (name, listed_inode) = (entry.file_name(), entry.ino());
+            let inode = match before.get(&(&name, listed_inode)) {
+                Some(inode) => *inode,
+                None => match entry.metadata() {
+                    Ok(metadata) => Inode::of(&metadata),
+                    Err(_) => continue,
+                },
+            };
+            folder.files.push(ListedFile { name, listed_inode, inode });
         }
-        walk.above.pop();
+        folder.files.sort_by(|one, other| one.name.cmp(&other.name));
+        Some(())
     }
 }
 
@@ -147,10 +311,10 @@ impl Root {
     }
 }
 
-/// Archives of a rotator hold what was read already.
-fn is_compressed(path: &Path) -> bool {
+/// Archives that nothing here can read.
+fn is_foreign_archive(path: &Path) -> bool {
     path.extension()
-        .is_some_and(|end| ["gz", "zst", "bz2", "xz", "lz4"].iter().any(|known| end == *known))
+        .is_some_and(|end| ["zst", "bz2", "xz", "lz4", "zip"].iter().any(|known| end == *known))
 }
 
 fn compile(globs: &[String]) -> Result<GlobSet, GlobError> {
@@ -179,12 +343,18 @@ fn to_absolute(glob: &str) -> String {
 mod tests {
     use super::Finder;
     use std::fs;
+    use std::time::Instant;
+
+    fn found(mut finder: Finder) -> Vec<std::path::PathBuf> {
+        finder.scan(Instant::now());
+        finder.found().keys().cloned().collect()
+    }
 
     #[track_caller]
     fn check(include: &[&str], exclude: &[&str], want: &[&str]) {
         let folder = tempfile::tempdir().unwrap();
         for file in
-            ["a.log", "b.txt", "old.log.gz", "app-1/0/stderr", "app-1/0/stdout", "deep/x/y.log"]
+            ["a.log", "b.txt", "old.log.zst", "app-1/0/stderr", "app-1/0/stdout", "deep/x/y.log"]
         {
             let path = folder.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -193,7 +363,7 @@ mod tests {
         let place = |globs: &[&str]| -> Vec<String> {
             globs.iter().map(|glob| format!("{}/{glob}", folder.path().display())).collect()
         };
-        let found = Finder::new(&place(include), &place(exclude), Vec::new()).unwrap().find();
+        let found = found(Finder::new(&place(include), &place(exclude), Vec::new()).unwrap());
         let want: Vec<_> = want.iter().map(|file| folder.path().join(file)).collect();
         assert_eq!(found, want);
     }
@@ -233,7 +403,7 @@ mod tests {
         std::os::unix::fs::symlink("..", path("logs/up")).unwrap();
         let globs = [format!("{}/**/*.log", path("logs").display())];
         let own = vec![path("logs/out.log"), path("logs/state")];
-        let found = Finder::new(&globs, &[], own).unwrap().find();
+        let found = found(Finder::new(&globs, &[], own).unwrap());
         assert_eq!(found, [path("logs/a.log")]);
     }
 }

@@ -1,21 +1,23 @@
 //! One log file: reads it, cuts it at record starts, and notices when it is truncated or goes away.
 
 use super::batch::{Abandoned, BatchLimits, Chunk, Emit, OpenBatch};
-use super::fingerprint::{Digest, HEAD_BYTES_MAX, Inode, read_head};
+use super::fingerprint::Inode;
+use super::source::{Source, State};
+use crate::checkpoint::Entry;
 use crate::model::{FileId, Resource};
 use crate::parse::ParseContext;
 use crate::parse::split::Splitter;
 use crate::telemetry;
 use redaction::Redactor;
-use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Bytes read at a time: large enough that redaction works on long runs, small enough that one
 /// busy file does not keep the others waiting.
-const READ_BYTES: usize = 256 << 10;
+pub(super) const READ_BYTES: usize = 256 << 10;
 
 /// A single line waits this long for its continuation when no further line comes.
 const LINE_IDLE: Duration = Duration::from_secs(1);
@@ -26,6 +28,9 @@ const TRACE_IDLE: Duration = Duration::from_secs(5);
 /// A line without its newline waits this long. Writers with a buffer stop anywhere in a line, and
 /// half a secret slips through the redactor.
 const HALF_LINE_IDLE: Duration = Duration::from_secs(60);
+
+/// After so long a silence the head of a file is compared before it is read on.
+const THOROUGH_IDLE: Duration = Duration::from_secs(10);
 
 /// How far before the limit a cut looks for a place between two words.
 const CUT_WINDOW: usize = 16 << 10;
@@ -40,6 +45,10 @@ pub struct Pass<'p> {
     pub record_bytes_max: usize,
     /// Where sealed batches go.
     pub emit: &'p mut Emit<'p>,
+    /// Whether the lanes can take what one look reads; else it stays in the file for now.
+    pub has_room: &'p dyn Fn() -> bool,
+    /// The time of this turn.
+    pub now: Instant,
     /// What was read last; one buffer for all files, as thousands of them may be open.
     pub read: Vec<u8>,
 }
@@ -49,9 +58,7 @@ pub struct Pass<'p> {
 pub struct LogFile {
     id: FileId,
     path: PathBuf,
-    file: File,
-    inode: Inode,
-    head: Digest,
+    source: Source,
     /// Raw bytes from the start of the open record on. While the file is looked at it holds what
     /// was read too.
     buffer: Vec<u8>,
@@ -64,8 +71,6 @@ pub struct LogFile {
     cuts: Vec<u32>,
     batch: OpenBatch,
     grew: Instant,
-    /// Length of the file when it was last looked at from outside.
-    seen_bytes: u64,
 }
 
 /// How a look at an open file went.
@@ -75,8 +80,11 @@ pub enum Look {
     Read(usize),
     /// At the end of the file.
     Quiet,
-    /// The file is shorter than what was read of it.
-    Truncated,
+    /// What was read of it is not in it any more: it was truncated (true), or written anew.
+    Lost {
+        /// True when it is shorter than what was read.
+        is_truncated: bool,
+    },
 }
 
 impl LogFile {
@@ -88,26 +96,25 @@ impl LogFile {
     pub fn open(
         id: FileId,
         path: PathBuf,
-        mut file: File,
+        file: File,
         offset: u64,
         resource: Arc<Resource>,
         redactor: Arc<Redactor>,
+        now: Instant,
     ) -> io::Result<Self> {
-        file.seek(SeekFrom::Start(offset))?;
+        let source = Source::new(&path, file, offset)?;
+        let batch = OpenBatch::new(resource, redactor, offset, source.guard().to_vec());
         Ok(Self {
             id,
-            inode: Inode::of(&file.metadata()?),
-            head: Digest::of_head(&file)?,
+            source,
             path,
-            file,
             buffer: Vec::new(),
             offset,
             splitter: Splitter::default(),
             starts: Vec::new(),
             cuts: Vec::new(),
-            batch: OpenBatch::new(resource, redactor, offset),
-            grew: Instant::now(),
-            seen_bytes: 0,
+            batch,
+            grew: now,
         })
     }
 
@@ -131,13 +138,31 @@ impl LogFile {
     /// Device and inode.
     #[must_use]
     pub fn inode(&self) -> Inode {
-        self.inode
+        self.source.inode()
     }
 
-    /// Hash of its first bytes.
+    /// Where its bytes come from.
     #[must_use]
-    pub fn head(&self) -> Digest {
-        self.head
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What a checkpoint says of it once all batches are delivered. `path` is redacted.
+    #[must_use]
+    pub fn entry(&self, path: PathBuf) -> Entry {
+        let text = |value: &Option<redaction::Value>| value.as_deref().map(str::to_owned);
+        Entry {
+            path,
+            inode: self.source.inode(),
+            head: self.source.head(),
+            offset: self.batch.end(),
+            frontier: self.batch.frontier(),
+            job_id: text(&self.resource().job_id),
+            job_name: text(&self.resource().job_name),
+            seen_unix_s: crate::checkpoint::unix_seconds(),
+            archive: self.source.archive(),
+            is_ended: false,
+        }
     }
 
     /// Offset after the last record that went into a batch.
@@ -164,62 +189,34 @@ impl LogFile {
         self.buffer.last().is_some_and(|byte| *byte != b'\n')
     }
 
-    /// True when everything before `offset` was read.
+    /// Offset after the last byte that was read.
     #[must_use]
-    pub fn is_read_to(&self, offset: u64) -> bool {
-        self.offset + self.buffer.len() as u64 >= offset
+    pub fn position(&self) -> u64 {
+        self.offset + self.buffer.len() as u64
     }
 
-    /// The open file once more, to be read anew after it was truncated.
-    ///
-    /// # Errors
-    /// When there are no descriptors left.
-    pub fn waiting_again(&self) -> io::Result<File> {
-        self.file.try_clone()
-    }
-
-    /// State of the open file, also when its path is gone.
-    ///
-    /// # Errors
-    /// When the file system does not answer.
-    pub fn metadata(&self) -> io::Result<Metadata> {
-        self.file.metadata()
-    }
-
-    /// Bytes in the file that are not yet in a batch.
-    pub fn lag_bytes(&mut self) -> u64 {
-        self.seen_bytes = self.file.metadata().map_or(0, |metadata| metadata.len());
-        self.seen_bytes.saturating_sub(self.batch.end())
-    }
-
-    /// After a truncation: bytes that are known to have been there and were not read.
+    /// True when nothing of it is held in memory: neither an open record nor an open batch.
     #[must_use]
-    pub fn lost_bytes(&self) -> u64 {
-        self.seen_bytes.saturating_sub(self.offset + self.buffer.len() as u64)
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty() && self.batch.is_empty()
     }
 
-    /// The first bytes of the file, to be searched for ids and then forgotten.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn head_bytes(&self, bytes_max: usize) -> io::Result<Vec<u8>> {
-        read_head(&self.file, bytes_max)
+    /// Bytes in the file, at the last look, that are not yet in a batch.
+    #[must_use]
+    pub fn lag_bytes(&self) -> u64 {
+        self.source.unread_bytes(self.batch.end())
     }
 
-    /// Hashes the head again while the file is shorter than the head. True when it changed.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn refresh_head(&mut self) -> io::Result<bool> {
-        if self.head.bytes >= HEAD_BYTES_MAX as u64 {
-            return Ok(false);
-        }
-        let head = Digest::of_head(&self.file)?;
-        let has_grown = head.bytes > self.head.bytes;
-        if has_grown {
-            self.head = head;
-        }
-        Ok(has_grown)
+    /// True when all that was in the file at the last look is read.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.source.is_read(self.position())
+    }
+
+    /// Bytes in the file, at the last look, that are not read.
+    #[must_use]
+    pub fn unread_bytes(&self) -> u64 {
+        self.source.unread_bytes(self.position())
     }
 
     /// Says who writes the records from here on.
@@ -244,15 +241,11 @@ impl LogFile {
     ///
     /// # Errors
     /// The outer error says that the lanes are gone, the inner one that the file cannot be read.
-    pub fn look(
-        &mut self,
-        pass: &mut Pass<'_>,
-        now: Instant,
-    ) -> Result<io::Result<Look>, Abandoned> {
+    pub fn look(&mut self, pass: &mut Pass<'_>) -> Result<io::Result<Look>, Abandoned> {
         // The open record moves into the common buffer, and what is left of it back.
         let mut own = std::mem::replace(&mut self.buffer, std::mem::take(&mut pass.read));
         self.buffer.append(&mut own);
-        let looked = self.look_with_room(pass, now);
+        let looked = self.look_with_room(pass);
         own.extend_from_slice(&self.buffer);
         own.shrink_to(4 * own.len());
         pass.read = std::mem::replace(&mut self.buffer, own);
@@ -261,19 +254,21 @@ impl LogFile {
     }
 
     /// [`look`](Self::look) while `buffer` is the common one.
-    fn look_with_room(
-        &mut self,
-        pass: &mut Pass<'_>,
-        now: Instant,
-    ) -> Result<io::Result<Look>, Abandoned> {
+    fn look_with_room(&mut self, pass: &mut Pass<'_>) -> Result<io::Result<Look>, Abandoned> {
+        let is_thorough = self.idle(pass.now) >= THOROUGH_IDLE;
+        match self.source.check(self.position(), is_thorough) {
+            Ok(State::Grown) => {}
+            Ok(State::Quiet) => return Ok(Ok(Look::Quiet)),
+            Ok(State::Truncated) => return Ok(Ok(Look::Lost { is_truncated: true })),
+            Ok(State::Rewritten) => return Ok(Ok(Look::Lost { is_truncated: false })),
+            Err(error) => return Ok(Err(error)),
+        }
         let bytes = match self.fill() {
+            Ok(0) => return Ok(Ok(Look::Quiet)),
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(error)),
         };
-        if bytes == 0 {
-            return Ok(self.at_end());
-        }
-        self.grew = now;
+        self.grew = pass.now;
         telemetry::READ_BYTES.add(bytes as u64);
         self.splitter.advance(&self.buffer, &mut self.starts);
         if self.open_record_bytes() > pass.record_bytes_max {
@@ -310,14 +305,29 @@ impl LogFile {
     }
 
     fn fill(&mut self) -> io::Result<usize> {
-        self.buffer.reserve(READ_BYTES);
-        (&mut self.file).take(READ_BYTES as u64).read_to_end(&mut self.buffer)
+        let is_between_records = self.buffer.is_empty();
+        let bytes = self.source.read(self.position(), READ_BYTES, &mut self.buffer)?;
+        if is_between_records && self.buffer.first() == Some(&0) {
+            self.skip_hole();
+        }
+        Ok(bytes)
     }
 
-    fn at_end(&mut self) -> io::Result<Look> {
-        let read = self.offset + self.buffer.len() as u64;
-        let length = self.file.metadata()?.len();
-        Ok(if length < read { Look::Truncated } else { Look::Quiet })
+    /// A writer that does not append goes on where it was after a truncation: the file then begins
+    /// with a hole, which reads as zeros.
+    fn skip_hole(&mut self) {
+        let zeros = self.buffer.iter().position(|byte| *byte != 0).unwrap_or(self.buffer.len());
+        let mut end = self.offset + zeros as u64;
+        if zeros == self.buffer.len() {
+            end = self.source.next_data(end).max(end);
+        }
+        telemetry::HOLE_BYTES.add(end - self.offset);
+        self.buffer.drain(..zeros);
+        self.offset = end;
+        self.batch.skip_to(end);
+        if self.buffer.is_empty() {
+            self.source.skip_hole();
+        }
     }
 
     /// Moves `buffer[..end]` into the batch. Records that are too long are cut; so is the open one
@@ -343,6 +353,7 @@ impl LogFile {
             cuts: &self.cuts,
             offset: self.offset,
             observed_unix_ns: unix_ns(),
+            now: pass.now,
         };
         self.batch.add(chunk, self.id, pass.context, pass.limits, pass.emit)?;
         self.buffer.drain(..end);
@@ -381,7 +392,7 @@ impl LogFile {
     ///
     /// # Errors
     /// When a batch could not be handed over.
-    pub fn flush_when_idle(&mut self, pass: &mut Pass<'_>, now: Instant) -> Result<(), Abandoned> {
+    pub fn flush_when_idle(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         if self.buffer.is_empty() {
             return Ok(());
         }
@@ -391,7 +402,7 @@ impl LogFile {
             false if is_one_line => LINE_IDLE,
             false => TRACE_IDLE,
         };
-        if self.idle(now) >= wait { self.flush(pass, false) } else { Ok(()) }
+        if self.idle(pass.now) >= wait { self.flush(pass, false) } else { Ok(()) }
     }
 
     /// Puts everything that was read into the batch: at the end of the file's or the agent's life.
@@ -411,19 +422,20 @@ impl LogFile {
         self.take(end, pass)
     }
 
-    /// Hands the open batch over when it is old enough, or now.
+    /// Hands the open batch over.
     ///
     /// # Errors
     /// When it could not be handed over.
-    pub fn seal(
-        &mut self,
-        pass: &mut Pass<'_>,
-        when_old: Option<Instant>,
-    ) -> Result<(), Abandoned> {
-        match when_old {
-            Some(now) => self.batch.seal_when_old(self.id, pass.limits, now, pass.emit),
-            None => self.batch.seal(self.id, pass.emit),
-        }
+    pub fn seal(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
+        self.batch.seal(self.id, pass.emit)
+    }
+
+    /// Hands the open batch over when it is old enough.
+    ///
+    /// # Errors
+    /// When it could not be handed over.
+    pub fn seal_when_old(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
+        self.batch.seal_when_old(self.id, pass.limits, pass.now, pass.emit)
     }
 }
 

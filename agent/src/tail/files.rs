@@ -1,96 +1,82 @@
 //! The loop of the tail thread: scan for files, start those whose job is known, read all in turn.
 
+mod identify;
 mod scan;
+mod waiting;
 
 use super::Config;
 use super::batch::{Abandoned, BatchLimits, Emit};
 use super::discover::Finder;
-use super::file::{LogFile, Look, Pass};
-use super::waiting::Known;
+use super::file::{LogFile, Look, Pass, READ_BYTES};
+use super::fingerprint::{Inode, Seen};
+use super::known::Known;
+use super::watch::{News, Stop, Watch};
 use crate::checkpoint::{Entry, Event};
-use crate::identity::{Evidence, Identity, Written};
-use crate::model::FileId;
+use crate::identity::{Evidence, Identity};
+use crate::model::{FileId, Resource};
 use crate::parse::ParseContext;
 use crate::policy::Redactors;
 use crate::scrape::Job;
-use crate::tail::fingerprint::Inode;
 use crate::telemetry;
 use jiff::tz::TimeZone;
-use std::collections::BTreeSet;
-use std::fs::File;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, watch};
+use waiting::Waiting;
 
 /// Time between two scans for new, renamed and deleted files.
 const SCAN_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A renamed or deleted file is held open until nothing came for this long: its writer may not have
 /// noticed yet.
-const DETACHED_IDLE: Duration = Duration::from_secs(10);
+const DETACHED_IDLE: Duration = Duration::from_secs(60);
+
+/// The same while half the descriptors are in use.
+const CROWDED_IDLE: Duration = Duration::from_secs(10);
+
+/// A file that was quiet for so long gives its descriptor back.
+const SLEEP_IDLE: Duration = Duration::from_secs(60);
+
+/// Longest time between two looks at a file that was quiet for long.
+const LOOK_INTERVAL_MAX: Duration = Duration::from_secs(5);
+
+/// Time between two looks whether the lanes have room again.
+const ROOM_WAIT: Duration = Duration::from_millis(5);
 
 /// At shutdown a half-written line may become whole within this time.
 const HALF_LINE_WAIT: Duration = Duration::from_millis(300);
-
-/// How the tail thread is told to end.
-#[derive(Debug, Default)]
-pub struct Stop(AtomicU8);
-
-impl Stop {
-    /// Read what is there, hand it over, end.
-    pub fn drain(&self) {
-        self.0.fetch_max(1, Ordering::AcqRel);
-    }
-
-    /// The deadline is over: end now.
-    pub fn abandon(&self) {
-        self.0.fetch_max(2, Ordering::AcqRel);
-    }
-
-    fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Acquire) >= 1
-    }
-
-    fn is_abandoned(&self) -> bool {
-        self.0.load(Ordering::Acquire) >= 2
-    }
-}
-
-/// A file that was found but is not read yet. It is held open: what happens to its path meanwhile
-/// costs nothing.
-#[derive(Debug)]
-struct Waiting {
-    path: PathBuf,
-    file: File,
-    inode: Inode,
-    /// Since when it has had bytes.
-    since: Instant,
-    is_first_scan: bool,
-    evidence: Evidence,
-    /// Length of the file when `evidence` was taken.
-    seen_bytes: Option<u64>,
-    written: Written,
-    /// True once its path is another file's, or nobody's: it waits no longer.
-    is_detached: bool,
-}
-
-/// Milliseconds since the epoch, now.
-fn unix_ms() -> u64 {
-    scan::to_unix_ms(SystemTime::now())
-}
 
 /// A file that is being read.
 #[derive(Debug)]
 struct Tracked {
     file: LogFile,
+    /// Where it is, or was last, by a name that a glob matches.
+    home: PathBuf,
     evidence: Evidence,
     /// Length of the file when `evidence` was taken.
     seen_bytes: u64,
     since_unix_ms: u64,
     /// True once its path is another file's, or nobody's.
     is_detached: bool,
+    /// When it is looked at again.
+    due: Instant,
+    /// Bytes of its head when the checkpointer heard of it.
+    announced_head_bytes: u64,
+}
+
+/// A file that was read to its end and has been quiet since: it has no descriptor, and its entry is
+/// among the known ones.
+#[derive(Debug)]
+struct Asleep {
+    id: FileId,
+    inode: Inode,
+    seen: Seen,
+    /// Since when it is quiet.
+    since: Instant,
+    due: Instant,
+    resource: Option<Arc<Resource>>,
 }
 
 /// Everything that the tail thread owns.
@@ -98,7 +84,6 @@ struct Tracked {
 pub struct Tail {
     config: Config,
     limits: BatchLimits,
-    zone: TimeZone,
     finder: Finder,
     redactors: Arc<Redactors>,
     identity: Identity,
@@ -109,22 +94,28 @@ pub struct Tail {
     known: Known,
     files: Vec<Tracked>,
     waiting: Vec<Waiting>,
+    asleep: HashMap<PathBuf, Asleep>,
     complained: BTreeSet<PathBuf>,
     is_first_scan: bool,
+    next_scan: Instant,
+    /// True when the last scan left something for the next one, whatever has changed by then.
+    is_unsettled: bool,
+    /// True when there are folders that the kernel was not asked to watch yet.
+    is_watch_stale: bool,
+    /// Descriptors that may be held.
+    open_files_max: usize,
     /// End by itself when nothing came for this long.
     exit_when_idle: Option<Duration>,
     last_read: Instant,
 }
 
-/// What a tail thread starts from.
+/// What a tail starts from.
 #[derive(Debug)]
 pub struct Start {
     /// `[tail]`
     pub config: Config,
     /// `[batch]`
     pub limits: BatchLimits,
-    /// Zone of timestamps that carry none.
-    pub zone: TimeZone,
     /// The compiled globs.
     pub finder: Finder,
     /// The redactors of the process.
@@ -144,11 +135,10 @@ pub struct Start {
 impl Tail {
     /// A tail that has not looked at anything yet.
     #[must_use]
-    pub fn new(start: Start) -> Self {
+    pub fn new(start: Start, now: Instant) -> Self {
         Self {
             config: start.config,
             limits: start.limits,
-            zone: start.zone,
             finder: start.finder,
             redactors: start.redactors,
             identity: start.identity,
@@ -158,47 +148,109 @@ impl Tail {
             known: Known::new(start.entries),
             files: Vec::new(),
             waiting: Vec::new(),
+            asleep: HashMap::new(),
             complained: BTreeSet::new(),
             is_first_scan: true,
+            next_scan: now,
+            is_unsettled: true,
+            is_watch_stale: true,
+            open_files_max: super::descriptors_max() / 2,
             exit_when_idle: start.exit_when_idle,
-            last_read: Instant::now(),
+            last_read: now,
         }
     }
 
     /// Works until it is told to stop, nothing came for long enough, or the lanes are gone.
-    pub fn run(mut self, stop: &Stop, emit: &mut Emit<'_>) {
-        let mut context = ParseContext::new(self.zone.clone());
-        let mut pass = Pass {
-            context: &mut context,
-            limits: self.limits,
-            record_bytes_max: usize::try_from(self.config.record_bytes_max.0).unwrap_or(usize::MAX),
-            emit,
-            read: Vec::new(),
-        };
+    pub fn run(
+        mut self,
+        zone: TimeZone,
+        stop: &Stop,
+        emit: &mut Emit<'_>,
+        has_room: &dyn Fn() -> bool,
+    ) {
+        let mut context = ParseContext::new(zone);
+        let mut pass = self.pass(&mut context, emit, has_room, Instant::now());
         // Abandoned means that the process is past its deadline: nothing is left to do here.
         let _ = self.work(stop, &mut pass);
     }
 
+    /// What the files share for a while.
+    pub(super) fn pass<'p>(
+        &self,
+        context: &'p mut ParseContext,
+        emit: &'p mut Emit<'p>,
+        has_room: &'p dyn Fn() -> bool,
+        now: Instant,
+    ) -> Pass<'p> {
+        Pass {
+            context,
+            limits: self.limits,
+            record_bytes_max: usize::try_from(self.config.record_bytes_max.0).unwrap_or(usize::MAX),
+            emit,
+            has_room,
+            now,
+            read: Vec::new(),
+        }
+    }
+
     fn work(&mut self, stop: &Stop, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
-        let mut next_scan = Instant::now();
+        let mut watch = Watch::new();
         while !stop.is_draining() {
-            let now = Instant::now();
-            if now >= next_scan {
-                self.scan(now, pass)?;
-                next_scan = now + SCAN_INTERVAL;
+            pass.now = Instant::now();
+            let has_more = self.turn(pass)?;
+            if std::mem::take(&mut self.is_watch_stale) {
+                watch.follow(self.finder.folders());
             }
-            self.start_waiting(now, false);
-            let bytes = self.look_at_all(pass, now)?;
-            self.close_ended(pass, now)?;
-            if bytes > 0 {
-                self.last_read = now;
-            } else if self.is_idle_for_good(now) {
-                break;
-            } else {
-                std::thread::park_timeout(self.config.poll_interval.0);
+            if has_more {
+                continue;
             }
+            let wait = match (pass.has_room)() {
+                true if self.is_idle_for_good(pass.now) => break,
+                true => self.config.poll_interval.0,
+                false => ROOM_WAIT,
+            };
+            let until_scan = self.next_scan.saturating_duration_since(pass.now);
+            let news = watch.wait(stop, wait.min(until_scan));
+            self.hear(&news, Instant::now());
         }
         self.finish(stop, pass)
+    }
+
+    /// One turn through everything that is due. True when there is more to read at once.
+    pub(super) fn turn(&mut self, pass: &mut Pass<'_>) -> Result<bool, Abandoned> {
+        if pass.now >= self.next_scan {
+            self.scan(pass)?;
+            self.next_scan = pass.now + SCAN_INTERVAL;
+        }
+        self.look_at_asleep(pass.now);
+        self.start_waiting(pass.now, false);
+        let (bytes, has_more) = self.look_at_all(pass)?;
+        self.close_ended(pass)?;
+        if bytes > 0 {
+            self.last_read = pass.now;
+        }
+        Ok(has_more)
+    }
+
+    /// Makes due what the kernel says has changed.
+    fn hear(&mut self, news: &News, now: Instant) {
+        if news.is_folder_changed {
+            self.next_scan = now;
+            self.is_unsettled = true;
+        }
+        for tracked in &mut self.files {
+            if news.is_incomplete || news.changed.contains(tracked.file.path()) {
+                tracked.due = now;
+            }
+        }
+        if news.is_incomplete {
+            self.asleep.values_mut().for_each(|asleep| asleep.due = now);
+        }
+        for path in &news.changed {
+            if let Some(asleep) = self.asleep.get_mut(path) {
+                asleep.due = now;
+            }
+        }
     }
 
     fn is_idle_for_good(&self, now: Instant) -> bool {
@@ -215,137 +267,101 @@ impl Tail {
     /// Reads every file to where it ends now, and hands everything over.
     fn finish(&mut self, stop: &Stop, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let began = Instant::now();
-        self.scan(began, pass)?;
+        pass.now = began;
+        self.is_unsettled = true;
+        self.scan(pass)?;
+        self.asleep.values_mut().for_each(|asleep| asleep.due = began);
+        self.look_at_asleep(began);
         self.start_waiting(began, true);
         let ends: Vec<u64> = self
             .files
             .iter()
-            .map(|tracked| tracked.file.metadata().map_or(0, |now| now.len()))
+            .map(|tracked| tracked.file.source().file().metadata().map_or(0, |now| now.len()))
             .collect();
         loop {
             if stop.is_abandoned() {
                 return Err(Abandoned);
             }
-            let now = Instant::now();
-            let bytes = self.look_at_all(pass, now)?;
-            let is_read = |(tracked, end): (&Tracked, &u64)| tracked.file.is_read_to(*end);
-            let is_all_read = bytes == 0 || self.files.iter().zip(&ends).all(is_read);
+            pass.now = Instant::now();
+            self.files.iter_mut().for_each(|tracked| tracked.due = pass.now);
+            let (bytes, _) = self.look_at_all(pass)?;
+            let is_read = |(tracked, end): (&Tracked, &u64)| tracked.file.position() >= *end;
+            let is_quiet = bytes == 0 && (pass.has_room)();
+            let is_all_read = is_quiet || self.files.iter().zip(&ends).all(is_read);
             let is_late = began.elapsed() > HALF_LINE_WAIT;
             let has_half_line = self.files.iter().any(|tracked| tracked.file.has_half_line());
             if is_all_read && (is_late || !has_half_line) {
                 break;
             }
             if bytes == 0 {
-                std::thread::park_timeout(Duration::from_millis(10));
+                std::thread::sleep(Duration::from_millis(10));
             }
         }
         for tracked in &mut self.files {
             let is_growing = tracked.file.idle(Instant::now()) < HALF_LINE_WAIT;
             tracked.file.flush(pass, is_growing)?;
-            tracked.file.seal(pass, None)?;
+            tracked.file.seal(pass)?;
         }
         Ok(())
     }
 
-    /// Gives every file one read, so that a busy one does not starve the others.
-    fn look_at_all(&mut self, pass: &mut Pass<'_>, now: Instant) -> Result<usize, Abandoned> {
-        let mut bytes = 0;
-        let mut truncated = Vec::new();
+    /// Gives every file that is due one read, so that a busy one does not starve the others. How
+    /// many bytes were read, and whether there is more.
+    fn look_at_all(&mut self, pass: &mut Pass<'_>) -> Result<(usize, bool), Abandoned> {
+        let (mut bytes, mut has_more) = (0, false);
+        let mut lost = Vec::new();
+        let poll_interval = self.config.poll_interval.0;
         let mut open_bytes: usize = self.files.iter().map(|it| it.file.open_bytes()).sum();
         for (index, tracked) in self.files.iter_mut().enumerate() {
+            // What cannot be handed over now stays in the file.
+            if !(pass.has_room)() {
+                break;
+            }
             open_bytes -= tracked.file.open_bytes();
-            match tracked.file.look(pass, now)? {
-                Ok(Look::Read(read)) => bytes += read,
-                Ok(Look::Quiet) => tracked.file.flush_when_idle(pass, now)?,
-                Ok(Look::Truncated) => truncated.push(index),
-                Err(error) => {
-                    telemetry::FILE_ERRORS.add("io", 1);
-                    if self.complained.insert(tracked.file.path().to_owned()) {
-                        tracing::warn!(%error, "a log file cannot be read; trying again");
+            if tracked.due <= pass.now {
+                tracked.due = pass.now + look_interval(tracked.file.idle(pass.now), poll_interval);
+                match tracked.file.look(pass)? {
+                    Ok(Look::Read(read)) => {
+                        bytes += read;
+                        if read >= READ_BYTES {
+                            (tracked.due, has_more) = (pass.now, true);
+                        }
+                    }
+                    Ok(Look::Quiet) => {}
+                    Ok(Look::Lost { is_truncated }) => lost.push((index, is_truncated)),
+                    Err(error) => {
+                        telemetry::FILE_ERRORS.add("io", 1);
+                        if self.complained.insert(tracked.file.path().to_owned()) {
+                            tracing::warn!(%error, "a log file cannot be read; trying again");
+                        }
                     }
                 }
             }
-            let is_too_much = open_bytes + tracked.file.open_bytes() > pass.limits.open_bytes_max;
-            tracked.file.seal(pass, (!is_too_much).then_some(now))?;
+            tracked.file.flush_when_idle(pass)?;
+            if open_bytes + tracked.file.open_bytes() > pass.limits.open_bytes_max {
+                tracked.file.seal(pass)?;
+            }
+            tracked.file.seal_when_old(pass)?;
             open_bytes += tracked.file.open_bytes();
         }
-        for index in truncated.into_iter().rev() {
-            self.restart(index, pass)?;
+        for (index, is_truncated) in lost.into_iter().rev() {
+            self.restart(index, is_truncated, pass)?;
         }
-        Ok(bytes)
-    }
-
-    /// A truncated file is a new one: offsets never go backwards under one id, and another run may
-    /// write it now.
-    fn restart(&mut self, index: usize, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
-        telemetry::TRUNCATIONS.add(1);
-        telemetry::LOST_BYTES.add("truncated", self.files[index].file.lost_bytes());
-        tracing::warn!("a log file was truncated; what was written after the last read is lost");
-        let mut tracked = self.files.swap_remove(index);
-        tracked.file.flush(pass, false)?;
-        tracked.file.seal(pass, None)?;
-        self.send(Event::Ended(tracked.file.id(), tracked.file.end()));
-        match tracked.file.waiting_again() {
-            Ok(file) => {
-                let path = tracked.file.path().to_owned();
-                let written = Written { since_unix_ms: unix_ms(), until_unix_ms: unix_ms() };
-                let mut waiting = Waiting::new(path, file, tracked.file.inode(), false, written);
-                waiting.is_detached = tracked.is_detached;
-                self.waiting.push(waiting);
-            }
-            Err(error) => self.complain_of(tracked.file.path(), &error),
-        }
-        Ok(())
-    }
-
-    /// Lets go of files that are renamed or deleted, read to their end, and quiet.
-    fn close_ended(&mut self, pass: &mut Pass<'_>, now: Instant) -> Result<(), Abandoned> {
-        let mut index = 0;
-        while index < self.files.len() {
-            let tracked = &mut self.files[index];
-            if !tracked.is_detached || tracked.file.idle(now) < DETACHED_IDLE {
-                index += 1;
-                continue;
-            }
-            tracked.file.flush(pass, false)?;
-            tracked.file.seal(pass, None)?;
-            let (id, end) = (tracked.file.id(), tracked.file.end());
-            self.files.swap_remove(index);
-            self.send(Event::Ended(id, end));
-        }
-        Ok(())
-    }
-
-    /// Begins to read files whose job is known, or that have waited long enough for it.
-    fn start_waiting(&mut self, now: Instant, is_last: bool) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let jobs = self.jobs.borrow().clone();
-        let wait = self.config.identity_wait.0;
-        for waiting in &mut self.waiting {
-            waiting.refresh(&self.identity, now);
-        }
-        let siblings = self.siblings();
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.retain_mut(|waiting| {
-            waiting.evidence.adopt(siblings.get(&scan::stem(&waiting.path)));
-            let (path, evidence) = (&waiting.path, &waiting.evidence);
-            let resource = self.identity.resource(path, evidence, &jobs, waiting.written);
-            let is_known = resource.job_id.is_some() || evidence.is_daemon();
-            let is_over =
-                is_last || waiting.is_detached || evidence.is_over || waiting.waited(now) >= wait;
-            if is_known || is_over {
-                self.open(waiting, resource);
-            }
-            !(is_known || is_over)
-        });
-        // Whatever was found meanwhile waits on.
-        self.waiting.append(&mut waiting);
+        Ok((bytes, has_more))
     }
 
     /// The checkpointer ends only after this thread has let go of its sender.
     fn send(&self, event: Event) {
         let _ = self.events.blocking_send(event);
     }
+}
+
+/// The longer a file was quiet, the less often it is looked at.
+fn look_interval(idle: Duration, poll_interval: Duration) -> Duration {
+    (idle / 8).clamp(poll_interval, LOOK_INTERVAL_MAX.max(poll_interval))
+}
+
+/// Milliseconds since the epoch, now.
+fn unix_ms() -> u64 {
+    scan::to_unix_ms(SystemTime::now())
 }

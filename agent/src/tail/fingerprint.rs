@@ -33,6 +33,23 @@ impl Inode {
     }
 }
 
+/// What one system call tells of a file: enough to see that nothing happened to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// Length.
+    pub bytes: u64,
+    /// Time of the last write: seconds and nanoseconds.
+    pub modified: (i64, i64),
+}
+
+impl Seen {
+    /// Of a path or an open file.
+    #[must_use]
+    pub fn of(metadata: &Metadata) -> Self {
+        Self { bytes: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+    }
+}
+
 /// Hash over a known number of bytes. The hash cannot be turned back into the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Digest {
@@ -82,8 +99,11 @@ pub fn read_head(file: &File, bytes_max: usize) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Reads until `data` is full or the file ends.
-fn read_at_most(file: &File, data: &mut [u8], offset: u64) -> io::Result<usize> {
+/// Reads until `data` is full or the file ends; how many bytes there were.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn read_at_most(file: &File, data: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < data.len() {
         match file.read_at(&mut data[filled..], offset + filled as u64) {

@@ -33,6 +33,7 @@ fn add(
         offset: 100,
         cuts: &[],
         observed_unix_ns: 1,
+        now: std::time::Instant::now(),
     };
     let mut batches = Vec::new();
     let mut emit = |logs: LogBatch, position: Position| {
@@ -43,7 +44,7 @@ fn add(
         batches.push((logs.records.iter().map(body).collect(), position.offset));
         Ok(())
     };
-    let mut batch = OpenBatch::new(Arc::new(Resource::default()), redactor, 100);
+    let mut batch = OpenBatch::new(Arc::new(Resource::default()), redactor, 100, Vec::new());
     let mut context = ParseContext::new(jiff::tz::TimeZone::UTC);
     batch.add(chunk, FileId(1), &mut context, limits, &mut emit).unwrap();
     batch.seal(FileId(1), &mut emit).unwrap();

@@ -13,8 +13,9 @@ fn delivered(pieces: &[&str], quiet: Duration) -> Vec<String> {
     let mut log = tempfile::NamedTempFile::new().unwrap();
     let path = log.path().to_owned();
     let file = std::fs::File::open(&path).unwrap();
-    let mut file =
-        LogFile::open(FileId(0), path, file, 0, Default::default(), Default::default()).unwrap();
+    let mut now = Instant::now();
+    let (resource, redactor) = Default::default();
+    let mut file = LogFile::open(FileId(0), path, file, 0, resource, redactor, now).unwrap();
     let mut text = String::new();
     let mut pass = Pass {
         context: &mut ParseContext::new(jiff::tz::TimeZone::UTC),
@@ -30,15 +31,17 @@ fn delivered(pieces: &[&str], quiet: Duration) -> Vec<String> {
             text.push('\u{c}');
             Ok(())
         },
+        now,
+        has_room: &|| true,
         read: Vec::new(),
     };
-    let mut now = Instant::now();
     for piece in pieces {
         log.write_all(piece.as_bytes()).unwrap();
-        file.look(&mut pass, now).unwrap().unwrap();
+        file.look(&mut pass).unwrap().unwrap();
         now += quiet;
-        file.flush_when_idle(&mut pass, now).unwrap();
-        file.seal(&mut pass, None).unwrap();
+        pass.now = now;
+        file.flush_when_idle(&mut pass).unwrap();
+        file.seal(&mut pass).unwrap();
     }
     text.split_terminator('\u{c}').map(str::to_owned).collect()
 }

@@ -1,0 +1,328 @@
+//! Files that were found but are not read yet: their job is not known, or they may be the copy of
+//! another one.
+
+use super::{Asleep, Tail, Tracked, unix_ms};
+use crate::identity::{Evidence, HEAD_BYTES, Identity, Written};
+use crate::model::{FileId, Resource};
+use crate::tail::batch::Abandoned;
+use crate::tail::file::{LogFile, Pass};
+use crate::tail::fingerprint::{Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode, Seen, read_at_most};
+use crate::tail::known::{Begin, Candidate, PROOF_BYTES_MIN, text_bytes};
+use crate::tail::lineage::{is_derived, is_gzip, is_kin};
+use crate::tail::source;
+use crate::telemetry;
+use redaction::Value;
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A file that looks like the copy of another one is left alone for so long: if the other one is
+/// truncated meanwhile, a rotator has made the copy.
+const COPY_WAIT: Duration = Duration::from_secs(60);
+
+/// A file that was found but is not read yet. It is held open: what happens to its path meanwhile
+/// costs nothing.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) inode: Inode,
+    /// Since when it has had bytes.
+    since: Instant,
+    is_first_scan: bool,
+    pub(super) evidence: Evidence,
+    /// Length of the file when `evidence` was taken.
+    pub(super) seen_bytes: Option<u64>,
+    written: Written,
+    /// True once its path is another file's, or nobody's: it waits no longer.
+    pub(super) is_detached: bool,
+    /// False when no glob matches it: it is read only if it goes on with a known file.
+    pub(super) is_wanted: bool,
+    /// The living file that it may be a copy of.
+    pub(super) copy_of: Option<FileId>,
+    /// Who wrote it, when that was known before.
+    pub(super) resource: Option<Arc<Resource>>,
+}
+
+impl Waiting {
+    pub(super) fn new(path: PathBuf, file: File, inode: Inode, written: Written, now: Instant) -> Self {
+        Self {
+            path,
+            file,
+            inode,
+            since: now,
+            is_first_scan: false,
+            evidence: Evidence::default(),
+            seen_bytes: None,
+            written,
+            is_detached: false,
+            is_wanted: true,
+            copy_of: None,
+            resource: None,
+        }
+    }
+
+    /// True while there is nothing in it that could be read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.seen_bytes.is_none_or(|bytes| bytes == 0)
+    }
+
+    /// How long it has waited since it got its first byte: a shell makes the file long before the
+    /// JVM writes to it.
+    fn waited(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
+    /// Searches the head of the file again if the file has grown.
+    fn refresh(&mut self, identity: &Identity, now: Instant) {
+        let Ok(metadata) = self.file.metadata() else { return };
+        if self.is_empty() {
+            self.since = now;
+        }
+        self.written.until_unix_ms = super::identify::modified_unix_ms(&metadata);
+        if self.seen_bytes == Some(metadata.len()) {
+            return;
+        }
+        if let Some(lost) = self.seen_bytes.and_then(|seen| seen.checked_sub(metadata.len())) {
+            // Another run has taken the file over before the job of this one was known.
+            telemetry::LOST_BYTES.add("truncated", lost);
+            self.written.since_unix_ms = unix_ms();
+        }
+        self.seen_bytes = Some(metadata.len());
+        let is_gzip = is_gzip(&self.path);
+        let head = source::head_bytes(&self.file, is_gzip, HEAD_BYTES).unwrap_or_default();
+        self.evidence = identity.evidence(&self.path, &head);
+    }
+}
+
+impl Tail {
+    /// Opens a new file at once: from here on a rotation costs nothing, even while it waits.
+    pub(super) fn found(&self, path: &Path, now: Instant) -> io::Result<Waiting> {
+        let (file, metadata) = source::open(path)?;
+        let born = metadata.created().map_or_else(|_| unix_ms(), super::scan::to_unix_ms);
+        let written = Written { since_unix_ms: born, until_unix_ms: born };
+        let inode = Inode::of(&metadata);
+        let mut waiting = Waiting::new(path.to_owned(), file, inode, written, now);
+        waiting.is_first_scan = self.is_first_scan;
+        waiting.copy_of = self.living_original(path, &waiting.file, &metadata);
+        Ok(waiting)
+    }
+
+    /// The file that is still read or asleep in its place, if the one at `path` looks like its copy.
+    fn living_original(&self, path: &Path, file: &File, metadata: &Metadata) -> Option<FileId> {
+        let is_gzip = is_gzip(path);
+        if metadata.len() < PROOF_BYTES_MIN && !is_gzip {
+            return None;
+        }
+        let is_named = |original: &Path| match is_gzip {
+            true => is_kin(path, original),
+            false => is_derived(path, original),
+        };
+        let has_head = |head: Digest| {
+            head.bytes >= PROOF_BYTES_MIN
+                && source::head_bytes(file, is_gzip, (head.bytes as usize).min(HEAD_BYTES_MAX))
+                    .is_ok_and(|bytes| Digest::of(&bytes) == head)
+        };
+        let is_original = |tracked: &&Tracked| {
+            is_named(tracked.file.path())
+                && has_head(tracked.file.source().head())
+                && (is_gzip || !is_other(tracked, file, metadata.len()))
+        };
+        let tracked = self.files.iter().find(is_original).map(|tracked| tracked.file.id());
+        tracked.or_else(|| self.known.living_original(path, is_named, has_head))
+    }
+
+    /// Begins to read files whose job is known, or that have waited long enough for it.
+    pub(super) fn start_waiting(&mut self, now: Instant, is_last: bool) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let jobs = self.jobs.borrow().clone();
+        let wait = self.config.identity_wait.0;
+        for waiting in &mut self.waiting {
+            waiting.refresh(&self.identity, now);
+        }
+        let siblings = self.siblings();
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain_mut(|waiting| {
+            if self.is_held_as_copy(waiting, now, is_last) {
+                return true;
+            }
+            waiting.evidence.adopt(siblings.get(&super::identify::stem(&waiting.path)));
+            let (path, evidence) = (&waiting.path, &waiting.evidence);
+            let mut resource = self.identity.resource(path, evidence, &jobs, waiting.written);
+            let before = waiting.resource.take();
+            if let Some(before) = &before {
+                resource.keep(before, &jobs);
+            }
+            let is_known = resource.job_id.is_some() || evidence.is_daemon() || before.is_some();
+            let is_over =
+                is_last || waiting.is_detached || evidence.is_over || waiting.waited(now) >= wait;
+            if is_known || is_over || !waiting.is_wanted {
+                self.open(waiting, resource, now);
+                return false;
+            }
+            true
+        });
+        // Whatever was found meanwhile waits on.
+        self.waiting.append(&mut waiting);
+    }
+
+    /// True while it is not clear what a copy is for.
+    fn is_held_as_copy(&self, waiting: &mut Waiting, now: Instant, is_last: bool) -> bool {
+        let Some(original) = waiting.copy_of else { return false };
+        let is_in_doubt = |tracked: &Tracked| match is_gzip(&waiting.path) {
+            true => true,
+            false => !is_other(tracked, &waiting.file, waiting.seen_bytes.unwrap_or(0)),
+        };
+        let tracked = self.files.iter().find(|tracked| tracked.file.id() == original);
+        let is_alive = match tracked {
+            Some(tracked) => is_in_doubt(tracked),
+            None => self.known.is_alive(original),
+        };
+        if !is_alive {
+            // The original is gone, and what is known of it decides; or this is no copy.
+            waiting.copy_of = None;
+        }
+        is_alive && !is_last && waiting.waited(now) < COPY_WAIT
+    }
+
+    /// Begins to read a file that has waited.
+    fn open(&mut self, waiting: &mut Waiting, mut resource: Resource, now: Instant) {
+        let path = waiting.path.as_path();
+        let mut home = path.to_owned();
+        let (id, offset) = match self.begin(waiting, now) {
+            Ok(Some(Begin::New(offset))) => (FileId::random(), offset),
+            Ok(Some(Begin::Resume(id, entry))) => {
+                if resource.job_id.is_none() && !waiting.evidence.is_daemon() {
+                    // The application may be gone, but the last run knew it.
+                    waiting.evidence.remember(self.redactors.base(), &entry);
+                    let (evidence, jobs) = (&waiting.evidence, &self.applied_jobs);
+                    resource = self.identity.resource(path, evidence, jobs, waiting.written);
+                }
+                if !waiting.is_wanted {
+                    home.clone_from(&entry.path);
+                }
+                (id, entry.offset)
+            }
+            Ok(None) => return,
+            Err(error) => return self.complain_of(path, &error),
+        };
+        resource.file_id = Some(Value::hex(&id.0.to_be_bytes()));
+        let (resource, redactor) = (Arc::new(resource), self.redactors.of_file(path).clone());
+        let file = waiting.file.try_clone();
+        let opened = file.and_then(|file| {
+            LogFile::open(id, path.to_owned(), file, offset, resource, redactor, now)
+        });
+        match opened {
+            Ok(file) => {
+                self.files.push(Tracked {
+                    file,
+                    home,
+                    evidence: std::mem::take(&mut waiting.evidence),
+                    seen_bytes: waiting.seen_bytes.unwrap_or(0),
+                    since_unix_ms: waiting.written.since_unix_ms,
+                    is_detached: waiting.is_detached || !waiting.is_wanted,
+                    due: now,
+                    announced_head_bytes: 0,
+                });
+                let index = self.files.len() - 1;
+                self.announce(index);
+                self.announce_job(index);
+                self.say_begun(index, offset);
+            }
+            Err(error) => self.complain_of(path, &error),
+        }
+    }
+
+    /// Where to begin; none for a file that nobody wants.
+    fn begin(&mut self, waiting: &Waiting, now: Instant) -> io::Result<Option<Begin>> {
+        let metadata = waiting.file.metadata()?;
+        let candidate =
+            Candidate { path: &waiting.path, file: &waiting.file, metadata: &metadata };
+        if waiting.copy_of.is_some() {
+            // The original is read where it is: only what is written behind the copy is new.
+            return text_bytes(candidate).map(|end| Some(Begin::New(end)));
+        }
+        if !waiting.is_wanted {
+            let claimed = self.known.claim(candidate, now)?;
+            return Ok(claimed.filter(|begin| matches!(begin, Begin::Resume(..))));
+        }
+        let (read_from, is_first_scan) = (self.config.read_from, waiting.is_first_scan);
+        self.known.begin(candidate, read_from, is_first_scan, now).map(Some)
+    }
+
+    /// Looks which quiet files have been written since; those are read again.
+    pub(super) fn look_at_asleep(&mut self, now: Instant) {
+        let poll_interval = self.config.poll_interval.0;
+        let mut awake = Vec::new();
+        for (path, asleep) in &mut self.asleep {
+            if asleep.due > now {
+                continue;
+            }
+            asleep.due = now + super::look_interval(now - asleep.since, poll_interval);
+            match path.metadata() {
+                Ok(metadata) if Inode::of(&metadata) != asleep.inode => self.is_unsettled = true,
+                Ok(metadata) if Seen::of(&metadata) != asleep.seen => awake.push(path.clone()),
+                Ok(_) => {}
+                Err(_) => self.is_unsettled = true,
+            }
+        }
+        for path in awake {
+            match self.found(&path, now) {
+                Ok(mut waiting) => {
+                    waiting.resource = self.asleep.remove(&path).and_then(|asleep| asleep.resource);
+                    self.waiting.push(waiting);
+                }
+                Err(error) => self.complain_of(&path, &error),
+            }
+        }
+    }
+
+    /// Closes files that were quiet for long: as long as they stay so, they cost one look now and
+    /// then.
+    pub(super) fn put_to_sleep(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
+        let is_crowded = self.files.len() + self.waiting.len() > self.open_files_max / 2;
+        let mut index = 0;
+        while index < self.files.len() {
+            let tracked = &mut self.files[index];
+            let is_quiet = tracked.file.idle(pass.now) >= super::SLEEP_IDLE
+                || tracked.file.source().archive().is_some()
+                || is_crowded;
+            let is_read = tracked.file.is_empty() && tracked.file.is_read();
+            if tracked.is_detached || !is_quiet || !is_read || tracked.due <= pass.now {
+                index += 1;
+                continue;
+            }
+            self.announce(index);
+            let tracked = self.files.swap_remove(index);
+            let (path, seen) = (tracked.file.path().to_owned(), tracked.file.source().seen());
+            let asleep = Asleep {
+                id: tracked.file.id(),
+                inode: tracked.file.inode(),
+                seen,
+                since: pass.now - tracked.file.idle(pass.now),
+                due: pass.now,
+                resource: Some(tracked.file.resource().clone()),
+            };
+            self.known.put(asleep.id, tracked.file.entry(path.clone()));
+            self.asleep.insert(path, asleep);
+        }
+        Ok(())
+    }
+}
+
+/// True when the bytes at the end of what both hold tell them apart.
+fn is_other(original: &Tracked, copy: &File, copy_bytes: u64) -> bool {
+    let end = original.file.position().min(copy_bytes);
+    let from = end.saturating_sub(FRONTIER_BYTES_MAX as u64);
+    let (mut one, mut other) = ([0; FRONTIER_BYTES_MAX], [0; FRONTIER_BYTES_MAX]);
+    let want = (end - from) as usize;
+    let original = original.file.source().file();
+    let is_read = read_at_most(original, &mut one[..want], from).is_ok_and(|bytes| bytes == want)
+        && read_at_most(copy, &mut other[..want], from).is_ok_and(|bytes| bytes == want);
+    // An original that is truncated already cannot tell.
+    is_read && one != other
+}

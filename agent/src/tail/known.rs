@@ -1,0 +1,426 @@
+//! Files that were read before and have no reader now: those of earlier runs, and those whose path
+//! is another file's. Decides whether a found file is one of them, or a copy or archive of one, and
+//! where reading it begins.
+
+use super::ReadFrom;
+use super::discover::Finder;
+use super::fingerprint::{Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode};
+use super::lineage::{is_derived, is_gzip, is_kin};
+use super::source::gunzip;
+use crate::checkpoint::{ENDED_MAX, Entry};
+use crate::model::FileId;
+use crate::telemetry;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirEntryExt, FileExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+/// `read_from = "auto"` reads a file that is younger than this from its beginning.
+const YOUNG: Duration = Duration::from_secs(24 * 3600);
+
+/// Less than this proves nothing about whose copy a file is.
+pub(super) const PROOF_BYTES_MIN: u64 = 64;
+
+/// How long a file is looked for under other names, once its path is not its own: compressing a
+/// large one takes long.
+const HUNT_TIME: Duration = Duration::from_secs(60);
+
+/// How long the copy of an overwritten file is looked for: it was made before.
+const COPY_HUNT_TIME: Duration = Duration::from_secs(5);
+
+/// A file found, to be compared with those that are known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    /// Its path.
+    pub(super) path: &'a Path,
+    /// The open file.
+    pub(super) file: &'a File,
+    /// Its state.
+    pub(super) metadata: &'a Metadata,
+}
+
+/// Where reading begins.
+#[derive(Debug)]
+pub(super) enum Begin {
+    /// A file of an earlier run, or what a rotator made of one, goes on.
+    Resume(FileId, Box<Entry>),
+    /// A file that was never read, from this offset on.
+    New(u64),
+}
+
+/// The files, by what they may be recognized by.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    entries: HashMap<FileId, Entry>,
+    by_inode: HashMap<u64, Vec<FileId>>,
+    by_folder: HashMap<PathBuf, Vec<FileId>>,
+    /// Those that ended, oldest first.
+    ended: VecDeque<FileId>,
+    /// Those whose rest may stand under another name.
+    hunted: HashMap<FileId, Hunt>,
+}
+
+/// A file that is looked for under other names.
+#[derive(Debug)]
+struct Hunt {
+    /// When it is given up. None for one of an earlier run, which is given up when nothing in its
+    /// folder looks like it.
+    until: Option<Instant>,
+    /// Bytes that are known to have been there and were not read.
+    unread_bytes: u64,
+}
+
+impl Known {
+    pub(super) fn new(entries: Vec<(FileId, Entry)>) -> Self {
+        let mut known = Self::default();
+        for (id, entry) in entries {
+            match entry.is_ended {
+                true => known.ended.push_back(id),
+                false => _ = known.hunted.insert(id, Hunt { until: None, unread_bytes: 0 }),
+            }
+            known.put(id, entry);
+        }
+        known
+    }
+
+    /// Remembers a file that has ended: all of it was read and it is gone, or it was overwritten
+    /// and `unread_bytes` of it, if not more, may be in a copy.
+    pub(super) fn remember(&mut self, id: FileId, mut entry: Entry, lost: Option<(u64, Instant)>) {
+        entry.is_ended = true;
+        self.put(id, entry);
+        self.ended.push_back(id);
+        if let Some((unread_bytes, now)) = lost {
+            let until = Some(now + COPY_HUNT_TIME);
+            self.hunted.insert(id, Hunt { until, unread_bytes });
+        }
+        while self.ended.len() > ENDED_MAX {
+            let oldest = self.ended.pop_front();
+            // One that was taken up again is not ended any more.
+            let is_ended = |id: &FileId| self.entries.get(id).is_some_and(|entry| entry.is_ended);
+            if let Some(id) = oldest.filter(is_ended) {
+                self.take(id);
+            }
+        }
+    }
+
+    /// Remembers a file that sleeps in its place.
+    pub(super) fn put(&mut self, id: FileId, entry: Entry) {
+        self.by_inode.entry(entry.inode.inode).or_default().push(id);
+        let folder = entry.path.parent().unwrap_or(Path::new("")).to_owned();
+        self.by_folder.entry(folder).or_default().push(id);
+        self.entries.insert(id, entry);
+    }
+
+    fn take(&mut self, id: FileId) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        self.hunted.remove(&id);
+        let folder = entry.path.parent().unwrap_or(Path::new(""));
+        forget(&mut self.by_inode, &entry.inode.inode, id);
+        forget(&mut self.by_folder, folder, id);
+        Some(entry)
+    }
+
+    /// The file of an earlier run that stands at `inode`, if it was known by this `path` and has
+    /// nothing new: it needs no look inside.
+    pub(super) fn is_read(&mut self, path: &Path, metadata: &Metadata) -> Option<FileId> {
+        let inode = Inode::of(metadata);
+        let ids = self.by_inode.get(&inode.inode)?;
+        let is_read = |id: &&FileId| {
+            let entry = &self.entries[*id];
+            let is_whole = match entry.archive {
+                Some(archive) => {
+                    archive.file_bytes == metadata.len() && entry.offset >= archive.text_bytes
+                }
+                None => !is_gzip(path) && entry.offset == metadata.len(),
+            };
+            let modified = metadata.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+            entry.inode == inode
+                && entry.path == path
+                && is_whole
+                && modified.is_some_and(|at| at.as_secs() < entry.seen_unix_s)
+        };
+        let id = *ids.iter().find(is_read)?;
+        self.hunted.remove(&id);
+        Some(id)
+    }
+
+    /// Takes out the entry that `candidate` goes on with: first by its inode, then as a copy or an
+    /// archive of a file that is gone.
+    pub(super) fn claim(
+        &mut self,
+        candidate: Candidate<'_>,
+        now: Instant,
+    ) -> io::Result<Option<Begin>> {
+        let found = match self.by_inode(candidate, now)? {
+            Some(id) => Some((id, true)),
+            None => self.by_content(candidate)?,
+        };
+        let Some((id, is_long_enough)) = found else { return Ok(None) };
+        if !is_long_enough {
+            return Ok(Some(Begin::New(candidate.metadata.len())));
+        }
+        let Some(mut entry) = self.take(id) else { return Ok(None) };
+        entry.inode = Inode::of(candidate.metadata);
+        entry.is_ended = false;
+        Ok(Some(Begin::Resume(id, Box::new(entry))))
+    }
+
+    /// The device is not compared: on network file systems it changes with a remount.
+    fn by_inode(
+        &mut self,
+        candidate: Candidate<'_>,
+        now: Instant,
+    ) -> io::Result<Option<FileId>> {
+        let number = Inode::of(candidate.metadata).inode;
+        for id in self.by_inode.get(&number).cloned().unwrap_or_default() {
+            let entry = &self.entries[&id];
+            if holds(entry, candidate)? {
+                return Ok(Some(id));
+            }
+            if !entry.is_ended {
+                // Its number went to another file, or it was written anew while nobody looked.
+                telemetry::FILES_REPLACED.add("unseen", 1);
+                self.overwritten(id, now);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The file that `candidate` was made of, and whether all that was read of it is in there.
+    fn by_content(&self, candidate: Candidate<'_>) -> io::Result<Option<(FileId, bool)>> {
+        let mut short = None;
+        for folder in candidate.path.ancestors().skip(1).take(3) {
+            for id in self.by_folder.get(folder).into_iter().flatten() {
+                let entry = &self.entries[id];
+                let is_named = match is_gzip(candidate.path) {
+                    true => is_kin(candidate.path, &entry.path),
+                    false => is_derived(candidate.path, &entry.path),
+                };
+                if !is_named || entry.head.bytes < PROOF_BYTES_MIN || !is_gone(entry) {
+                    continue;
+                }
+                if holds(entry, candidate)? {
+                    return Ok(Some((*id, true)));
+                }
+                // More was read of the original than was copied: nothing in the copy is new.
+                if !is_gzip(candidate.path)
+                    && candidate.metadata.len() < entry.offset
+                    && entry.head.holds_at(candidate.file, 0)?
+                {
+                    short = Some((*id, false));
+                }
+            }
+        }
+        Ok(short)
+    }
+
+    /// A file that sleeps in its place, if name and head say that another may be made of it.
+    pub(super) fn living_original(
+        &self,
+        path: &Path,
+        is_named: impl Fn(&Path) -> bool,
+        has_head: impl Fn(Digest) -> bool,
+    ) -> Option<FileId> {
+        let folders = path.ancestors().skip(1).take(3);
+        let mut ids = folders.filter_map(|folder| self.by_folder.get(folder)).flatten();
+        let is_original = |id: &&FileId| {
+            let entry = &self.entries[*id];
+            is_named(&entry.path) && !is_gone(entry) && has_head(entry.head)
+        };
+        ids.find(is_original).copied()
+    }
+
+    /// True for a file that sleeps in its place.
+    pub(super) fn is_alive(&self, id: FileId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| !is_gone(entry))
+    }
+
+    /// Looks for a file that sleeps under other names: its path is not its own any more.
+    pub(super) fn hunt(&mut self, id: FileId, now: Instant) {
+        self.end(id, now + HUNT_TIME);
+    }
+
+    /// Looks for the copy of a file whose bytes are others now.
+    fn overwritten(&mut self, id: FileId, now: Instant) {
+        self.end(id, now + COPY_HUNT_TIME);
+    }
+
+    fn end(&mut self, id: FileId, until: Instant) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.is_ended = true;
+            self.ended.push_back(id);
+            self.hunted.insert(id, Hunt { until: Some(until), unread_bytes: 0 });
+        }
+    }
+
+    /// Where files may stand whose path is not theirs any more: under another name in the same
+    /// folder, by their inode or, as copies and archives, by a name that a rotator would give.
+    pub(super) fn astray(&mut self, finder: &Finder, now: Instant) -> Vec<PathBuf> {
+        self.end_hunts(finder, now);
+        let mut moved: HashMap<PathBuf, Vec<FileId>> = HashMap::new();
+        for id in self.hunted.keys() {
+            let folder = self.entries[id].path.parent().unwrap_or(Path::new(""));
+            moved.entry(folder.to_owned()).or_default().push(*id);
+        }
+        let mut found = Vec::new();
+        for (folder, ids) in moved {
+            let n_before = found.len();
+            let entries: Vec<&Entry> = ids.iter().map(|id| &self.entries[id]).collect();
+            let inodes: HashSet<u64> = entries.iter().map(|entry| entry.inode.inode).collect();
+            for file in folder.read_dir().into_iter().flatten().flatten() {
+                let path = file.path();
+                let is_candidate = inodes.contains(&file.ino())
+                    || entries.iter().any(|entry| {
+                        is_derived(&path, &entry.path)
+                            || (is_gzip(&path) && is_kin(&path, &entry.path))
+                    });
+                if is_candidate && !finder.found().contains_key(&path) {
+                    found.push(path);
+                }
+            }
+            for id in ids {
+                match self.hunted.get_mut(&id) {
+                    // Of the many files of earlier runs, most are gone for good.
+                    Some(hunt) if hunt.until.is_none() && found.len() > n_before => {
+                        hunt.until = Some(now + HUNT_TIME);
+                    }
+                    Some(hunt) if hunt.until.is_none() => _ = self.hunted.remove(&id),
+                    _ => {}
+                }
+            }
+        }
+        found
+    }
+
+    fn end_hunts(&mut self, finder: &Finder, now: Instant) {
+        let entries = &self.entries;
+        self.hunted.retain(|id, hunt| {
+            let Some(entry) = entries.get(id) else { return false };
+            if hunt.until.is_some_and(|until| until <= now) {
+                telemetry::LOST_BYTES.add("truncated", hunt.unread_bytes);
+                return false;
+            }
+            hunt.until.is_some() || (finder.wants(&entry.path) && is_gone(entry))
+        });
+    }
+
+    /// True while the rest of some file is looked for.
+    pub(super) fn is_hunting(&self) -> bool {
+        !self.hunted.is_empty()
+    }
+
+    /// Decides where to begin with a file that a glob wants. `is_first_scan` is true for files that
+    /// were there before the agent: only those may be old.
+    pub(super) fn begin(
+        &mut self,
+        candidate: Candidate<'_>,
+        read_from: ReadFrom,
+        is_first_scan: bool,
+        now: Instant,
+    ) -> io::Result<Begin> {
+        if let Some(begin) = self.claim(candidate, now)? {
+            return Ok(begin);
+        }
+        let is_from_end = is_first_scan
+            && match read_from {
+                ReadFrom::Beginning => false,
+                ReadFrom::End => true,
+                ReadFrom::Auto => age(candidate.metadata) > YOUNG,
+            };
+        if !is_from_end {
+            return Ok(Begin::New(0));
+        }
+        let offset = match is_gzip(candidate.path) {
+            true => text_bytes(candidate)?,
+            false => last_line_start(candidate.file, candidate.metadata.len())?,
+        };
+        telemetry::LOST_BYTES.add("skipped_old", offset);
+        Ok(Begin::New(offset))
+    }
+}
+
+/// Length of the text of a file.
+pub(super) fn text_bytes(candidate: Candidate<'_>) -> io::Result<u64> {
+    match is_gzip(candidate.path) {
+        true => io::copy(&mut gunzip(candidate.file)?, &mut io::sink()),
+        false => Ok(candidate.metadata.len()),
+    }
+}
+
+fn forget<K: std::hash::Hash + Eq + std::borrow::Borrow<Q>, Q: std::hash::Hash + Eq + ?Sized>(
+    index: &mut HashMap<K, Vec<FileId>>,
+    key: &Q,
+    id: FileId,
+) {
+    if let Some(ids) = index.get_mut(key) {
+        ids.retain(|known| *known != id);
+        if ids.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+/// True when another file, or none, stands at the path of `entry`, or it was written anew there.
+fn is_gone(entry: &Entry) -> bool {
+    entry.is_ended
+        || !entry.path.metadata().is_ok_and(|now| {
+            Inode::of(&now).inode == entry.inode.inode && now.len() >= entry.offset
+        })
+}
+
+/// True when the bytes of `candidate` are those that `entry` describes, up to its offset.
+fn holds(entry: &Entry, candidate: Candidate<'_>) -> io::Result<bool> {
+    if is_gzip(candidate.path) {
+        return archive_holds(entry, candidate.file);
+    }
+    let frontier = entry.frontier;
+    Ok(candidate.metadata.len() >= entry.offset
+        && entry.head.holds_at(candidate.file, 0)?
+        && (frontier.bytes == 0
+            || frontier.holds_at(candidate.file, entry.offset.saturating_sub(frontier.bytes))?))
+}
+
+/// Reads an archive up to the offset of `entry`, if it begins like it.
+fn archive_holds(entry: &Entry, file: &File) -> io::Result<bool> {
+    let mut text = gunzip(file)?;
+    let mut head = vec![0; entry.head.bytes.min(HEAD_BYTES_MAX as u64) as usize];
+    if text.read_exact(&mut head).is_err() || Digest::of(&head) != entry.head {
+        return Ok(false);
+    }
+    // The last bytes before the offset; the head may reach into them, or beyond.
+    let mut last = head;
+    last.truncate(usize::try_from(entry.offset).unwrap_or(usize::MAX));
+    let mut rest = entry.offset.saturating_sub(last.len() as u64);
+    let mut piece = vec![0; 64 << 10];
+    while rest > 0 {
+        let room = piece.len().min(usize::try_from(rest).unwrap_or(usize::MAX));
+        let bytes = match text.read(&mut piece[..room]) {
+            Ok(0) | Err(_) => return Ok(false),
+            Ok(bytes) => bytes,
+        };
+        last.extend_from_slice(&piece[..bytes]);
+        last.drain(..last.len().saturating_sub(FRONTIER_BYTES_MAX));
+        rest -= bytes as u64;
+    }
+    let from = last.len().saturating_sub(entry.frontier.bytes as usize);
+    Ok(entry.frontier.bytes == 0 || Digest::of(&last[from..]) == entry.frontier)
+}
+
+fn age(metadata: &Metadata) -> Duration {
+    let born =
+        metadata.created().or_else(|_| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    SystemTime::now().duration_since(born).unwrap_or_default()
+}
+
+/// Start of the last line that is not finished yet, or the end of the file.
+fn last_line_start(file: &File, length: u64) -> io::Result<u64> {
+    let from = length.saturating_sub(64 << 10);
+    let mut end = vec![0; (length - from) as usize];
+    file.read_exact_at(&mut end, from)?;
+    Ok(memchr::memrchr(b'\n', &end).map_or(length, |newline| from + newline as u64 + 1))
+}
+
+#[cfg(test)]
+mod tests;
