@@ -10,6 +10,7 @@ mod files;
 pub mod fingerprint;
 mod known;
 pub mod lineage;
+mod rotated;
 pub mod source;
 pub mod watch;
 

@@ -50,6 +50,7 @@ pub struct Finder {
     own_inodes: Vec<Inode>,
     folders: HashMap<PathBuf, Folder>,
     found: BTreeMap<PathBuf, Inode>,
+    is_touched: bool,
 }
 
 /// A fixed folder that globs begin with, or a file named outright.
@@ -120,6 +121,7 @@ impl Finder {
             own_inodes: Vec::new(),
             folders: HashMap::new(),
             found: BTreeMap::new(),
+            is_touched: false,
         })
     }
 
@@ -136,6 +138,12 @@ impl Finder {
         &self.found
     }
 
+    /// True when at the last scan a folder had changed, be it by files that no glob matches.
+    #[must_use]
+    pub fn is_touched(&self) -> bool {
+        self.is_touched
+    }
+
     /// Folders in which new files may appear.
     pub fn folders(&self) -> impl Iterator<Item = &Path> {
         self.folders.keys().map(PathBuf::as_path)
@@ -148,6 +156,7 @@ impl Finder {
         let own_inodes: Vec<Inode> = self.own.iter().filter_map(inode).collect();
         let mut walk = Walk { has_changed: own_inodes != self.own_inodes, ..Walk::default() };
         self.own_inodes = own_inodes;
+        self.is_touched = false;
         for index in 0..self.roots.len() {
             let Root { path, depth } = self.roots[index].clone();
             self.walk(&path, depth, &mut walk, now);
@@ -229,6 +238,7 @@ impl Finder {
             self.folders.insert(path.to_owned(), known);
             return Some(others);
         }
+        self.is_touched |= known.as_ref().is_none_or(|known| known.modified != modified);
         let recent = SystemTime::now().checked_sub(STAMP_STEP);
         let mut folder = Folder {
             inode,

@@ -201,6 +201,17 @@ impl LogFile {
         self.buffer.is_empty() && self.batch.is_empty()
     }
 
+    /// True when the file was truncated, false when it was written anew, none when it holds what
+    /// was read of it.
+    #[must_use]
+    pub fn is_overwritten(&self) -> Option<bool> {
+        match self.source.state(self.position(), false) {
+            Ok(State::Truncated) => Some(true),
+            Ok(State::Rewritten) => Some(false),
+            _ => None,
+        }
+    }
+
     /// Bytes in the file, at the last look, that are not yet in a batch.
     #[must_use]
     pub fn lag_bytes(&self) -> u64 {

@@ -1,6 +1,9 @@
 //! The loop of the tail thread: scan for files, start those whose job is known, read all in turn.
 
+mod asleep;
 mod identify;
+#[cfg(test)]
+mod model_tests;
 mod scan;
 mod waiting;
 
@@ -8,16 +11,18 @@ use super::Config;
 use super::batch::{Abandoned, BatchLimits, Emit};
 use super::discover::Finder;
 use super::file::{LogFile, Look, Pass, READ_BYTES};
-use super::fingerprint::{Inode, Seen};
+use super::fingerprint::Seen;
 use super::known::Known;
+use super::rotated::RotatedLogs;
 use super::watch::{News, Stop, Watch};
 use crate::checkpoint::{Entry, Event};
 use crate::identity::{Evidence, Identity};
-use crate::model::{FileId, Resource};
+use crate::model::FileId;
 use crate::parse::ParseContext;
 use crate::policy::Redactors;
 use crate::scrape::Job;
 use crate::telemetry;
+use asleep::Asleep;
 use jiff::tz::TimeZone;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -35,9 +40,6 @@ const DETACHED_IDLE: Duration = Duration::from_secs(60);
 
 /// The same while half the descriptors are in use.
 const CROWDED_IDLE: Duration = Duration::from_secs(10);
-
-/// A file that was quiet for so long gives its descriptor back.
-const SLEEP_IDLE: Duration = Duration::from_secs(60);
 
 /// Longest time between two looks at a file that was quiet for long.
 const LOOK_INTERVAL_MAX: Duration = Duration::from_secs(5);
@@ -66,19 +68,6 @@ struct Tracked {
     announced_head_bytes: u64,
 }
 
-/// A file that was read to its end and has been quiet since: it has no descriptor, and its entry is
-/// among the known ones.
-#[derive(Debug)]
-struct Asleep {
-    id: FileId,
-    inode: Inode,
-    seen: Seen,
-    /// Since when it is quiet.
-    since: Instant,
-    due: Instant,
-    resource: Option<Arc<Resource>>,
-}
-
 /// Everything that the tail thread owns.
 #[derive(Debug)]
 pub struct Tail {
@@ -100,6 +89,10 @@ pub struct Tail {
     next_scan: Instant,
     /// True when the last scan left something for the next one, whatever has changed by then.
     is_unsettled: bool,
+    rotated: RotatedLogs,
+    /// Archives that may still be written: how they looked, and since when they look like that.
+    young_archives: HashMap<PathBuf, (Seen, Instant)>,
+    last_scan: SystemTime,
     /// True when there are folders that the kernel was not asked to watch yet.
     is_watch_stale: bool,
     /// Descriptors that may be held.
@@ -136,6 +129,8 @@ impl Tail {
     /// A tail that has not looked at anything yet.
     #[must_use]
     pub fn new(start: Start, now: Instant) -> Self {
+        let known = Known::new(start.entries);
+        let rotated = RotatedLogs::new(known.homes(), &start.finder, now);
         Self {
             config: start.config,
             limits: start.limits,
@@ -145,7 +140,7 @@ impl Tail {
             jobs: start.jobs,
             applied_jobs: Arc::default(),
             events: start.events,
-            known: Known::new(start.entries),
+            known,
             files: Vec::new(),
             waiting: Vec::new(),
             asleep: HashMap::new(),
@@ -153,6 +148,9 @@ impl Tail {
             is_first_scan: true,
             next_scan: now,
             is_unsettled: true,
+            rotated,
+            young_archives: HashMap::new(),
+            last_scan: SystemTime::now(),
             is_watch_stale: true,
             open_files_max: super::descriptors_max() / 2,
             exit_when_idle: start.exit_when_idle,
@@ -343,6 +341,12 @@ impl Tail {
             }
             tracked.file.seal_when_old(pass)?;
             open_bytes += tracked.file.open_bytes();
+        }
+        for index in 0..self.files.len() {
+            let tracked = &self.files[index];
+            if tracked.file.source().head().bytes != tracked.announced_head_bytes {
+                self.announce(index);
+            }
         }
         for (index, is_truncated) in lost.into_iter().rev() {
             self.restart(index, is_truncated, pass)?;

@@ -6,11 +6,12 @@ use super::ReadFrom;
 use super::discover::Finder;
 use super::fingerprint::{Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode};
 use super::lineage::{is_derived, is_gzip, is_kin};
+use super::rotated::Astray;
 use super::source::gunzip;
 use crate::checkpoint::{ENDED_MAX, Entry};
 use crate::model::FileId;
 use crate::telemetry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirEntryExt, FileExt};
@@ -85,6 +86,17 @@ impl Known {
         known
     }
 
+    /// Paths of all files, and when each was last heard of.
+    pub(super) fn homes(&self) -> HashMap<PathBuf, SystemTime> {
+        let mut homes: HashMap<PathBuf, SystemTime> = HashMap::new();
+        for entry in self.entries.values() {
+            let seen = SystemTime::UNIX_EPOCH + Duration::from_secs(entry.seen_unix_s);
+            let last = homes.entry(entry.path.clone()).or_insert(seen);
+            *last = seen.max(*last);
+        }
+        homes
+    }
+
     /// Remembers a file that has ended: all of it was read and it is gone, or it was overwritten
     /// and `unread_bytes` of it, if not more, may be in a copy.
     pub(super) fn remember(&mut self, id: FileId, mut entry: Entry, lost: Option<(u64, Instant)>) {
@@ -137,6 +149,7 @@ impl Known {
             };
             let modified = metadata.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
             entry.inode == inode
+                && !entry.is_ended
                 && entry.path == path
                 && is_whole
                 && modified.is_some_and(|at| at.as_secs() < entry.seen_unix_s)
@@ -153,10 +166,11 @@ impl Known {
         candidate: Candidate<'_>,
         now: Instant,
     ) -> io::Result<Option<Begin>> {
-        let found = match self.by_inode(candidate, now)? {
-            Some(id) => Some((id, true)),
-            None => self.by_content(candidate)?,
-        };
+        let by_inode = self.by_inode(candidate, now)?;
+        // Nothing was read of it, so nothing proves that it is the same: a copy may have its number.
+        let is_weak = by_inode.is_some_and(|id| self.entries[&id].offset == 0);
+        let by_content = if by_inode.is_none() || is_weak { self.by_content(candidate)? } else { None };
+        let found = by_content.or(by_inode.map(|id| (id, true)));
         let Some((id, is_long_enough)) = found else { return Ok(None) };
         if !is_long_enough {
             return Ok(Some(Begin::New(candidate.metadata.len())));
@@ -174,18 +188,20 @@ impl Known {
         now: Instant,
     ) -> io::Result<Option<FileId>> {
         let number = Inode::of(candidate.metadata).inode;
+        let mut best: Option<(u64, FileId)> = None;
         for id in self.by_inode.get(&number).cloned().unwrap_or_default() {
             let entry = &self.entries[&id];
-            if holds(entry, candidate)? {
-                return Ok(Some(id));
-            }
-            if !entry.is_ended {
+            let is_kind = is_gzip(&entry.path) == is_gzip(candidate.path);
+            if is_kind && holds(entry, candidate)? {
+                // The number may have been another file's before; the more was read, the surer.
+                best = best.max(Some((entry.offset, id)));
+            } else if !entry.is_ended {
                 // Its number went to another file, or it was written anew while nobody looked.
                 telemetry::FILES_REPLACED.add("unseen", 1);
                 self.overwritten(id, now);
             }
         }
-        Ok(None)
+        Ok(best.map(|(_, id)| id))
     }
 
     /// The file that `candidate` was made of, and whether all that was read of it is in there.
@@ -242,6 +258,14 @@ impl Known {
         self.end(id, now + HUNT_TIME);
     }
 
+    /// Nobody writes any more to a file that sleeps; how far it was read.
+    pub(super) fn forget(&mut self, id: FileId) -> Option<u64> {
+        let entry = self.entries.get_mut(&id)?;
+        entry.is_ended = true;
+        self.ended.push_back(id);
+        Some(entry.offset)
+    }
+
     /// Looks for the copy of a file whose bytes are others now.
     fn overwritten(&mut self, id: FileId, now: Instant) {
         self.end(id, now + COPY_HUNT_TIME);
@@ -257,7 +281,7 @@ impl Known {
 
     /// Where files may stand whose path is not theirs any more: under another name in the same
     /// folder, by their inode or, as copies and archives, by a name that a rotator would give.
-    pub(super) fn astray(&mut self, finder: &Finder, now: Instant) -> Vec<PathBuf> {
+    pub(super) fn astray(&mut self, finder: &Finder, now: Instant) -> Vec<Astray> {
         self.end_hunts(finder, now);
         let mut moved: HashMap<PathBuf, Vec<FileId>> = HashMap::new();
         for id in self.hunted.keys() {
@@ -268,16 +292,19 @@ impl Known {
         for (folder, ids) in moved {
             let n_before = found.len();
             let entries: Vec<&Entry> = ids.iter().map(|id| &self.entries[id]).collect();
-            let inodes: HashSet<u64> = entries.iter().map(|entry| entry.inode.inode).collect();
             for file in folder.read_dir().into_iter().flatten().flatten() {
                 let path = file.path();
-                let is_candidate = inodes.contains(&file.ino())
-                    || entries.iter().any(|entry| {
-                        is_derived(&path, &entry.path)
-                            || (is_gzip(&path) && is_kin(&path, &entry.path))
-                    });
-                if is_candidate && !finder.found().contains_key(&path) {
-                    found.push(path);
+                let is_kin_of = |entry: &&&Entry| {
+                    is_derived(&path, &entry.path)
+                        || (is_gzip(&path) && is_kin(&path, &entry.path))
+                };
+                let is_it = |entry: &&&Entry| entry.inode.inode == file.ino();
+                let original = entries.iter().find(is_it).or(entries.iter().find(is_kin_of));
+                if let Some(original) = original
+                    && !finder.found().contains_key(&path)
+                {
+                    let home = original.path.clone();
+                    found.push(Astray { path, home, is_new: false });
                 }
             }
             for id in ids {

@@ -41,7 +41,7 @@ fn is_close(path: &Path, folder: &Path) -> bool {
 }
 
 /// Names that a file may have had before a rotator renamed, copied or compressed it.
-fn originals(path: &Path) -> Vec<Vec<u8>> {
+pub(super) fn originals(path: &Path) -> Vec<Vec<u8>> {
     let Some(name) = path.file_name() else { return Vec::new() };
     let name = name.as_encoded_bytes();
     let plain = name.strip_suffix(b".gz").unwrap_or(name);

@@ -144,8 +144,24 @@ impl Source {
     /// When the file cannot be read.
     pub fn check(&mut self, position: u64, is_thorough: bool) -> io::Result<State> {
         let seen = Seen::of(&self.file.metadata()?);
+        let state = self.compare(seen, position, is_thorough)?;
+        if matches!(state, State::Quiet | State::Grown) {
+            self.seen = seen;
+        }
+        Ok(state)
+    }
+
+    /// The same as [`check`](Self::check) without taking note of it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn state(&self, position: u64, is_thorough: bool) -> io::Result<State> {
+        self.compare(Seen::of(&self.file.metadata()?), position, is_thorough)
+    }
+
+    fn compare(&self, seen: Seen, position: u64, is_thorough: bool) -> io::Result<State> {
         if self.gunzip.is_some() {
-            return Ok(self.check_archive(seen));
+            return Ok(self.compare_archive(seen));
         }
         if seen.bytes < position {
             return Ok(State::Truncated);
@@ -158,14 +174,12 @@ impl Source {
         if !is_same {
             return Ok(State::Rewritten);
         }
-        self.seen = seen;
         Ok(if seen.bytes > position { State::Grown } else { State::Quiet })
     }
 
     /// An archive is whole when it is opened; it does not grow.
-    fn check_archive(&mut self, seen: Seen) -> State {
+    fn compare_archive(&self, seen: Seen) -> State {
         let is_changed = self.seen != Seen::default() && self.seen != seen;
-        self.seen = seen;
         match (is_changed, self.archive) {
             (true, _) => State::Rewritten,
             (false, Some(_)) => State::Quiet,
@@ -173,7 +187,11 @@ impl Source {
         }
     }
 
-    fn guard_holds(&self, position: u64) -> io::Result<bool> {
+    /// True when the bytes before `position` are those that were read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn guard_holds(&self, position: u64) -> io::Result<bool> {
         let mut now = [0; FRONTIER_BYTES_MAX];
         let now = &mut now[..self.guard.len()];
         let from = position.saturating_sub(self.guard.len() as u64);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 const FILES_TOLD_MAX: usize = 50;
 
 impl Tail {
-    /// Learns what the scrapers found out since the last scan, and tells of heads that have grown.
+    /// Learns what the scrapers found out since the last scan.
     pub(super) fn refresh_tracked(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let jobs = self.jobs.borrow().clone();
         let has_news = !Arc::ptr_eq(&jobs, &self.applied_jobs);
@@ -25,10 +25,6 @@ impl Tail {
         let has_nameless = (0..self.files.len()).any(|index| is_nameless(self, index));
         let siblings = if has_nameless { self.siblings() } else { HashMap::new() };
         for index in 0..self.files.len() {
-            let tracked = &self.files[index];
-            if tracked.file.source().head().bytes != tracked.announced_head_bytes {
-                self.announce(index);
-            }
             let is_nameless = is_nameless(self, index);
             if has_news || is_nameless {
                 let stem = stem(self.files[index].file.path());

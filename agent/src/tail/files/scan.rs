@@ -1,13 +1,15 @@
 //! Scanning: which files are new, renamed, overwritten or deleted.
 
 use super::waiting::Waiting;
-use super::{Asleep, Tail, unix_ms};
+use super::asleep::RotatedName;
+use super::{Tail, unix_ms};
 use crate::checkpoint::Event;
 use crate::identity::Written;
 use crate::tail::batch::Abandoned;
-use crate::tail::file::Pass;
+use crate::tail::file::{Look, Pass};
 use crate::tail::fingerprint::{Inode, Seen};
 use crate::tail::lineage::is_gzip;
+use crate::tail::rotated::Astray;
 use crate::telemetry;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -18,22 +20,38 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Paths that a complaint was logged for; more are only counted.
 const COMPLAINTS_MAX: usize = 1_000;
 
-/// An archive is read once it was not written for so long: before that it may not be whole.
+/// A file that was moved out of its folder is held so many times as long as a deleted one.
+const MOVED_FACTOR: u32 = 10;
+
+/// An archive is read once it did not change for so long: before that it may not be whole.
 const ARCHIVE_REST: Duration = Duration::from_secs(2);
 
 impl Tail {
     pub(super) fn scan(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let has_changed = self.finder.scan(pass.now);
         self.is_watch_stale |= has_changed;
+        let has_changed = has_changed || (self.finder.is_touched() && !self.rotated.is_empty());
         if has_changed || std::mem::take(&mut self.is_unsettled) || self.known.is_hunting() {
+            self.find_overwritten(pass)?;
             self.follow_renames(pass.now);
             self.take_up_new(pass.now);
             self.is_first_scan = false;
         }
-        self.put_to_sleep(pass)?;
+        self.put_to_sleep(pass.now);
         self.refresh_tracked(pass)?;
         self.give_up_deleted(pass)?;
         self.report();
+        Ok(())
+    }
+
+    /// Before names are followed: what is left of an overwritten file is found by the name that it
+    /// had.
+    fn find_overwritten(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
+        for index in (0..self.files.len()).rev() {
+            if let Some(is_truncated) = self.files[index].file.is_overwritten() {
+                self.restart(index, is_truncated, pass)?;
+            }
+        }
         Ok(())
     }
 
@@ -42,44 +60,46 @@ impl Tail {
         let found = self.finder.found();
         let by_inode: HashMap<Inode, &PathBuf> =
             found.iter().map(|(path, inode)| (*inode, path)).collect();
-        let mut renamed = Vec::new();
+        let (mut renamed, mut rotated) = (Vec::new(), Vec::new());
         for (index, tracked) in self.files.iter_mut().enumerate() {
             let inode = tracked.file.inode();
             if found.get(tracked.file.path()) == Some(&inode) {
                 tracked.is_detached = false;
             } else if let Some(path) = by_inode.get(&inode) {
+                rotated.push(tracked.home.clone());
                 tracked.file.set_path((*path).clone());
                 tracked.is_detached = false;
                 renamed.push(index);
             } else if !tracked.is_detached {
                 telemetry::ROTATIONS.add(1);
                 tracked.is_detached = true;
+                rotated.push(tracked.home.clone());
             }
         }
         for waiting in &mut self.waiting {
             let is_in_place = found.get(&waiting.path) == Some(&waiting.inode);
-            if waiting.is_wanted && !is_in_place && !waiting.is_detached {
+            if !is_in_place && !waiting.is_detached {
                 telemetry::ROTATIONS.add(1);
                 waiting.is_detached = true;
+                rotated.push(waiting.path.clone());
             }
         }
-        let known = &mut self.known;
-        self.asleep.retain(|path, asleep| {
-            let is_in_place = found.get(path) == Some(&asleep.inode);
-            if !is_in_place {
-                telemetry::ROTATIONS.add(1);
-                known.hunt(asleep.id, now);
-            }
-            is_in_place
-        });
+        rotated.extend(self.follow_asleep(now));
         for index in renamed {
             self.announce(index);
+        }
+        for home in rotated {
+            self.rotated.note(home, self.last_scan, now);
         }
     }
 
     /// Opens what is there and not known yet.
     fn take_up_new(&mut self, now: Instant) {
-        let astray = self.known.astray(&self.finder, now);
+        let scan_time = SystemTime::now();
+        // What is new goes first: of one path only the first is looked at.
+        let mut astray = self.rotated.unseen(&self.finder);
+        astray.extend(self.known.astray(&self.finder, now));
+        self.last_scan = scan_time;
         let mut inodes: HashSet<Inode> =
             self.files.iter().map(|tracked| tracked.file.inode()).collect();
         inodes.extend(self.waiting.iter().map(|waiting| waiting.inode));
@@ -87,9 +107,10 @@ impl Tail {
         let found = self.finder.found().iter();
         // Two names of one file are read once.
         let found = found.filter(|(_, inode)| !inodes.contains(inode));
-        let wanted: Vec<PathBuf> = found.map(|(path, _)| path.clone()).collect();
-        let astray = astray.into_iter().map(|path| (path, false));
-        for (path, is_wanted) in astray.chain(wanted.into_iter().map(|path| (path, true))) {
+        let wanted: Vec<(PathBuf, Option<Astray>)> =
+            found.map(|(path, _)| (path.clone(), None)).collect();
+        let astray = astray.into_iter().map(|it| (it.path.clone(), Some(it)));
+        for (path, astray) in astray.chain(wanted) {
             let n_open = self.files.len() + self.waiting.len();
             if n_open + self.asleep.len() >= self.config.files_max {
                 self.complain(&path, "too_many", "more files than tail.files_max; the rest waits");
@@ -100,48 +121,50 @@ impl Tail {
                 self.is_unsettled = true;
                 break;
             }
-            if !self.is_asleep(&path, now) && self.is_whole(&path) {
-                self.take_up(&path, is_wanted, &mut inodes, now);
+            if !self.is_asleep(&path, now) && self.is_whole(&path, now) {
+                self.take_up(&path, astray, &mut inodes, now);
             }
         }
+        // Those that are older have gone away.
+        self.young_archives.retain(|_, (_, since)| now - *since <= 2 * ARCHIVE_REST);
+        self.rotated.advance(scan_time, self.is_unsettled, now);
     }
 
     fn take_up(
         &mut self,
         path: &Path,
-        is_wanted: bool,
+        astray: Option<Astray>,
         inodes: &mut HashSet<Inode>,
         now: Instant,
     ) {
         match self.found(path, now) {
             Ok(waiting) if !inodes.insert(waiting.inode) => {}
             Ok(mut waiting) => {
-                waiting.is_wanted = is_wanted;
+                if let Some(astray) = astray {
+                    (waiting.is_wanted, waiting.is_detached) = (astray.is_new, true);
+                    (waiting.is_first_scan, waiting.home) = (false, astray.home);
+                }
                 self.waiting.push(waiting);
             }
             Err(error) => self.complain_of(path, &error),
         }
     }
 
-    /// True for a file of an earlier run in which nothing is new: it need not be opened.
-    fn is_asleep(&mut self, path: &Path, now: Instant) -> bool {
-        let Ok(metadata) = path.metadata() else { return false };
-        let Some(id) = self.known.is_read(path, &metadata) else { return false };
-        let (inode, seen) = (Inode::of(&metadata), Seen::of(&metadata));
-        let asleep = Asleep { id, inode, seen, since: now, due: now, resource: None };
-        self.asleep.insert(path.to_owned(), asleep);
-        true
-    }
-
     /// False for an archive that may still be written.
-    fn is_whole(&mut self, path: &Path) -> bool {
+    fn is_whole(&mut self, path: &Path, now: Instant) -> bool {
         if !is_gzip(path) {
             return true;
         }
-        let modified = path.metadata().and_then(|metadata| metadata.modified());
-        let is_at_rest = modified.is_ok_and(|at| {
-            SystemTime::now().duration_since(at).is_ok_and(|age| age >= ARCHIVE_REST)
-        });
+        let Ok(metadata) = path.metadata() else { return false };
+        let seen = Seen::of(&metadata);
+        let known = self.young_archives.entry(path.to_owned()).or_insert((seen, now));
+        if known.0 != seen {
+            *known = (seen, now);
+        }
+        let is_at_rest = now - known.1 >= ARCHIVE_REST;
+        if is_at_rest {
+            self.young_archives.remove(path);
+        }
         self.is_unsettled |= !is_at_rest;
         is_at_rest
     }
@@ -160,11 +183,13 @@ impl Tail {
              unless a copy was made"
         );
         let mut tracked = self.files.swap_remove(index);
-        tracked.file.flush(pass, false)?;
+        // A copy has the half line whole.
+        tracked.file.flush(pass, true)?;
         tracked.file.seal(pass)?;
         let (id, file) = (tracked.file.id(), &tracked.file);
         self.send(Event::Ended(id, file.end()));
-        let lost = Some((file.unread_bytes(), pass.now));
+        self.rotated.note(tracked.home.clone(), self.last_scan, pass.now);
+        let lost = Some((file.lag_bytes(), pass.now));
         self.known.remember(id, file.entry(tracked.home.clone()), lost);
         // A copy must be taken up before what was written since.
         self.next_scan = pass.now;
@@ -183,14 +208,25 @@ impl Tail {
 
     /// Lets go of files that are renamed or deleted, read to their end, and quiet.
     pub(super) fn close_ended(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
-        let is_crowded = self.files.len() + self.waiting.len() > self.open_files_max / 2;
-        let idle_min = if is_crowded { super::CROWDED_IDLE } else { super::DETACHED_IDLE };
+        let idle_min = if self.is_crowded() { super::CROWDED_IDLE } else { super::DETACHED_IDLE };
         let mut index = 0;
         while index < self.files.len() {
             let tracked = &mut self.files[index];
             let is_quiet = tracked.file.idle(pass.now) >= idle_min;
-            if tracked.is_detached && is_quiet && tracked.file.is_read() && (pass.has_room)() {
-                self.end(index, pass)?;
+            // The last look may be a while ago.
+            if tracked.is_detached
+                && is_quiet
+                && (pass.has_room)()
+                && !matches!(tracked.file.look(pass)?, Ok(Look::Read(_)))
+            {
+                let idle = self.files[index].file.idle(pass.now);
+                let is_empty = self.files[index].file.is_empty();
+                match self.rotated_name(index) {
+                    RotatedName::Path(path) if is_empty => self.sleep(index, path, pass.now),
+                    RotatedName::Path(_) => index += 1,
+                    RotatedName::Unknown if idle < idle_min * MOVED_FACTOR => index += 1,
+                    RotatedName::Unknown | RotatedName::Deleted => self.end(index, pass)?,
+                }
             } else {
                 index += 1;
             }

@@ -1,12 +1,11 @@
 //! Files that were found but are not read yet: their job is not known, or they may be the copy of
 //! another one.
 
-use super::{Asleep, Tail, Tracked, unix_ms};
+use super::{Tail, Tracked, unix_ms};
 use crate::identity::{Evidence, HEAD_BYTES, Identity, Written};
 use crate::model::{FileId, Resource};
-use crate::tail::batch::Abandoned;
-use crate::tail::file::{LogFile, Pass};
-use crate::tail::fingerprint::{Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode, Seen, read_at_most};
+use crate::tail::file::LogFile;
+use crate::tail::fingerprint::{Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode, read_at_most};
 use crate::tail::known::{Begin, Candidate, PROOF_BYTES_MIN, text_bytes};
 use crate::tail::lineage::{is_derived, is_gzip, is_kin};
 use crate::tail::source;
@@ -31,15 +30,17 @@ pub(super) struct Waiting {
     pub(super) inode: Inode,
     /// Since when it has had bytes.
     since: Instant,
-    is_first_scan: bool,
+    pub(super) is_first_scan: bool,
     pub(super) evidence: Evidence,
     /// Length of the file when `evidence` was taken.
     pub(super) seen_bytes: Option<u64>,
     written: Written,
     /// True once its path is another file's, or nobody's: it waits no longer.
     pub(super) is_detached: bool,
-    /// False when no glob matches it: it is read only if it goes on with a known file.
+    /// False when it is read only if it goes on with a known file.
     pub(super) is_wanted: bool,
+    /// Where it is, or was before it was rotated, by a name that a glob matches.
+    pub(super) home: PathBuf,
     /// The living file that it may be a copy of.
     pub(super) copy_of: Option<FileId>,
     /// Who wrote it, when that was known before.
@@ -49,6 +50,7 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn new(path: PathBuf, file: File, inode: Inode, written: Written, now: Instant) -> Self {
         Self {
+            home: path.clone(),
             path,
             file,
             inode,
@@ -192,7 +194,6 @@ impl Tail {
     /// Begins to read a file that has waited.
     fn open(&mut self, waiting: &mut Waiting, mut resource: Resource, now: Instant) {
         let path = waiting.path.as_path();
-        let mut home = path.to_owned();
         let (id, offset) = match self.begin(waiting, now) {
             Ok(Some(Begin::New(offset))) => (FileId::random(), offset),
             Ok(Some(Begin::Resume(id, entry))) => {
@@ -202,14 +203,12 @@ impl Tail {
                     let (evidence, jobs) = (&waiting.evidence, &self.applied_jobs);
                     resource = self.identity.resource(path, evidence, jobs, waiting.written);
                 }
-                if !waiting.is_wanted {
-                    home.clone_from(&entry.path);
-                }
                 (id, entry.offset)
             }
             Ok(None) => return,
             Err(error) => return self.complain_of(path, &error),
         };
+        if cfg!(test) && std::env::var("DBG").is_ok() { eprintln!("open {path:?} ino {} {id:?} {offset} copy {:?} w {}", waiting.inode.inode, waiting.copy_of, waiting.is_wanted); }
         resource.file_id = Some(Value::hex(&id.0.to_be_bytes()));
         let (resource, redactor) = (Arc::new(resource), self.redactors.of_file(path).clone());
         let file = waiting.file.try_clone();
@@ -220,11 +219,11 @@ impl Tail {
             Ok(file) => {
                 self.files.push(Tracked {
                     file,
-                    home,
+                    home: std::mem::take(&mut waiting.home),
                     evidence: std::mem::take(&mut waiting.evidence),
                     seen_bytes: waiting.seen_bytes.unwrap_or(0),
                     since_unix_ms: waiting.written.since_unix_ms,
-                    is_detached: waiting.is_detached || !waiting.is_wanted,
+                    is_detached: waiting.is_detached,
                     due: now,
                     announced_head_bytes: 0,
                 });
@@ -253,65 +252,6 @@ impl Tail {
         let (read_from, is_first_scan) = (self.config.read_from, waiting.is_first_scan);
         self.known.begin(candidate, read_from, is_first_scan, now).map(Some)
     }
-
-    /// Looks which quiet files have been written since; those are read again.
-    pub(super) fn look_at_asleep(&mut self, now: Instant) {
-        let poll_interval = self.config.poll_interval.0;
-        let mut awake = Vec::new();
-        for (path, asleep) in &mut self.asleep {
-            if asleep.due > now {
-                continue;
-            }
-            asleep.due = now + super::look_interval(now - asleep.since, poll_interval);
-            match path.metadata() {
-                Ok(metadata) if Inode::of(&metadata) != asleep.inode => self.is_unsettled = true,
-                Ok(metadata) if Seen::of(&metadata) != asleep.seen => awake.push(path.clone()),
-                Ok(_) => {}
-                Err(_) => self.is_unsettled = true,
-            }
-        }
-        for path in awake {
-            match self.found(&path, now) {
-                Ok(mut waiting) => {
-                    waiting.resource = self.asleep.remove(&path).and_then(|asleep| asleep.resource);
-                    self.waiting.push(waiting);
-                }
-                Err(error) => self.complain_of(&path, &error),
-            }
-        }
-    }
-
-    /// Closes files that were quiet for long: as long as they stay so, they cost one look now and
-    /// then.
-    pub(super) fn put_to_sleep(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
-        let is_crowded = self.files.len() + self.waiting.len() > self.open_files_max / 2;
-        let mut index = 0;
-        while index < self.files.len() {
-            let tracked = &mut self.files[index];
-            let is_quiet = tracked.file.idle(pass.now) >= super::SLEEP_IDLE
-                || tracked.file.source().archive().is_some()
-                || is_crowded;
-            let is_read = tracked.file.is_empty() && tracked.file.is_read();
-            if tracked.is_detached || !is_quiet || !is_read || tracked.due <= pass.now {
-                index += 1;
-                continue;
-            }
-            self.announce(index);
-            let tracked = self.files.swap_remove(index);
-            let (path, seen) = (tracked.file.path().to_owned(), tracked.file.source().seen());
-            let asleep = Asleep {
-                id: tracked.file.id(),
-                inode: tracked.file.inode(),
-                seen,
-                since: pass.now - tracked.file.idle(pass.now),
-                due: pass.now,
-                resource: Some(tracked.file.resource().clone()),
-            };
-            self.known.put(asleep.id, tracked.file.entry(path.clone()));
-            self.asleep.insert(path, asleep);
-        }
-        Ok(())
-    }
 }
 
 /// True when the bytes at the end of what both hold tell them apart.
@@ -320,9 +260,12 @@ fn is_other(original: &Tracked, copy: &File, copy_bytes: u64) -> bool {
     let from = end.saturating_sub(FRONTIER_BYTES_MAX as u64);
     let (mut one, mut other) = ([0; FRONTIER_BYTES_MAX], [0; FRONTIER_BYTES_MAX]);
     let want = (end - from) as usize;
-    let original = original.file.source().file();
-    let is_read = read_at_most(original, &mut one[..want], from).is_ok_and(|bytes| bytes == want)
+    let source = original.file.source();
+    // An original that is overwritten already cannot tell.
+    if !source.guard_holds(original.file.position()).unwrap_or(false) {
+        return false;
+    }
+    let is_read = read_at_most(source.file(), &mut one[..want], from).is_ok_and(|bytes| bytes == want)
         && read_at_most(copy, &mut other[..want], from).is_ok_and(|bytes| bytes == want);
-    // An original that is truncated already cannot tell.
     is_read && one != other
 }

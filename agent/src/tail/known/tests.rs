@@ -43,7 +43,7 @@ fn offset(known: &mut Known, path: &Path) -> (Option<FileId>, u64) {
 fn astray(known: &mut Known, glob: &Path) -> Vec<PathBuf> {
     let mut finder = Finder::new(&[glob.display().to_string()], &[], Vec::new()).unwrap();
     finder.scan(Instant::now());
-    known.astray(&finder, Instant::now())
+    known.astray(&finder, Instant::now()).into_iter().map(|it| it.path).collect()
 }
 
 /// A line that is long enough to tell files apart.

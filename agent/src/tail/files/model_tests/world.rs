@@ -1,0 +1,497 @@
+//! The files, their writers, the tail, and what comes out of it.
+
+use super::Op;
+use crate::checkpoint::{Checkpoint, Entry, Event, unix_seconds};
+use crate::config::{Interval, Job};
+use crate::identity::Identity;
+use crate::model::{FileId, LogBatch, Position};
+use crate::parse::ParseContext;
+use crate::policy::Redactors;
+use crate::tail::batch::{Abandoned, BatchLimits};
+use crate::tail::discover::Finder;
+use crate::tail::watch::Stop;
+use crate::tail::{Config, Start, Tail};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{mpsc, watch};
+
+/// Batches that the lanes take before they are full.
+const QUEUE_BATCHES: usize = 6;
+
+/// Rotated files of one name that are kept.
+const GENERATIONS: usize = 6;
+
+/// A line is known by its writer and number.
+type Line = (usize, u64);
+
+/// Lines of one sealed batch with their offsets.
+type Sealed = (Vec<(Line, u64)>, Position);
+
+pub(super) struct World {
+    folder: tempfile::TempDir,
+    glob: PathBuf,
+    writers: Vec<Writer>,
+    tail: Tail,
+    pending: RefCell<VecDeque<Sealed>>,
+    events: mpsc::Receiver<Event>,
+    checkpoint: Checkpoint,
+    saved: Vec<(FileId, Entry)>,
+    now: Instant,
+    /// In order, with file and offset.
+    delivered: Vec<(Line, FileId, u64)>,
+    /// How many of them were delivered when the checkpoint was saved.
+    n_saved: usize,
+    /// How many of them the order was checked of.
+    n_checked: usize,
+    /// Lines that nobody could have saved.
+    excused: BTreeSet<Line>,
+    /// Lines that a kill may have repeated.
+    may_repeat: BTreeSet<Line>,
+    /// Inodes that no name leads to any more.
+    nameless: HashSet<u64>,
+    wrong: Vec<String>,
+}
+
+struct Writer {
+    number: usize,
+    path: PathBuf,
+    file: File,
+    is_appending: bool,
+    n_lines: u64,
+    half: Option<String>,
+    n_links: usize,
+    /// Lines by inode of the file that they stand in.
+    written: HashMap<u64, BTreeSet<Line>>,
+}
+
+impl Writer {
+    fn new(folder: &Path, number: usize, is_appending: bool) -> Self {
+        let path = folder.join(format!("w{number}.log"));
+        let file = create(&path, is_appending);
+        let written = HashMap::new();
+        Self { number, path, file, is_appending, n_lines: 0, half: None, n_links: 0, written }
+    }
+
+    fn inode(&self) -> u64 {
+        self.file.metadata().unwrap().ino()
+    }
+
+    fn put(&mut self, text: &str) {
+        self.file.write_all(text.as_bytes()).unwrap();
+        // The kernel's own stamps may be as coarse as 4 ms; operations here are faster.
+        self.file.set_modified(SystemTime::now()).unwrap();
+    }
+
+    /// Ends the half line: what a writer has begun, it ends.
+    fn settle(&mut self) {
+        if let Some(rest) = self.half.take() {
+            self.put(&rest);
+        }
+    }
+
+    fn next_line(&mut self) -> String {
+        let (writer, number) = (self.number, self.n_lines);
+        self.n_lines += 1;
+        self.written.entry(self.inode()).or_default().insert((writer, number));
+        // Long enough for copies to be told by their content.
+        format!("26/11/26 06:26:22 INFO Job: line {writer} {number:06} {:.<40}\n", "")
+    }
+
+    fn write(&mut self, lines: u8) {
+        self.settle();
+        for _ in 0..lines {
+            let line = self.next_line();
+            self.put(&line);
+        }
+    }
+
+    fn write_half(&mut self) {
+        if self.half.is_none() {
+            let line = self.next_line();
+            self.put(&line[..30]);
+            self.half = Some(line[30..].to_owned());
+        }
+    }
+
+    fn reopen(&mut self) {
+        self.settle();
+        self.file = create(&self.path, self.is_appending);
+        self.file.seek(SeekFrom::End(0)).unwrap();
+    }
+
+    fn truncate(&mut self) -> BTreeSet<Line> {
+        self.file.set_len(0).unwrap();
+        self.file.set_modified(SystemTime::now()).unwrap();
+        self.written.remove(&self.inode()).unwrap_or_default()
+    }
+
+    fn generation(&self, index: usize, end: &str) -> PathBuf {
+        self.path.with_file_name(format!("w{}.log.{index}{end}", self.number))
+    }
+
+    /// `.1` becomes `.2` and so on. The inode of the last, which is deleted.
+    fn shift(&self) -> Vec<u64> {
+        let mut deleted = Vec::new();
+        for index in (1..=GENERATIONS).rev() {
+            for end in ["", ".gz"] {
+                let from = self.generation(index, end);
+                if index == GENERATIONS {
+                    deleted.extend(fs::metadata(&from).map(|it| it.ino()));
+                    let _ = fs::remove_file(from);
+                } else {
+                    let _ = fs::rename(from, self.generation(index + 1, end));
+                }
+            }
+        }
+        deleted
+    }
+}
+
+fn create(path: &Path, is_appending: bool) -> File {
+    let mut options = File::options();
+    options.create(true).read(true);
+    let options =
+        if is_appending { options.append(true) } else { options.write(true).truncate(false) };
+    options.open(path).unwrap()
+}
+
+fn inode_at(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|metadata| metadata.ino())
+}
+
+fn start_tail(
+    glob: &Path,
+    entries: Vec<(FileId, Entry)>,
+    now: Instant,
+) -> (Tail, mpsc::Receiver<Event>) {
+    let (events, receiver) = mpsc::channel(4096);
+    let (_, jobs) = watch::channel(Arc::default());
+    let redactors = Arc::new(Redactors::default());
+    let identity =
+        Identity::new(redactors.base().clone(), &Job::default(), &BTreeMap::new(), "");
+    let config = Config { identity_wait: Interval::from_millis(0), ..Config::default() };
+    let limits = BatchLimits {
+        bytes_max: 4096,
+        records_max: 5,
+        age_max: Duration::from_secs(1),
+        open_bytes_max: 1 << 20,
+    };
+    let finder = Finder::new(&[glob.display().to_string()], &[], Vec::new()).unwrap();
+    let start = Start {
+        config,
+        limits,
+        finder,
+        redactors,
+        identity,
+        jobs,
+        events,
+        entries,
+        exit_when_idle: None,
+    };
+    (Tail::new(start, now), receiver)
+}
+
+impl World {
+    pub(super) fn new(glob: &str, is_appending: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = folder.path().join("logs");
+        fs::create_dir_all(&logs).unwrap();
+        fs::create_dir_all(folder.path().join("targets")).unwrap();
+        let writers = (0..2).map(|number| Writer::new(&logs, number, is_appending)).collect();
+        let (now, glob) = (Instant::now(), logs.join(glob));
+        let (tail, events) = start_tail(&glob, Vec::new(), now);
+        let mut world = Self {
+            folder,
+            glob,
+            writers,
+            tail,
+            pending: RefCell::default(),
+            events,
+            checkpoint: Checkpoint::default(),
+            saved: Vec::new(),
+            now,
+            delivered: Vec::new(),
+            n_saved: 0,
+            n_checked: 0,
+            excused: BTreeSet::new(),
+            may_repeat: BTreeSet::new(),
+            nameless: HashSet::new(),
+            wrong: Vec::new(),
+        };
+        // What comes and goes before the first look under a name that no glob matches, nobody sees.
+        world.apply(Op::Turn(0));
+        world.apply(Op::Save);
+        world
+    }
+
+    pub(super) fn apply(&mut self, op: Op) {
+        if std::env::var("DBG").is_ok() { eprintln!("{op:?}"); }
+        match op {
+            Op::Write(writer, lines) => self.writers[writer].write(lines),
+            Op::WriteHalf(writer) => self.writers[writer].write_half(),
+            Op::Rename(writer) => {
+                self.rename(writer);
+                self.writers[writer].reopen();
+            }
+            Op::RenameOnly(writer) => self.rename(writer),
+            Op::Reopen(writer) => self.writers[writer].reopen(),
+            Op::CopyTruncate(writer) => self.copy_truncate(writer),
+            Op::Truncate(writer) => self.truncate(writer),
+            Op::Restart(writer) => {
+                self.truncate(writer);
+                self.writers[writer].file.rewind().unwrap();
+                self.writers[writer].write(1);
+            }
+            Op::Recreate(writer) => {
+                self.delete(writer);
+                self.writers[writer].reopen();
+            }
+            Op::SwapLink(writer) => self.swap_link(writer),
+            Op::Compress(writer) => self.compress(writer),
+            Op::Turn(ms) => self.turn(Duration::from_millis(ms.into())),
+            Op::Deliver(batches) => self.deliver(batches.into()),
+            Op::Save => self.save(),
+            Op::Kill => self.kill(),
+            Op::Stop => self.stop(),
+        }
+    }
+
+    fn rename(&mut self, writer: usize) {
+        self.writers[writer].settle();
+        let deleted = self.writers[writer].shift();
+        for inode in deleted {
+            self.lose_name(inode);
+        }
+        let it = &self.writers[writer];
+        let _ = fs::rename(&it.path, it.generation(1, ""));
+    }
+
+    fn copy_truncate(&mut self, writer: usize) {
+        self.writers[writer].settle();
+        if inode_at(&self.writers[writer].path) != Some(self.writers[writer].inode()) {
+            return;
+        }
+        let deleted = self.writers[writer].shift();
+        for inode in deleted {
+            self.lose_name(inode);
+        }
+        // Nobody sees what comes and goes between two looks at an empty file, if it goes to a name
+        // that no glob matches.
+        let inode = self.writers[writer].inode();
+        let is_begun = self.tail.files.iter().any(|it| {
+            it.file.inode().inode == inode && it.file.position() > 0
+        });
+        if !is_begun && !self.glob.ends_with("w*.log*") {
+            self.excuse(self.lines_of(inode));
+        }
+        let it = &mut self.writers[writer];
+        let copy = it.generation(1, "");
+        fs::copy(&it.path, &copy).unwrap();
+        let lines = it.truncate();
+        it.written.insert(inode_at(&copy).unwrap(), lines);
+    }
+
+    fn truncate(&mut self, writer: usize) {
+        self.writers[writer].settle();
+        let lines = self.writers[writer].truncate();
+        self.excuse(lines);
+    }
+
+    fn delete(&mut self, writer: usize) {
+        self.writers[writer].settle();
+        let path = self.writers[writer].path.clone();
+        if let Some(inode) = inode_at(&path) {
+            fs::remove_file(&path).unwrap();
+            self.lose_name(inode);
+        }
+    }
+
+    fn swap_link(&mut self, writer: usize) {
+        self.delete(writer);
+        let it = &mut self.writers[writer];
+        it.n_links += 1;
+        let target = self.folder.path().join(format!("targets/{writer}-{}", it.n_links));
+        File::create(&target).unwrap();
+        std::os::unix::fs::symlink(target, &it.path).unwrap();
+        it.reopen();
+    }
+
+    fn compress(&mut self, writer: usize) {
+        let it = &mut self.writers[writer];
+        let inode = it.inode();
+        // A file that is still written is not compressed, or what is written to it is lost.
+        let is_ready = |plain: &PathBuf| inode_at(plain).is_some_and(|at| at != inode);
+        let plain = (1..=GENERATIONS).map(|index| it.generation(index, "")).find(is_ready);
+        let Some(plain) = plain else { return };
+        let text = fs::read(&plain).unwrap();
+        let metadata = fs::metadata(&plain).unwrap();
+        let archive = PathBuf::from(format!("{}.gz", plain.display()));
+        let file = File::create(&archive).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        gzip.write_all(&text).unwrap();
+        // As gzip does.
+        gzip.finish().unwrap().set_modified(metadata.modified().unwrap()).unwrap();
+        fs::remove_file(&plain).unwrap();
+        let lines = it.written.remove(&metadata.ino()).unwrap_or_default();
+        it.written.insert(inode_at(&archive).unwrap(), lines);
+    }
+
+    fn lines_of(&self, inode: u64) -> BTreeSet<Line> {
+        self.writers.iter().filter_map(|it| it.written.get(&inode)).flatten().copied().collect()
+    }
+
+    fn excuse(&mut self, mut lines: BTreeSet<Line>) {
+        for (line, ..) in &self.delivered {
+            lines.remove(line);
+        }
+        self.excused.extend(lines);
+    }
+
+    /// The last name of a file is gone: what the tail has open, it still reads.
+    fn lose_name(&mut self, inode: u64) {
+        self.nameless.insert(inode);
+        let is_held = self.tail.files.iter().any(|it| it.file.inode().inode == inode)
+            || self.tail.waiting.iter().any(|it| it.inode.inode == inode);
+        if !is_held {
+            self.excuse(self.lines_of(inode));
+        }
+    }
+
+    fn turn(&mut self, time: Duration) {
+        if time > Duration::from_secs(5) {
+            // A half line that is left alone for long is given up as it is.
+            self.writers.iter_mut().for_each(Writer::settle);
+        }
+        self.now += time;
+        let pending = &self.pending;
+        let mut emit = |logs, position| {
+            pending.borrow_mut().push_back(sealed(&logs, position));
+            Ok::<(), Abandoned>(())
+        };
+        let has_room = || pending.borrow().len() < QUEUE_BATCHES;
+        let mut context = ParseContext::new(jiff::tz::TimeZone::UTC);
+        let mut pass = self.tail.pass(&mut context, &mut emit, &has_room, self.now);
+        while self.tail.turn(&mut pass).unwrap() {}
+        self.hear();
+    }
+
+    fn hear(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            self.checkpoint.apply(event, unix_seconds());
+        }
+    }
+
+    fn deliver(&mut self, batches: usize) {
+        for _ in 0..batches {
+            let Some((lines, position)) = self.pending.borrow_mut().pop_front() else { break };
+            for (line, offset) in lines {
+                if std::env::var("DBG").is_ok() { eprintln!("  delivered {line:?} {:?} {offset}", position.file); }
+                self.delivered.push((line, position.file, offset));
+            }
+            self.checkpoint.apply(Event::Settled(position), unix_seconds());
+        }
+    }
+
+    fn save(&mut self) {
+        self.saved = self.checkpoint.entries().map(|(id, entry)| (id, entry.clone())).collect();
+        self.n_saved = self.delivered.len();
+    }
+
+    fn kill(&mut self) {
+        let repeated = self.delivered[self.n_saved..].iter().map(|(line, ..)| *line);
+        self.may_repeat.extend(repeated);
+        self.start_again();
+    }
+
+    fn stop(&mut self) {
+        let stop = Stop::new().unwrap();
+        stop.drain();
+        self.writers.iter_mut().for_each(Writer::settle);
+        self.turn(Duration::ZERO);
+        self.deliver(usize::MAX);
+        let pending = &self.pending;
+        let mut emit = |logs, position| {
+            pending.borrow_mut().push_back(sealed(&logs, position));
+            Ok::<(), Abandoned>(())
+        };
+        let mut context = ParseContext::new(jiff::tz::TimeZone::UTC);
+        let mut pass = self.tail.pass(&mut context, &mut emit, &|| true, self.now);
+        self.tail.finish(&stop, &mut pass).unwrap();
+        self.hear();
+        self.deliver(usize::MAX);
+        self.save();
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
+        self.pending.borrow_mut().clear();
+        for inode in self.nameless.clone() {
+            self.excuse(self.lines_of(inode));
+        }
+        self.check_order();
+        let (tail, events) = start_tail(&self.glob, self.saved.clone(), self.now);
+        (self.tail, self.events) = (tail, events);
+        self.checkpoint = Checkpoint::new(self.saved.clone());
+        self.n_saved = self.delivered.len();
+    }
+
+    /// Lets everything come to rest.
+    pub(super) fn end(&mut self) {
+        self.writers.iter_mut().for_each(Writer::settle);
+        for _ in 0..100 {
+            self.turn(Duration::from_secs(2));
+            self.deliver(usize::MAX);
+        }
+        self.check_order();
+    }
+
+    /// Within one life, offsets of one file ascend.
+    fn check_order(&mut self) {
+        let mut last: HashMap<FileId, u64> = HashMap::new();
+        for (line, file, offset) in &self.delivered[self.n_checked..] {
+            if last.insert(*file, *offset).is_some_and(|last| last >= *offset) {
+                self.wrong.push(format!("{line:?} is out of order"));
+            }
+        }
+        self.n_checked = self.delivered.len();
+    }
+
+    pub(super) fn wrong(mut self) -> Vec<String> {
+        let mut times: BTreeMap<Line, usize> = BTreeMap::new();
+        for (line, ..) in &self.delivered {
+            *times.entry(*line).or_default() += 1;
+        }
+        for writer in &self.writers {
+            for number in 0..writer.n_lines {
+                let line = (writer.number, number);
+                let n = times.get(&line).copied().unwrap_or(0);
+                if n == 0 && !self.excused.contains(&line) {
+                    self.wrong.push(format!("{line:?} is lost"));
+                }
+                if n > 1 && !self.may_repeat.contains(&line) {
+                    self.wrong.push(format!("{line:?} came {n} times"));
+                }
+            }
+        }
+        self.wrong
+    }
+}
+
+/// The lines of a batch. Anything else in it is wrong, and shows as a line of nobody.
+fn sealed(logs: &LogBatch, position: Position) -> Sealed {
+    let line = |record: &crate::model::LogRecord| {
+        let body = String::from_utf8_lossy(logs.text.get(&record.body)).into_owned();
+        let mut words = body.split(' ').skip(1);
+        let mut number = || words.next().and_then(|word| word.parse().ok());
+        let line = (number().unwrap_or(u64::MAX) as usize, number().unwrap_or(u64::MAX));
+        assert_ne!(line.1, u64::MAX, "no whole line: {body:?}");
+        (line, record.offset)
+    };
+    (logs.records.iter().map(line).collect(), position)
+}
