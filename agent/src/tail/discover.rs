@@ -49,6 +49,8 @@ pub struct Finder {
     own: Vec<PathBuf>,
     own_inodes: Vec<Inode>,
     folders: HashMap<PathBuf, Folder>,
+    /// Targets of links and of globs without a wildcard.
+    linked: BTreeMap<PathBuf, Inode>,
     found: BTreeMap<PathBuf, Inode>,
     is_touched: bool,
 }
@@ -89,7 +91,6 @@ struct Walk {
     /// Folders from the root to the one that is being read, to see a loop of symbolic links.
     above: Vec<Inode>,
     visited: HashSet<PathBuf>,
-    /// Targets of links and of globs without a wildcard.
     linked: BTreeMap<PathBuf, Inode>,
     entries: usize,
     has_changed: bool,
@@ -120,6 +121,7 @@ impl Finder {
             own,
             own_inodes: Vec::new(),
             folders: HashMap::new(),
+            linked: BTreeMap::new(),
             found: BTreeMap::new(),
             is_touched: false,
         })
@@ -171,19 +173,19 @@ impl Finder {
         }
         let n_folders = self.folders.len();
         self.folders.retain(|path, _| walk.visited.contains(path));
-        let has_moved = |(path, inode): (&PathBuf, &Inode)| self.found.get(path) != Some(inode);
         let has_changed = walk.has_changed
             || n_folders != self.folders.len()
-            || walk.linked.iter().any(has_moved);
+            || walk.linked != self.linked;
         if has_changed {
-            self.collect(walk.linked);
+            self.linked = walk.linked;
+            self.collect();
         }
         has_changed
     }
 
     /// Puts together what the folders hold.
-    fn collect(&mut self, linked: BTreeMap<PathBuf, Inode>) {
-        self.found = linked;
+    fn collect(&mut self) {
+        self.found = self.linked.clone();
         for (folder, listed) in &self.folders {
             let files = listed.files.iter().filter(|file| !self.own_inodes.contains(&file.inode));
             self.found.extend(files.map(|file| (folder.join(&file.name), file.inode)));

@@ -243,7 +243,7 @@ impl Known {
         let mut ids = folders.filter_map(|folder| self.by_folder.get(folder)).flatten();
         let is_original = |id: &&FileId| {
             let entry = &self.entries[*id];
-            is_named(&entry.path) && !is_gone(entry) && has_head(entry.head)
+            entry.path != path && is_named(&entry.path) && !is_gone(entry) && has_head(entry.head)
         };
         ids.find(is_original).copied()
     }

@@ -97,6 +97,6 @@ fn no_line_is_lost_or_repeated_whatever_happens_to_its_file() {
 #[test]
 fn debug_case() {
     use Op::*;
-    let ops = [Rename(1), Compress(0), WriteHalf(1), Rename(0), Write(1, 1), Compress(1), Deliver(4), Stop, CopyTruncate(1), Rename(0), Turn(600), Save, RenameOnly(0), Save, Deliver(3), Truncate(0), Compress(0), Turn(30), Kill, Turn(30), Write(1, 1), Deliver(1), Rename(0)];
+    let ops = [Write(0, 5), Write(0, 4), Write(0, 4), CopyTruncate(0), Write(0, 1), CopyTruncate(0), Write(0, 1), Compress(0)];
     check(&ops, "w*.log*", true).unwrap();
 }

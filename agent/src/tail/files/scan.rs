@@ -142,6 +142,7 @@ impl Tail {
             Ok(mut waiting) => {
                 if let Some(astray) = astray {
                     (waiting.is_wanted, waiting.is_detached) = (astray.is_new, true);
+                    self.rotated.note(astray.home.clone(), self.last_scan, now);
                     (waiting.is_first_scan, waiting.home) = (false, astray.home);
                 }
                 self.waiting.push(waiting);

@@ -122,14 +122,20 @@ impl Tail {
             true => is_kin(path, original),
             false => is_derived(path, original),
         };
+        let copy_head = source::head_bytes(file, is_gzip, HEAD_BYTES_MAX).unwrap_or_default();
         let has_head = |head: Digest| {
             head.bytes >= PROOF_BYTES_MIN
-                && source::head_bytes(file, is_gzip, (head.bytes as usize).min(HEAD_BYTES_MAX))
-                    .is_ok_and(|bytes| Digest::of(&bytes) == head)
+                && copy_head.get(..head.bytes as usize).is_some_and(|it| Digest::of(it) == head)
+        };
+        // What stands in it now: it may not be read yet.
+        let begins_like = |original: &Tracked| {
+            let head = original.file.source().head_bytes(HEAD_BYTES_MAX).unwrap_or_default();
+            let common = head.len().min(copy_head.len());
+            common as u64 >= PROOF_BYTES_MIN && head[..common] == copy_head[..common]
         };
         let is_original = |tracked: &&Tracked| {
             is_named(tracked.file.path())
-                && has_head(tracked.file.source().head())
+                && (has_head(tracked.file.source().head()) || begins_like(tracked))
                 && (is_gzip || !is_other(tracked, file, metadata.len()))
         };
         let tracked = self.files.iter().find(is_original).map(|tracked| tracked.file.id());

@@ -12,7 +12,7 @@ use crate::tail::discover::Finder;
 use crate::tail::watch::Stop;
 use crate::tail::{Config, Start, Tail};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -53,8 +53,8 @@ pub(super) struct World {
     excused: BTreeSet<Line>,
     /// Lines that a kill may have repeated.
     may_repeat: BTreeSet<Line>,
-    /// Inodes that no name leads to any more.
-    nameless: HashSet<u64>,
+    /// Lines in files that no name leads to any more: only a tail that holds them open has them.
+    deleted: BTreeSet<Line>,
     wrong: Vec<String>,
 }
 
@@ -221,7 +221,7 @@ impl World {
             n_checked: 0,
             excused: BTreeSet::new(),
             may_repeat: BTreeSet::new(),
-            nameless: HashSet::new(),
+            deleted: BTreeSet::new(),
             wrong: Vec::new(),
         };
         // What comes and goes before the first look under a name that no glob matches, nobody sees.
@@ -233,8 +233,14 @@ impl World {
     pub(super) fn apply(&mut self, op: Op) {
         if std::env::var("DBG").is_ok() { eprintln!("{op:?}"); }
         match op {
-            Op::Write(writer, lines) => self.writers[writer].write(lines),
-            Op::WriteHalf(writer) => self.writers[writer].write_half(),
+            Op::Write(writer, lines) => {
+                self.writers[writer].write(lines);
+                self.note_deleted(writer);
+            }
+            Op::WriteHalf(writer) => {
+                self.writers[writer].write_half();
+                self.note_deleted(writer);
+            }
             Op::Rename(writer) => {
                 self.rename(writer);
                 self.writers[writer].reopen();
@@ -353,13 +359,23 @@ impl World {
         self.excused.extend(lines);
     }
 
-    /// The last name of a file is gone: what the tail has open, it still reads.
+    /// What was written to a file without a name may be lost as well.
+    fn note_deleted(&mut self, writer: usize) {
+        if self.writers[writer].file.metadata().unwrap().nlink() == 0 {
+            self.lose_name(self.writers[writer].inode());
+        }
+    }
+
+    /// The last name of a file is gone: what the tail has open, it still reads. The number may soon
+    /// be another file's.
     fn lose_name(&mut self, inode: u64) {
-        self.nameless.insert(inode);
         let is_held = self.tail.files.iter().any(|it| it.file.inode().inode == inode)
             || self.tail.waiting.iter().any(|it| it.inode.inode == inode);
+        let lines = self.lines_of(inode);
+        self.writers.iter_mut().for_each(|it| _ = it.written.remove(&inode));
+        self.deleted.extend(&lines);
         if !is_held {
-            self.excuse(self.lines_of(inode));
+            self.excuse(lines);
         }
     }
 
@@ -431,9 +447,7 @@ impl World {
 
     fn start_again(&mut self) {
         self.pending.borrow_mut().clear();
-        for inode in self.nameless.clone() {
-            self.excuse(self.lines_of(inode));
-        }
+        self.excuse(self.deleted.clone());
         self.check_order();
         let (tail, events) = start_tail(&self.glob, self.saved.clone(), self.now);
         (self.tail, self.events) = (tail, events);
