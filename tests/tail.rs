@@ -343,6 +343,30 @@ fn two_names_of_one_file_are_read_once_also_while_they_wait_for_their_job() {
 }
 
 /// A pipe whose reader is gone.
+#[test]
+fn lines_of_a_container_are_joined_also_over_a_rotation() {
+    let mut node = Node::new();
+    let frame = |stream: &str, tag: &str, text: &str| {
+        format!("2026-11-26T06:26:22.123456789Z {stream} {tag} {text}\n")
+    };
+    let log = node.log("0.log");
+    append(&log, &frame("stderr", "F", "26/11/26 06:26:22 INFO Job: starts"));
+    node.start();
+    node.wait_for(1);
+    append(&log, &frame("stdout", "P", "mail to bob@exam"));
+    append(&log, &frame("stderr", "F", "26/11/26 06:26:23 INFO Job: goes on"));
+    node.wait_for(2);
+    // As the kubelet does.
+    fs::rename(&log, node.log("0.log.20261126-062624")).unwrap();
+    append(&log, &frame("stdout", "F", "ple.com, and more"));
+    append(&log, &frame("stderr", "F", "26/11/26 06:26:25 INFO Job: ends"));
+    node.wait_for(4);
+    node.stop();
+    let mut bodies = node.bodies();
+    bodies.sort();
+    assert_eq!(bodies, ["ends", "goes on", "mail to [EMAIL], and more", "starts"]);
+}
+
 fn broken_pipe() -> std::process::Stdio {
     let (_, writer) = std::io::pipe().unwrap();
     writer.into()

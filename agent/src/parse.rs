@@ -33,6 +33,12 @@ impl ParseContext {
     pub fn new(zone: jiff::tz::TimeZone) -> Self {
         Self { clock: Clock::new(zone), scratch: Vec::new() }
     }
+
+    /// Nanoseconds since the epoch of the timestamp that `text` begins with.
+    pub fn unix_ns(&mut self, text: &[u8]) -> Option<u64> {
+        let stamp = time::stamp(text)?;
+        self.clock.unix_ns(text, &stamp)
+    }
 }
 
 /// Parses the record at `range` of `text`, whose first byte stands at `raw_offset` of its file.

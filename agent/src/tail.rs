@@ -4,6 +4,7 @@ use crate::config::{Bytes, Interval, Section};
 use globset::{Glob, GlobBuilder};
 use jiff::tz::TimeZone;
 pub mod batch;
+pub mod container;
 pub mod discover;
 pub mod file;
 mod files;
@@ -11,6 +12,7 @@ pub mod fingerprint;
 mod known;
 pub mod lineage;
 mod rotated;
+pub mod stream;
 pub mod source;
 pub mod watch;
 

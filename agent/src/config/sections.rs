@@ -95,13 +95,13 @@ pub struct Limits {
     /// Log text in memory, over all files and queues. Default `16MiB`, at most `64GiB`; it must
     /// hold `batch.bytes_max` and `tail.record_bytes_max` together.
     pub memory_bytes_max: Bytes,
-    /// Batches that wait for one exporter. Default 4; from 1 to 1024.
+    /// Batches that wait for one exporter. Default 64; from 1 to 1024.
     pub queue_batches_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory_bytes_max: Bytes(16 << 20), queue_batches_max: 4 }
+        Self { memory_bytes_max: Bytes(16 << 20), queue_batches_max: 64 }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The open batch of one file: redacts a chunk, parses its records, and knows when it is full.
 
 use super::fingerprint::{Digest, FRONTIER_BYTES_MAX};
+use super::stream::Origin;
 use crate::model::{FileId, LogBatch, Position, Resource};
 use crate::parse::{self, ParseContext};
 use crate::telemetry;
@@ -35,8 +36,11 @@ pub struct Chunk<'a> {
     pub bytes: &'a [u8],
     /// Where each record begins, relative to `bytes`; the first is 0.
     pub starts: &'a [u32],
-    /// Offset of the first byte in the file.
-    pub offset: u64,
+    /// Where the bytes stand in the file.
+    pub origin: &'a Origin,
+    /// For lines that were unpacked from frames: offset after the last one, and of the first byte
+    /// that waits elsewhere.
+    pub framed: Option<(u64, u64)>,
     /// Where the record limit cut a record in two, relative to `bytes`, ascending; 0 and the length
     /// of `bytes` included.
     pub cuts: &'a [u32],
@@ -47,6 +51,14 @@ pub struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
+    /// Offset in the file up to which everything is in batches once the records before `end` are.
+    fn settled_end(&self, end: usize) -> u64 {
+        match self.framed {
+            None => self.origin.of(end).0,
+            Some((rest, floor)) => self.origin.next(end).unwrap_or(rest).min(floor),
+        }
+    }
+
     /// True when record `index` begins or ends at a cut.
     fn is_cut(&self, index: usize) -> bool {
         let end = self.starts.get(index + 1).map_or(self.bytes.len() as u32, |start| *start);
@@ -187,7 +199,8 @@ impl OpenBatch {
                 continue;
             }
             let stop = self.starts.get(index + 1).map_or(redacted.end, |next| *next);
-            let offset = chunk.offset + u64::from(chunk.starts[records.start + index]);
+            let place = chunk.starts[records.start + index] as usize;
+            let (offset, frame_time_unix_ns) = chunk.origin.of(place);
             let record = parse::record(
                 &mut self.text,
                 *start..stop,
@@ -198,14 +211,19 @@ impl OpenBatch {
             );
             let Some(mut record) = record else { continue };
             record.is_truncated = chunk.is_cut(records.start + index);
+            record.time_unix_ns = record.time_unix_ns.or(frame_time_unix_ns);
             self.records.push(record);
         }
         let n_kept = self.records.len() - n_before;
         telemetry::RECORDS.add(n_kept as u64);
         telemetry::RECORDS_DROPPED.add("redaction_policy", (records.len() - n_kept) as u64);
         self.opened.get_or_insert(chunk.now);
-        self.end = chunk.offset + end as u64;
-        self.remember_frontier(raw);
+        self.end = chunk.settled_end(end);
+        match chunk.framed {
+            None => self.remember_frontier(raw),
+            // The bytes of the file before its end are not known here.
+            Some(_) => self.frontier.clear(),
+        }
     }
 
     /// Looks up which records the policy drops. `starts` are those of the raw chunk, which has

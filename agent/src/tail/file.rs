@@ -1,19 +1,20 @@
 //! One log file: reads it, cuts it at record starts, and notices when it is truncated or goes away.
 
-use super::batch::{Abandoned, BatchLimits, Chunk, Emit, OpenBatch};
+use super::batch::{Abandoned, BatchLimits, Emit, OpenBatch};
 use super::fingerprint::Inode;
+use super::container::{self, Container, Part};
 use super::source::{Source, State};
+use super::stream::{Origin, Sink, Stream};
 use crate::checkpoint::Entry;
 use crate::model::{FileId, Resource};
 use crate::parse::ParseContext;
-use crate::parse::split::Splitter;
 use crate::telemetry;
 use redaction::Redactor;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Bytes read at a time: large enough that redaction works on long runs, small enough that one
 /// busy file does not keep the others waiting.
@@ -32,8 +33,8 @@ const HALF_LINE_IDLE: Duration = Duration::from_secs(60);
 /// After so long a silence the head of a file is compared before it is read on.
 const THOROUGH_IDLE: Duration = Duration::from_secs(10);
 
-/// How far before the limit a cut looks for a place between two words.
-const CUT_WINDOW: usize = 16 << 10;
+/// Bytes at the beginning of a file that tell whether a container runtime wrote it.
+const CONTAINER_HEAD_BYTES: usize = 64;
 
 /// What the whole tail thread shares while it works through its files.
 pub struct Pass<'p> {
@@ -59,18 +60,18 @@ pub struct LogFile {
     id: FileId,
     path: PathBuf,
     source: Source,
-    /// Raw bytes from the start of the open record on. While the file is looked at it holds what
-    /// was read too.
-    buffer: Vec<u8>,
-    /// Offset of `buffer[0]` in the file.
-    offset: u64,
-    splitter: Splitter,
-    /// Record starts in `buffer`; the last one is the open record.
-    starts: Vec<u32>,
-    /// Where in `buffer` the record limit cut a record in two.
-    cuts: Vec<u32>,
+    text: Text,
     batch: OpenBatch,
     grew: Instant,
+}
+
+/// How the lines stand in the file.
+#[derive(Debug)]
+enum Text {
+    /// As they are. While the file is looked at, the buffer holds what was read too.
+    Plain(Stream),
+    /// In frames, of standard output and standard error.
+    Framed(Box<(Container, [Stream; 2])>),
 }
 
 /// How a look at an open file went.
@@ -104,18 +105,12 @@ impl LogFile {
     ) -> io::Result<Self> {
         let source = Source::new(&path, file, offset)?;
         let batch = OpenBatch::new(resource, redactor, offset, source.guard().to_vec());
-        Ok(Self {
-            id,
-            source,
-            path,
-            buffer: Vec::new(),
-            offset,
-            splitter: Splitter::default(),
-            starts: Vec::new(),
-            cuts: Vec::new(),
-            batch,
-            grew: now,
-        })
+        let head = source.head_bytes(CONTAINER_HEAD_BYTES)?;
+        let text = match container::is_container_log(&head) {
+            Some(true) => framed(offset),
+            _ => Text::Plain(Stream::new(offset)),
+        };
+        Ok(Self { id, source, path, text, batch, grew: now })
     }
 
     /// Number of the file.
@@ -186,19 +181,59 @@ impl LogFile {
     /// True when the last line that was read has no newline yet.
     #[must_use]
     pub fn has_half_line(&self) -> bool {
-        self.buffer.last().is_some_and(|byte| *byte != b'\n')
+        match &self.text {
+            Text::Plain(stream) => stream.buffer.last().is_some_and(|byte| *byte != b'\n'),
+            Text::Framed(framed) => !framed.0.is_empty(),
+        }
     }
 
     /// Offset after the last byte that was read.
     #[must_use]
     pub fn position(&self) -> u64 {
-        self.offset + self.buffer.len() as u64
+        match &self.text {
+            Text::Plain(stream) => stream.origin.of(stream.buffer.len()).0,
+            Text::Framed(framed) => framed.0.position(),
+        }
     }
 
     /// True when nothing of it is held in memory: neither an open record nor an open batch.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.buffer.is_empty() && self.batch.is_empty()
+        let is_text_empty = match &self.text {
+            Text::Plain(stream) => stream.buffer.is_empty(),
+            Text::Framed(framed) => {
+                framed.0.is_empty() && framed.1.iter().all(|stream| stream.buffer.is_empty())
+            }
+        };
+        is_text_empty && self.batch.is_empty()
+    }
+
+    /// The lines of a container that are not whole, to go on in the file that takes this one's place.
+    pub fn hand_over_parts(&mut self) -> Option<[Part; 2]> {
+        let Text::Framed(framed) = &mut self.text else { return None };
+        let parts = framed.0.parts()?;
+        framed.0.forget_parts();
+        Some(parts)
+    }
+
+    /// Goes on with the lines of the file that was at this path before; nothing is read yet.
+    pub fn adopt_parts(&mut self, parts: [Part; 2]) {
+        self.text = framed(self.position());
+        if let Text::Framed(framed) = &mut self.text {
+            framed.0.adopt(parts);
+        }
+    }
+
+    /// True when there is more in the file than was read.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        matches!(self.source.state(self.position(), false), Ok(State::Grown))
+    }
+
+    /// True for the log of a container.
+    #[must_use]
+    pub fn is_framed(&self) -> bool {
+        matches!(self.text, Text::Framed(_))
     }
 
     /// True when the file was truncated, false when it was written anew, none when it holds what
@@ -253,19 +288,6 @@ impl LogFile {
     /// # Errors
     /// The outer error says that the lanes are gone, the inner one that the file cannot be read.
     pub fn look(&mut self, pass: &mut Pass<'_>) -> Result<io::Result<Look>, Abandoned> {
-        // The open record moves into the common buffer, and what is left of it back.
-        let mut own = std::mem::replace(&mut self.buffer, std::mem::take(&mut pass.read));
-        self.buffer.append(&mut own);
-        let looked = self.look_with_room(pass);
-        own.extend_from_slice(&self.buffer);
-        own.shrink_to(4 * own.len());
-        pass.read = std::mem::replace(&mut self.buffer, own);
-        pass.read.clear();
-        looked
-    }
-
-    /// [`look`](Self::look) while `buffer` is the common one.
-    fn look_with_room(&mut self, pass: &mut Pass<'_>) -> Result<io::Result<Look>, Abandoned> {
         let is_thorough = self.idle(pass.now) >= THOROUGH_IDLE;
         match self.source.check(self.position(), is_thorough) {
             Ok(State::Grown) => {}
@@ -274,128 +296,91 @@ impl LogFile {
             Ok(State::Rewritten) => return Ok(Ok(Look::Lost { is_truncated: false })),
             Err(error) => return Ok(Err(error)),
         }
-        let bytes = match self.fill() {
-            Ok(0) => return Ok(Ok(Look::Quiet)),
-            Ok(bytes) => bytes,
+        match self.has_format() {
+            Ok(true) => {}
+            // The first line is not whole enough to tell.
+            Ok(false) if self.idle(pass.now) < LINE_IDLE => return Ok(Ok(Look::Quiet)),
+            Ok(false) => {}
             Err(error) => return Ok(Err(error)),
+        }
+        let position = self.position();
+        let read = match &mut self.text {
+            Text::Plain(_) => self.look_at_plain(pass)?,
+            Text::Framed(_) => self.look_at_framed(pass)?,
         };
-        self.grew = pass.now;
-        telemetry::READ_BYTES.add(bytes as u64);
-        self.splitter.advance(&self.buffer, &mut self.starts);
-        if self.open_record_bytes() > pass.record_bytes_max {
-            self.splitter.open_half_line(&self.buffer, &mut self.starts);
+        if self.position() > position {
+            self.grew = pass.now;
+            telemetry::READ_BYTES.add(self.position() - position);
         }
-        self.take(self.before_open_key(self.open_start()), pass)?;
-        while self.buffer.len() > pass.record_bytes_max {
-            let end = cut_point(&self.buffer, pass.record_bytes_max);
-            self.take(end, pass)?;
-        }
-        Ok(Ok(Look::Read(bytes)))
+        Ok(read.map(|bytes| if bytes == 0 { Look::Quiet } else { Look::Read(bytes) }))
     }
 
-    /// Where the open record begins in the buffer.
-    fn open_start(&self) -> usize {
-        self.starts.last().map_or(0, |start| *start as usize)
+    /// Decides how the lines of a file stand in it, once it has any; false while that is not clear.
+    fn has_format(&mut self) -> io::Result<bool> {
+        if self.position() > 0 || self.is_framed() {
+            return Ok(true);
+        }
+        let head = self.source.head_bytes(CONTAINER_HEAD_BYTES)?;
+        let is_container_log = container::is_container_log(&head);
+        if is_container_log == Some(true) {
+            self.text = framed(0);
+        }
+        Ok(is_container_log.is_some())
     }
 
-    /// Where the records before `end` may be cut without halving a key whose lines are records of their
-    /// own. What is held back comes with the end of the key, with eight other lines, or when the file
-    /// is quiet.
-    fn before_open_key(&self, end: usize) -> usize {
-        match redaction::open_key_block(&self.buffer[..end]) {
-            Some(key) if end - key <= CUT_WINDOW => {
-                let n_before = self.starts.partition_point(|start| *start as usize <= key);
-                n_before.checked_sub(1).map_or(0, |last| self.starts[last] as usize)
-            }
-            _ => end,
-        }
-    }
-
-    fn open_record_bytes(&self) -> usize {
-        self.buffer.len() - self.open_start()
-    }
-
-    fn fill(&mut self) -> io::Result<usize> {
-        let is_between_records = self.buffer.is_empty();
-        let bytes = self.source.read(self.position(), READ_BYTES, &mut self.buffer)?;
-        if is_between_records && self.buffer.first() == Some(&0) {
-            self.skip_hole();
-        }
-        Ok(bytes)
-    }
-
-    /// A writer that does not append goes on where it was after a truncation: the file then begins
-    /// with a hole, which reads as zeros.
-    fn skip_hole(&mut self) {
-        let zeros = self.buffer.iter().position(|byte| *byte != 0).unwrap_or(self.buffer.len());
-        let mut end = self.offset + zeros as u64;
-        if zeros == self.buffer.len() {
-            end = self.source.next_data(end).max(end);
-        }
-        telemetry::HOLE_BYTES.add(end - self.offset);
-        self.buffer.drain(..zeros);
-        self.offset = end;
-        self.batch.skip_to(end);
-        if self.buffer.is_empty() {
-            self.source.skip_hole();
-        }
-    }
-
-    /// Moves `buffer[..end]` into the batch. Records that are too long are cut; so is the open one
-    /// when `end` lies within it.
-    fn take(&mut self, end: usize, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
-        if end == 0 {
-            return Ok(());
-        }
-        if self.starts.first() != Some(&0) {
-            // The rest of a record whose beginning was taken before.
-            self.starts.insert(0, 0);
-        }
-        let is_open_cut = self.open_start() == 0 && end < self.buffer.len();
-        if is_open_cut {
-            self.cuts.push(end as u32);
-        }
-        self.cut_long_records(end, pass.record_bytes_max);
-        telemetry::TRUNCATED_RECORDS.add(self.cuts.iter().filter(|cut| **cut > 0).count() as u64);
-        let count = self.starts.partition_point(|start| (*start as usize) < end);
-        let chunk = Chunk {
-            bytes: &self.buffer[..end],
-            starts: &self.starts[..count],
-            cuts: &self.cuts,
-            offset: self.offset,
-            observed_unix_ns: unix_ns(),
-            now: pass.now,
+    fn look_at_plain(&mut self, pass: &mut Pass<'_>) -> Result<io::Result<usize>, Abandoned> {
+        let (source, batch, id) = (&mut self.source, &mut self.batch, self.id);
+        let Text::Plain(stream) = &mut self.text else { return Ok(Ok(0)) };
+        // The open record moves into the common buffer, and what is left of it back.
+        let mut own = std::mem::replace(&mut stream.buffer, std::mem::take(&mut pass.read));
+        stream.buffer.append(&mut own);
+        let read = fill(source, stream, batch);
+        let advanced = match read {
+            Ok(1..) => stream.advance(&mut Sink { batch, id, pass, framed: None }),
+            _ => Ok(()),
         };
-        self.batch.add(chunk, self.id, pass.context, pass.limits, pass.emit)?;
-        self.buffer.drain(..end);
-        self.starts.drain(..count);
-        for start in &mut self.starts {
-            *start -= end as u32;
-        }
-        self.cuts.clear();
-        if is_open_cut {
-            self.splitter.cut(end);
-            self.cuts.push(0);
-        } else {
-            self.splitter.consumed(end);
-        }
-        self.offset += end as u64;
-        Ok(())
+        own.extend_from_slice(&stream.buffer);
+        own.shrink_to(4 * own.len());
+        pass.read = std::mem::replace(&mut stream.buffer, own);
+        pass.read.clear();
+        advanced.map(|()| read)
     }
 
-    /// Adds a start wherever a record of `buffer[..end]` is longer than it may be.
-    fn cut_long_records(&mut self, end: usize, record_bytes_max: usize) {
-        let mut index = 0;
-        while index < self.starts.len() && (self.starts[index] as usize) < end {
-            let start = self.starts[index] as usize;
-            let next = self.starts.get(index + 1).map_or(end, |next| (*next as usize).min(end));
-            if next - start > record_bytes_max {
-                let cut = start + cut_point(&self.buffer[start..next], record_bytes_max);
-                self.starts.insert(index + 1, cut as u32);
-                let place = self.cuts.partition_point(|known| (*known as usize) < cut);
-                self.cuts.insert(place, cut as u32);
+    fn look_at_framed(&mut self, pass: &mut Pass<'_>) -> Result<io::Result<usize>, Abandoned> {
+        let position = self.position();
+        let Text::Framed(framed) = &mut self.text else { return Ok(Ok(0)) };
+        let (container, streams) = &mut **framed;
+        let mut raw = std::mem::take(&mut pass.read);
+        let read = self.source.read(position, READ_BYTES, &mut raw);
+        container.take(&raw, streams, pass.context, pass.record_bytes_max);
+        raw.clear();
+        pass.read = raw;
+        self.each_stream(pass, |stream, sink| stream.advance(sink))?;
+        Ok(read)
+    }
+
+    /// Hands records of each stream over. How far the file is settled depends on what waits in the
+    /// other one.
+    fn each_stream(
+        &mut self,
+        pass: &mut Pass<'_>,
+        mut hand_over: impl FnMut(&mut Stream, &mut Sink<'_, '_>) -> Result<(), Abandoned>,
+    ) -> Result<(), Abandoned> {
+        let (batch, id) = (&mut self.batch, self.id);
+        match &mut self.text {
+            Text::Plain(stream) => {
+                hand_over(stream, &mut Sink { batch, id, pass, framed: None })
             }
-            index += 1;
+            Text::Framed(framed) => {
+                let (container, streams) = &mut **framed;
+                let rest = container.floor();
+                for index in 0..2 {
+                    let other = streams[1 - index].floor().unwrap_or(u64::MAX);
+                    let framed = Some((rest, rest.min(other)));
+                    hand_over(&mut streams[index], &mut Sink { batch, id, pass, framed })?;
+                }
+                Ok(())
+            }
         }
     }
 
@@ -404,16 +389,17 @@ impl LogFile {
     /// # Errors
     /// When a batch could not be handed over.
     pub fn flush_when_idle(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
-        if self.buffer.is_empty() {
-            return Ok(());
+        let idle = self.idle(pass.now);
+        if idle >= HALF_LINE_IDLE {
+            return self.flush(pass, false);
         }
-        let is_one_line = memchr::memchr(b'\n', &self.buffer) == Some(self.buffer.len() - 1);
-        let wait = match self.has_half_line() {
-            true => HALF_LINE_IDLE,
-            false if is_one_line => LINE_IDLE,
-            false => TRACE_IDLE,
-        };
-        if self.idle(pass.now) >= wait { self.flush(pass, false) } else { Ok(()) }
+        self.each_stream(pass, |stream, sink| {
+            let buffer = &stream.buffer;
+            let is_one_line = memchr::memchr(b'\n', buffer).is_some_and(|at| at + 1 == buffer.len());
+            let wait = if is_one_line { LINE_IDLE } else { TRACE_IDLE };
+            let is_whole = buffer.last() == Some(&b'\n') && idle >= wait;
+            if is_whole { stream.flush(sink, false) } else { Ok(()) }
+        })
     }
 
     /// Puts everything that was read into the batch: at the end of the file's or the agent's life.
@@ -422,15 +408,13 @@ impl LogFile {
     /// # Errors
     /// When a batch could not be handed over.
     pub fn flush(&mut self, pass: &mut Pass<'_>, only_lines: bool) -> Result<(), Abandoned> {
-        if !only_lines {
-            self.splitter.finish(&self.buffer, &mut self.starts);
+        if let Text::Framed(framed) = &mut self.text
+            && !only_lines
+        {
+            let (container, streams) = &mut **framed;
+            container.finish(streams, pass.context);
         }
-        let end = match memchr::memrchr(b'\n', &self.buffer) {
-            Some(newline) if only_lines => newline + 1,
-            None if only_lines => 0,
-            _ => self.buffer.len(),
-        };
-        self.take(end, pass)
+        self.each_stream(pass, |stream, sink| stream.flush(sink, only_lines))
     }
 
     /// Hands the open batch over.
@@ -450,42 +434,32 @@ impl LogFile {
     }
 }
 
-/// Where to cut `buffer` so that at most `max` bytes stay in front: after a line if possible, else
-/// between two words, so that no secret is halved and slips through the redactor; never inside a
-/// UTF-8 character.
-fn cut_point(buffer: &[u8], max: usize) -> usize {
-    let from = max.saturating_sub(CUT_WINDOW);
-    let window = &buffer[from..max];
-    if let Some(key) = unended_key(window)
-        && from + key > 0
-    {
-        return from + key;
-    }
-    if let Some(newline) = memchr::memrchr(b'\n', window) {
-        return from + newline + 1;
-    }
-    if let Some(space) = window.iter().rposition(|byte| matches!(byte, b' ' | b'\t' | b',' | b';'))
-    {
-        return from + space + 1;
-    }
-    // A character has at most three continuation bytes.
-    let mut end = max;
-    while end > max - 3 && buffer.get(end).is_some_and(|byte| byte & 0xC0 == 0x80) {
-        end -= 1;
-    }
-    end
+fn framed(offset: u64) -> Text {
+    let streams = [Stream::new(offset), Stream::new(offset)];
+    Text::Framed(Box::new((Container::new(offset), streams)))
 }
 
-/// Start of a private key block that does not end in `window`.
-fn unended_key(window: &[u8]) -> Option<usize> {
-    let begin = memchr::memmem::rfind(window, b"-----BEGIN")?;
-    memchr::memmem::find(&window[begin..], b"-----END").is_none().then_some(begin)
-}
-
-fn unix_ns() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+/// Reads into the stream's buffer. A writer that does not append goes on where it was after a
+/// truncation: the file then begins with a hole, which reads as zeros and is skipped.
+fn fill(source: &mut Source, stream: &mut Stream, batch: &mut OpenBatch) -> io::Result<usize> {
+    let is_between_records = stream.buffer.is_empty();
+    let offset = stream.origin.of(0).0;
+    let position = offset + stream.buffer.len() as u64;
+    let bytes = source.read(position, READ_BYTES, &mut stream.buffer)?;
+    if is_between_records && stream.buffer.first() == Some(&0) {
+        let buffer = &mut stream.buffer;
+        let zeros = buffer.iter().position(|byte| *byte != 0).unwrap_or(buffer.len());
+        let mut end = offset + zeros as u64;
+        if zeros == buffer.len() {
+            end = source.next_data(end).max(end);
+            source.skip_hole();
+        }
+        telemetry::HOLE_BYTES.add(end - offset);
+        buffer.drain(..zeros);
+        stream.origin = Origin::at(end);
+        batch.skip_to(end);
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

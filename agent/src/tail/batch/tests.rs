@@ -30,7 +30,8 @@ fn add(
     let chunk = Chunk {
         bytes: &bytes,
         starts: &starts[..records.len()],
-        offset: 100,
+        origin: &crate::tail::stream::Origin::at(100),
+        framed: None,
         cuts: &[],
         observed_unix_ns: 1,
         now: std::time::Instant::now(),

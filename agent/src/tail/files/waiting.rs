@@ -158,6 +158,10 @@ impl Tail {
             if self.is_held_as_copy(waiting, now, is_last) {
                 return true;
             }
+            let before = self.container_before(&waiting.path);
+            if before.is_some_and(|index| self.files[index].file.has_more()) && !is_last {
+                return true;
+            }
             waiting.evidence.adopt(siblings.get(&super::identify::stem(&waiting.path)));
             let (path, evidence) = (&waiting.path, &waiting.evidence);
             let mut resource = self.identity.resource(path, evidence, &jobs, waiting.written);
@@ -176,6 +180,15 @@ impl Tail {
         });
         // Whatever was found meanwhile waits on.
         self.waiting.append(&mut waiting);
+    }
+
+    /// The container's log that was at `path` before: its last line may go on in the next file.
+    fn container_before(&self, path: &Path) -> Option<usize> {
+        self.files.iter().rposition(|tracked| {
+            let at = tracked.file.path();
+            tracked.file.is_framed()
+                && (tracked.is_detached && tracked.home == path || is_derived(at, path))
+        })
     }
 
     /// True while it is not clear what a copy is for.
@@ -234,6 +247,12 @@ impl Tail {
                     announced_head_bytes: 0,
                 });
                 let index = self.files.len() - 1;
+                if offset == 0
+                    && let Some(before) = self.container_before(&waiting.path)
+                    && let Some(parts) = self.files[before].file.hand_over_parts()
+                {
+                    self.files[index].file.adopt_parts(parts);
+                }
                 self.announce(index);
                 self.announce_job(index);
                 self.say_begun(index, offset);

@@ -1,0 +1,252 @@
+//! One stream of lines, joined to records: where they begin, where they are cut, and what of them
+//! is open. Knows nothing of files.
+
+use super::batch::{Abandoned, Chunk, OpenBatch};
+use super::file::Pass;
+use crate::model::FileId;
+use crate::parse::split::Splitter;
+use crate::telemetry;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How far before the limit a cut looks for a place between two words.
+const CUT_WINDOW: usize = 16 << 10;
+
+/// Where the lines of a stream stand in their file.
+#[derive(Debug, Default)]
+pub struct Origin {
+    /// Offset of the first byte of the stream's buffer, when all of it stands there as it is.
+    offset: u64,
+    /// Start in the buffer, offset in the file and time of each line that was unpacked from a frame.
+    lines: Vec<(usize, u64, Option<u64>)>,
+}
+
+impl Origin {
+    /// A buffer whose first byte stands at `offset`.
+    #[must_use]
+    pub fn at(offset: u64) -> Self {
+        Self { offset, lines: Vec::new() }
+    }
+
+    /// Offset in the file of the byte at `place`, and the time of its frame.
+    #[must_use]
+    pub fn of(&self, place: usize) -> (u64, Option<u64>) {
+        if self.lines.is_empty() {
+            return (self.offset + place as u64, None);
+        }
+        let index = self.lines.partition_point(|(start, ..)| *start <= place);
+        self.lines.get(index.saturating_sub(1)).map_or((self.offset, None), |(_, at, time)| (*at, *time))
+    }
+
+    /// Offset of the first line at or after `place`; none when there is none.
+    #[must_use]
+    pub fn next(&self, place: usize) -> Option<u64> {
+        let index = self.lines.partition_point(|(start, ..)| *start < place);
+        self.lines.get(index).map(|(_, at, _)| *at)
+    }
+
+    fn consumed(&mut self, bytes: usize) {
+        self.offset += bytes as u64;
+        // The line that the end lies in stays.
+        let index = self.lines.partition_point(|(start, ..)| *start <= bytes).saturating_sub(1);
+        self.lines.drain(..index);
+        for (start, ..) in &mut self.lines {
+            *start = start.saturating_sub(bytes);
+        }
+    }
+}
+
+/// Raw bytes that wait to become records.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// Raw bytes from the start of the open record on.
+    pub(super) buffer: Vec<u8>,
+    pub(super) origin: Origin,
+    splitter: Splitter,
+    /// Record starts in `buffer`; the last one is the open record.
+    starts: Vec<u32>,
+    /// Where in `buffer` the record limit cut a record in two.
+    cuts: Vec<u32>,
+}
+
+/// Where records go, and what else is open in their file.
+pub(super) struct Sink<'s, 'p> {
+    pub(super) batch: &'s mut OpenBatch,
+    pub(super) id: FileId,
+    pub(super) pass: &'s mut Pass<'p>,
+    /// For unpacked lines: offset after the last one, and of the first byte that waits elsewhere.
+    pub(super) framed: Option<(u64, u64)>,
+}
+
+impl Stream {
+    /// Begins at `offset`.
+    #[must_use]
+    pub fn new(offset: u64) -> Self {
+        Self { origin: Origin::at(offset), ..Self::default() }
+    }
+
+    /// Appends a line that was unpacked from a frame at `offset`.
+    pub fn push(&mut self, line: &[u8], offset: u64, time_unix_ns: Option<u64>) {
+        if self.buffer.is_empty() {
+            self.origin.lines.clear();
+        }
+        self.origin.lines.push((self.buffer.len(), offset, time_unix_ns));
+        self.buffer.extend_from_slice(line);
+    }
+
+    /// Offset of the first byte that waits; none when nothing does.
+    #[must_use]
+    pub fn floor(&self) -> Option<u64> {
+        (!self.buffer.is_empty()).then(|| self.origin.of(0).0)
+    }
+
+    /// Hands over the records that are whole.
+    pub(super) fn advance(&mut self, sink: &mut Sink<'_, '_>) -> Result<(), Abandoned> {
+        self.splitter.advance(&self.buffer, &mut self.starts);
+        if self.open_record_bytes() > sink.pass.record_bytes_max {
+            self.splitter.open_half_line(&self.buffer, &mut self.starts);
+        }
+        self.take(self.before_open_key(self.open_start()), sink)?;
+        while self.buffer.len() > sink.pass.record_bytes_max {
+            let end = cut_point(&self.buffer, sink.pass.record_bytes_max);
+            self.take(end, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Hands over everything, or with `only_lines` everything but a half line.
+    pub(super) fn flush(
+        &mut self,
+        sink: &mut Sink<'_, '_>,
+        only_lines: bool,
+    ) -> Result<(), Abandoned> {
+        if !only_lines {
+            self.splitter.finish(&self.buffer, &mut self.starts);
+        }
+        let end = match memchr::memrchr(b'\n', &self.buffer) {
+            Some(newline) if only_lines => newline + 1,
+            None if only_lines => 0,
+            _ => self.buffer.len(),
+        };
+        self.take(end, sink)
+    }
+
+    /// Where the open record begins in the buffer.
+    fn open_start(&self) -> usize {
+        self.starts.last().map_or(0, |start| *start as usize)
+    }
+
+    /// Where the records before `end` may be cut without halving a key whose lines are records of their
+    /// own. What is held back comes with the end of the key, with eight other lines, or when the file
+    /// is quiet.
+    fn before_open_key(&self, end: usize) -> usize {
+        match redaction::open_key_block(&self.buffer[..end]) {
+            Some(key) if end - key <= CUT_WINDOW => {
+                let n_before = self.starts.partition_point(|start| *start as usize <= key);
+                n_before.checked_sub(1).map_or(0, |last| self.starts[last] as usize)
+            }
+            _ => end,
+        }
+    }
+
+    fn open_record_bytes(&self) -> usize {
+        self.buffer.len() - self.open_start()
+    }
+
+    /// Moves `buffer[..end]` into the batch. Records that are too long are cut; so is the open one
+    /// when `end` lies within it.
+    fn take(&mut self, end: usize, sink: &mut Sink<'_, '_>) -> Result<(), Abandoned> {
+        if end == 0 {
+            return Ok(());
+        }
+        if self.starts.first() != Some(&0) {
+            // The rest of a record whose beginning was taken before.
+            self.starts.insert(0, 0);
+        }
+        let is_open_cut = self.open_start() == 0 && end < self.buffer.len();
+        if is_open_cut {
+            self.cuts.push(end as u32);
+        }
+        self.cut_long_records(end, sink.pass.record_bytes_max);
+        telemetry::TRUNCATED_RECORDS.add(self.cuts.iter().filter(|cut| **cut > 0).count() as u64);
+        let count = self.starts.partition_point(|start| (*start as usize) < end);
+        let chunk = Chunk {
+            bytes: &self.buffer[..end],
+            starts: &self.starts[..count],
+            cuts: &self.cuts,
+            origin: &self.origin,
+            framed: sink.framed,
+            observed_unix_ns: unix_ns(),
+            now: sink.pass.now,
+        };
+        let pass = &mut *sink.pass;
+        sink.batch.add(chunk, sink.id, pass.context, pass.limits, pass.emit)?;
+        self.buffer.drain(..end);
+        self.starts.drain(..count);
+        for start in &mut self.starts {
+            *start -= end as u32;
+        }
+        self.cuts.clear();
+        if is_open_cut {
+            self.splitter.cut(end);
+            self.cuts.push(0);
+        } else {
+            self.splitter.consumed(end);
+        }
+        self.origin.consumed(end);
+        Ok(())
+    }
+
+    /// Adds a start wherever a record of `buffer[..end]` is longer than it may be.
+    fn cut_long_records(&mut self, end: usize, record_bytes_max: usize) {
+        let mut index = 0;
+        while index < self.starts.len() && (self.starts[index] as usize) < end {
+            let start = self.starts[index] as usize;
+            let next = self.starts.get(index + 1).map_or(end, |next| (*next as usize).min(end));
+            if next - start > record_bytes_max {
+                let cut = start + cut_point(&self.buffer[start..next], record_bytes_max);
+                self.starts.insert(index + 1, cut as u32);
+                let place = self.cuts.partition_point(|known| (*known as usize) < cut);
+                self.cuts.insert(place, cut as u32);
+            }
+            index += 1;
+        }
+    }
+}
+
+/// Where to cut `buffer` so that at most `max` bytes stay in front: after a line if possible, else
+/// between two words, so that no secret is halved and slips through the redactor; never inside a
+/// UTF-8 character.
+pub(super) fn cut_point(buffer: &[u8], max: usize) -> usize {
+    let from = max.saturating_sub(CUT_WINDOW);
+    let window = &buffer[from..max];
+    if let Some(key) = unended_key(window)
+        && from + key > 0
+    {
+        return from + key;
+    }
+    if let Some(newline) = memchr::memrchr(b'\n', window) {
+        return from + newline + 1;
+    }
+    if let Some(space) = window.iter().rposition(|byte| matches!(byte, b' ' | b'\t' | b',' | b';'))
+    {
+        return from + space + 1;
+    }
+    // A character has at most three continuation bytes.
+    let mut end = max;
+    while end > max - 3 && buffer.get(end).is_some_and(|byte| byte & 0xC0 == 0x80) {
+        end -= 1;
+    }
+    end
+}
+
+/// Start of a private key block that does not end in `window`.
+fn unended_key(window: &[u8]) -> Option<usize> {
+    let begin = memchr::memmem::rfind(window, b"-----BEGIN")?;
+    memchr::memmem::find(&window[begin..], b"-----END").is_none().then_some(begin)
+}
+
+fn unix_ns() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
