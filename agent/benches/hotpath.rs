@@ -91,7 +91,7 @@ fn follow(redactors: &Arc<Redactors>, path: &Path, is_encoded: bool) -> usize {
     let (events, _positions) = mpsc::channel(1024);
     let (_jobs, jobs) = watch::channel(Arc::default());
     let limits = config::Batch::default();
-    let tail = Tail::new(Start {
+    let start = Start {
         finder: Finder::new(&config.include, &[], Vec::new()).expect("a path is a glob"),
         config,
         limits: BatchLimits {
@@ -100,7 +100,6 @@ fn follow(redactors: &Arc<Redactors>, path: &Path, is_encoded: bool) -> usize {
             age_max: limits.age_max.0,
             open_bytes_max: usize::MAX,
         },
-        zone: jiff::tz::TimeZone::UTC,
         redactors: redactors.clone(),
         identity: Identity::new(
             redactors.base().clone(),
@@ -112,10 +111,11 @@ fn follow(redactors: &Arc<Redactors>, path: &Path, is_encoded: bool) -> usize {
         events,
         entries: Vec::new(),
         exit_when_idle: Some(Duration::ZERO),
-    });
+    };
+    let stop = Stop::new().expect("a descriptor is left");
     let mut encoder = JsonEncoder::default();
     let (mut out, mut count) = (Vec::new(), 0);
-    tail.run(&Stop::default(), &mut |logs: LogBatch, position: Position| {
+    let mut emit = |logs: LogBatch, position: Position| {
         count += logs.records.len();
         if is_encoded {
             out.clear();
@@ -125,7 +125,9 @@ fn follow(redactors: &Arc<Redactors>, path: &Path, is_encoded: bool) -> usize {
         }
         black_box((&logs, &out, position));
         Ok(())
-    });
+    };
+    let tail = Tail::new(start, std::time::Instant::now());
+    tail.run(jiff::tz::TimeZone::UTC, &stop, &mut emit, &|| true);
     count
 }
 

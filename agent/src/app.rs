@@ -274,9 +274,10 @@ impl Emitter {
     fn has_room(&self) -> bool {
         let n_needed = |queue: &mpsc::Sender<_>| queue.max_capacity().min(BATCHES_AT_ONCE);
         self.budget.available_permits() >= self.budget_units as usize / 8
-            && self.queues.iter().all(|(_, queue)| {
-                queue.is_closed() || queue.capacity() >= n_needed(queue)
-            })
+            && self
+                .queues
+                .iter()
+                .all(|(_, queue)| queue.is_closed() || queue.capacity() >= n_needed(queue))
     }
 
     fn emit(&self, logs: LogBatch, position: Position) -> Result<(), Abandoned> {

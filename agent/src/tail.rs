@@ -12,11 +12,11 @@ pub mod fingerprint;
 mod known;
 pub mod lineage;
 mod rotated;
-pub mod stream;
 pub mod source;
+pub mod stream;
 pub mod watch;
 
-pub use files::{Start, Tail};
+pub use files::{STDIN, Start, Tail};
 pub use watch::Stop;
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ const DESCRIPTORS_MAX: usize = 16_384;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Globs of log files. Empty: `$SPARK_LOG_DIR`, `$FLINK_LOG_DIR` and what `--logs` names.
+    /// Globs of log files and named pipes; `-` is standard input. Empty: `$SPARK_LOG_DIR`, `$FLINK_LOG_DIR` and what `--logs` names.
     pub include: Vec<String>,
     /// Globs of files to leave alone.
     pub exclude: Vec<String>,

@@ -30,8 +30,7 @@ const LOST_REASONS: [&str; 4] = ["truncated", "skipped_old", "deleted", "other"]
 const RECORD_DROP_REASONS: [&str; 2] = ["redaction_policy", "other"];
 const FILE_STATES: [&str; 5] = ["active", "asleep", "waiting", "detached", "other"];
 const REPLACED_REASONS: [&str; 4] = ["truncated", "rewritten", "unseen", "other"];
-const FILE_ERROR_REASONS: [&str; 6] =
-    ["permission", "io", "too_many", "archive", "watch", "other"];
+const FILE_ERROR_REASONS: [&str; 6] = ["permission", "io", "too_many", "archive", "watch", "other"];
 const EXPORT_OUTCOMES: [&str; 3] = ["ok", "error", "other"];
 const SCRAPE_OUTCOMES: [&str; N_OUTCOMES] = scrape_outcomes();
 const N_OUTCOMES: usize = Outcome::ALL.len() + 1;

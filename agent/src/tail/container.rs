@@ -13,7 +13,10 @@ const MARK_BYTES: usize = 44;
 #[must_use]
 pub fn is_container_log(head: &[u8]) -> Option<bool> {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    if line.len() == head.len() && head.len() < MARK_BYTES && head.first().is_none_or(|it| *it == b'2') {
+    if line.len() == head.len()
+        && head.len() < MARK_BYTES
+        && head.first().is_none_or(|it| *it == b'2')
+    {
         return None;
     }
     Some(Line::parse(line).is_some())

@@ -6,10 +6,10 @@
 use super::fingerprint::Inode;
 use crate::telemetry::{self, RateLimit};
 use globset::{GlobSet, GlobSetBuilder};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
-use std::os::unix::fs::DirEntryExt;
+use std::os::unix::fs::{DirEntryExt, FileTypeExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -52,6 +52,8 @@ pub struct Finder {
     /// Targets of links and of globs without a wildcard.
     linked: BTreeMap<PathBuf, Inode>,
     found: BTreeMap<PathBuf, Inode>,
+    pipes: BTreeSet<PathBuf>,
+    takes_stdin: bool,
     is_touched: bool,
 }
 
@@ -92,6 +94,7 @@ struct Walk {
     above: Vec<Inode>,
     visited: HashSet<PathBuf>,
     linked: BTreeMap<PathBuf, Inode>,
+    pipes: BTreeSet<PathBuf>,
     entries: usize,
     has_changed: bool,
 }
@@ -107,7 +110,9 @@ impl Finder {
         exclude: &[String],
         own: Vec<PathBuf>,
     ) -> Result<Self, GlobError> {
-        let include: Vec<String> = include.iter().map(|glob| to_absolute(glob)).collect();
+        let takes_stdin = include.iter().any(|glob| glob == super::STDIN);
+        let include = include.iter().filter(|glob| *glob != super::STDIN);
+        let include: Vec<String> = include.map(|glob| to_absolute(glob)).collect();
         let exclude: Vec<String> = exclude.iter().map(|glob| to_absolute(glob)).collect();
         let mut roots: Vec<Root> = include.iter().map(|glob| Root::of(glob)).collect();
         roots.sort();
@@ -123,6 +128,8 @@ impl Finder {
             folders: HashMap::new(),
             linked: BTreeMap::new(),
             found: BTreeMap::new(),
+            pipes: BTreeSet::new(),
+            takes_stdin,
             is_touched: false,
         })
     }
@@ -138,6 +145,24 @@ impl Finder {
     #[must_use]
     pub fn found(&self) -> &BTreeMap<PathBuf, Inode> {
         &self.found
+    }
+
+    /// Named pipes that matched at the last scan.
+    #[must_use]
+    pub fn pipes(&self) -> &BTreeSet<PathBuf> {
+        &self.pipes
+    }
+
+    /// True when standard input is read.
+    #[must_use]
+    pub fn takes_stdin(&self) -> bool {
+        self.takes_stdin
+    }
+
+    /// True when standard input is all that is read.
+    #[must_use]
+    pub fn takes_nothing_but_stdin(&self) -> bool {
+        self.takes_stdin && self.roots.is_empty()
     }
 
     /// True when at the last scan a folder had changed, be it by files that no glob matches.
@@ -171,11 +196,11 @@ impl Finder {
                 );
             }
         }
+        self.pipes = std::mem::take(&mut walk.pipes);
         let n_folders = self.folders.len();
         self.folders.retain(|path, _| walk.visited.contains(path));
-        let has_changed = walk.has_changed
-            || n_folders != self.folders.len()
-            || walk.linked != self.linked;
+        let has_changed =
+            walk.has_changed || n_folders != self.folders.len() || walk.linked != self.linked;
         if has_changed {
             self.linked = walk.linked;
             self.collect();
@@ -199,6 +224,9 @@ impl Finder {
         let is_root_folder = metadata.is_dir() && walk.above.is_empty();
         if self.own_inodes.contains(&inode) && !is_root_folder {
             return;
+        }
+        if metadata.file_type().is_fifo() && self.wants(path) {
+            walk.pipes.insert(path.to_owned());
         }
         if !metadata.is_dir() {
             if self.wants(path) && metadata.is_file() && !is_foreign_archive(path) {
@@ -253,9 +281,11 @@ impl Finder {
         self.read_folder(path, &mut folder, known.as_ref(), walk)?;
         walk.has_changed |= known.is_none_or(|known| {
             known.files.len() != folder.files.len()
-                || known.files.iter().zip(&folder.files).any(|(old, new)| {
-                    old.inode != new.inode || old.name != new.name
-                })
+                || known
+                    .files
+                    .iter()
+                    .zip(&folder.files)
+                    .any(|(old, new)| old.inode != new.inode || old.name != new.name)
         });
         let others = folder.others.clone();
         self.folders.insert(path.to_owned(), folder);
@@ -282,7 +312,7 @@ impl Finder {
             let Ok(kind) = entry.file_type() else { continue };
             let whole = entry.path();
             if !kind.is_file() {
-                if kind.is_dir() || kind.is_symlink() {
+                if kind.is_dir() || kind.is_symlink() || kind.is_fifo() {
                     folder.others.push(whole);
                 }
                 continue;

@@ -1,9 +1,9 @@
 //! One log file: reads it, cuts it at record starts, and notices when it is truncated or goes away.
 
 use super::batch::{Abandoned, BatchLimits, Emit, OpenBatch};
-use super::fingerprint::Inode;
 use super::container::{self, Container, Part};
-use super::source::{Source, State};
+use super::fingerprint::Inode;
+use super::source::{PipeState, Source, State};
 use super::stream::{Origin, Sink, Stream};
 use crate::checkpoint::Entry;
 use crate::model::{FileId, Resource};
@@ -104,6 +104,32 @@ impl LogFile {
         now: Instant,
     ) -> io::Result<Self> {
         let source = Source::new(&path, file, offset)?;
+        Self::of(id, path, source, offset, resource, redactor, now)
+    }
+
+    /// Starts to read a pipe. What was read of it cannot be read again.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn pipe(
+        path: PathBuf,
+        file: File,
+        resource: Arc<Resource>,
+        redactor: Arc<Redactor>,
+        now: Instant,
+    ) -> io::Result<Self> {
+        Self::of(FileId::random(), path, Source::pipe(file)?, 0, resource, redactor, now)
+    }
+
+    fn of(
+        id: FileId,
+        path: PathBuf,
+        source: Source,
+        offset: u64,
+        resource: Arc<Resource>,
+        redactor: Arc<Redactor>,
+        now: Instant,
+    ) -> io::Result<Self> {
         let batch = OpenBatch::new(resource, redactor, offset, source.guard().to_vec());
         let head = source.head_bytes(CONTAINER_HEAD_BYTES)?;
         let text = match container::is_container_log(&head) {
@@ -230,6 +256,18 @@ impl LogFile {
         matches!(self.source.state(self.position(), false), Ok(State::Grown))
     }
 
+    /// True when it is read as it comes, and never again.
+    #[must_use]
+    pub fn is_pipe(&self) -> bool {
+        self.source.pipe_state().is_some()
+    }
+
+    /// True for standard input that has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.source.pipe_state() == Some(PipeState::Ended)
+    }
+
     /// True for the log of a container.
     #[must_use]
     pub fn is_framed(&self) -> bool {
@@ -325,7 +363,7 @@ impl LogFile {
         if is_container_log == Some(true) {
             self.text = framed(0);
         }
-        Ok(is_container_log.is_some())
+        Ok(is_container_log.is_some() || self.source.pipe_state().is_some())
     }
 
     fn look_at_plain(&mut self, pass: &mut Pass<'_>) -> Result<io::Result<usize>, Abandoned> {
@@ -368,9 +406,7 @@ impl LogFile {
     ) -> Result<(), Abandoned> {
         let (batch, id) = (&mut self.batch, self.id);
         match &mut self.text {
-            Text::Plain(stream) => {
-                hand_over(stream, &mut Sink { batch, id, pass, framed: None })
-            }
+            Text::Plain(stream) => hand_over(stream, &mut Sink { batch, id, pass, framed: None }),
             Text::Framed(framed) => {
                 let (container, streams) = &mut **framed;
                 let rest = container.floor();
@@ -395,7 +431,8 @@ impl LogFile {
         }
         self.each_stream(pass, |stream, sink| {
             let buffer = &stream.buffer;
-            let is_one_line = memchr::memchr(b'\n', buffer).is_some_and(|at| at + 1 == buffer.len());
+            let is_one_line =
+                memchr::memchr(b'\n', buffer).is_some_and(|at| at + 1 == buffer.len());
             let wait = if is_one_line { LINE_IDLE } else { TRACE_IDLE };
             let is_whole = buffer.last() == Some(&b'\n') && idle >= wait;
             if is_whole { stream.flush(sink, false) } else { Ok(()) }

@@ -4,6 +4,7 @@ mod asleep;
 mod identify;
 #[cfg(test)]
 mod model_tests;
+mod pipes;
 mod scan;
 mod waiting;
 
@@ -24,7 +25,9 @@ use crate::scrape::Job;
 use crate::telemetry;
 use asleep::Asleep;
 use jiff::tz::TimeZone;
+pub use pipes::STDIN;
 use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -93,6 +96,8 @@ pub struct Tail {
     /// Archives that may still be written: how they looked, and since when they look like that.
     young_archives: HashMap<PathBuf, (Seen, Instant)>,
     last_scan: SystemTime,
+    /// True once standard input is read, or was.
+    has_stdin: bool,
     /// True when there are folders that the kernel was not asked to watch yet.
     is_watch_stale: bool,
     /// Descriptors that may be held.
@@ -151,6 +156,7 @@ impl Tail {
             rotated,
             young_archives: HashMap::new(),
             last_scan: SystemTime::now(),
+            has_stdin: false,
             is_watch_stale: true,
             open_files_max: super::descriptors_max() / 2,
             exit_when_idle: start.exit_when_idle,
@@ -203,12 +209,14 @@ impl Tail {
                 continue;
             }
             let wait = match (pass.has_room)() {
-                true if self.is_idle_for_good(pass.now) => break,
+                true if self.is_idle_for_good(pass.now) || self.has_read_all_input() => break,
                 true => self.config.poll_interval.0,
                 false => ROOM_WAIT,
             };
             let until_scan = self.next_scan.saturating_duration_since(pass.now);
-            let news = watch.wait(stop, wait.min(until_scan));
+            let pipes: Vec<_> = self.files.iter().filter(|it| it.file.is_pipe()).collect();
+            let pipes: Vec<&File> = pipes.iter().map(|it| it.file.source().file()).collect();
+            let news = watch.wait(stop, &pipes, wait.min(until_scan));
             self.hear(&news, Instant::now());
         }
         self.finish(stop, pass)
@@ -224,6 +232,7 @@ impl Tail {
         self.start_waiting(pass.now, false);
         let (bytes, has_more) = self.look_at_all(pass)?;
         self.close_ended(pass)?;
+        self.close_ended_pipes(pass)?;
         if bytes > 0 {
             self.last_read = pass.now;
         }
@@ -316,7 +325,7 @@ impl Tail {
                 break;
             }
             open_bytes -= tracked.file.open_bytes();
-            if tracked.due <= pass.now {
+            if tracked.due <= pass.now || tracked.file.is_pipe() {
                 tracked.due = pass.now + look_interval(tracked.file.idle(pass.now), poll_interval);
                 match tracked.file.look(pass)? {
                     Ok(Look::Read(read)) => {

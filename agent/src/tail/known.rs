@@ -147,7 +147,10 @@ impl Known {
                 }
                 None => !is_gzip(path) && entry.offset == metadata.len(),
             };
-            let modified = metadata.modified().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+            let modified = metadata
+                .modified()
+                .ok()
+                .and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
             entry.inode == inode
                 && !entry.is_ended
                 && entry.path == path
@@ -169,7 +172,8 @@ impl Known {
         let by_inode = self.by_inode(candidate, now)?;
         // Nothing was read of it, so nothing proves that it is the same: a copy may have its number.
         let is_weak = by_inode.is_some_and(|id| self.entries[&id].offset == 0);
-        let by_content = if by_inode.is_none() || is_weak { self.by_content(candidate)? } else { None };
+        let by_content =
+            if by_inode.is_none() || is_weak { self.by_content(candidate)? } else { None };
         let found = by_content.or(by_inode.map(|id| (id, true)));
         let Some((id, is_long_enough)) = found else { return Ok(None) };
         if !is_long_enough {
@@ -182,11 +186,7 @@ impl Known {
     }
 
     /// The device is not compared: on network file systems it changes with a remount.
-    fn by_inode(
-        &mut self,
-        candidate: Candidate<'_>,
-        now: Instant,
-    ) -> io::Result<Option<FileId>> {
+    fn by_inode(&mut self, candidate: Candidate<'_>, now: Instant) -> io::Result<Option<FileId>> {
         let number = Inode::of(candidate.metadata).inode;
         let mut best: Option<(u64, FileId)> = None;
         for id in self.by_inode.get(&number).cloned().unwrap_or_default() {
@@ -295,8 +295,7 @@ impl Known {
             for file in folder.read_dir().into_iter().flatten().flatten() {
                 let path = file.path();
                 let is_kin_of = |entry: &&&Entry| {
-                    is_derived(&path, &entry.path)
-                        || (is_gzip(&path) && is_kin(&path, &entry.path))
+                    is_derived(&path, &entry.path) || (is_gzip(&path) && is_kin(&path, &entry.path))
                 };
                 let is_it = |entry: &&&Entry| entry.inode.inode == file.ino();
                 let original = entries.iter().find(is_it).or(entries.iter().find(is_kin_of));

@@ -86,7 +86,8 @@ mod tests {
             ("0.log.20260101-000000.gz", "0.log"),
             ("app.log.gz", "app.log"),
         ] {
-            let (rotated, original) = (Path::new("/l").join(rotated), Path::new("/l").join(original));
+            let (rotated, original) =
+                (Path::new("/l").join(rotated), Path::new("/l").join(original));
             assert!(is_derived(&rotated, &original), "{}", rotated.display());
             assert!(is_kin(&rotated, &original), "{}", rotated.display());
         }

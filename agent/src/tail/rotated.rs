@@ -70,7 +70,8 @@ impl RotatedLogs {
                     self.homes.get_key_value(&folder.join(OsStr::from_bytes(name)))
                 };
                 let Some((home, log)) = homes.iter().find_map(home) else { continue };
-                let is_new = path.metadata().and_then(|it| it.modified()).is_ok_and(|at| at >= log.since);
+                let is_new =
+                    path.metadata().and_then(|it| it.modified()).is_ok_and(|at| at >= log.since);
                 if is_new && !finder.found().contains_key(&path) {
                     found.push(Astray { path, home: home.clone(), is_new });
                 }

@@ -46,6 +46,8 @@ pub struct Source {
     inode: Inode,
     /// Set for an archive.
     gunzip: Option<Gunzip>,
+    /// Set for a pipe: whether its writers are gone for good.
+    pipe: Option<PipeState>,
     head: Digest,
     /// The bytes just before the position, as they were when they were read.
     guard: Vec<u8>,
@@ -64,6 +66,7 @@ impl Source {
         let mut source = Self {
             inode,
             gunzip: None,
+            pipe: None,
             head: Digest::default(),
             guard: Vec::new(),
             seen: Seen::default(),
@@ -84,6 +87,29 @@ impl Source {
             source.guard = guard;
         }
         Ok(source)
+    }
+
+    /// A pipe, which is read as it comes.
+    ///
+    /// # Errors
+    /// When the system does not answer.
+    pub fn pipe(file: File) -> io::Result<Self> {
+        Ok(Self {
+            inode: Inode::of(&file.metadata()?),
+            gunzip: None,
+            pipe: Some(PipeState::Open),
+            head: Digest::default(),
+            guard: Vec::new(),
+            seen: Seen::default(),
+            archive: None,
+            file,
+        })
+    }
+
+    /// Set for a pipe.
+    #[must_use]
+    pub fn pipe_state(&self) -> Option<PipeState> {
+        self.pipe
     }
 
     /// Device and inode.
@@ -121,6 +147,7 @@ impl Source {
     pub fn is_read(&self, position: u64) -> bool {
         match self.gunzip {
             Some(_) => self.archive.is_some(),
+            None if self.pipe.is_some() => true,
             None => self.seen.bytes <= position,
         }
     }
@@ -128,7 +155,11 @@ impl Source {
     /// Bytes behind `position` at the last check; those of an archive are not known.
     #[must_use]
     pub fn unread_bytes(&self, position: u64) -> u64 {
-        if self.gunzip.is_some() { 0 } else { self.seen.bytes.saturating_sub(position) }
+        if self.gunzip.is_some() || self.pipe.is_some() {
+            0
+        } else {
+            self.seen.bytes.saturating_sub(position)
+        }
     }
 
     /// The last bytes before the position; none where a hole or a part of an archive was skipped.
@@ -143,6 +174,10 @@ impl Source {
     /// # Errors
     /// When the file cannot be read.
     pub fn check(&mut self, position: u64, is_thorough: bool) -> io::Result<State> {
+        if let Some(pipe) = self.pipe {
+            let is_readable = pipe == PipeState::Open && is_readable(&self.file)?;
+            return Ok(if is_readable { State::Grown } else { State::Quiet });
+        }
         let seen = Seen::of(&self.file.metadata()?);
         let state = self.compare(seen, position, is_thorough)?;
         if matches!(state, State::Quiet | State::Grown) {
@@ -156,6 +191,9 @@ impl Source {
     /// # Errors
     /// When the file cannot be read.
     pub fn state(&self, position: u64, is_thorough: bool) -> io::Result<State> {
+        if self.pipe.is_some() {
+            return Ok(State::Quiet);
+        }
         self.compare(Seen::of(&self.file.metadata()?), position, is_thorough)
     }
 
@@ -210,6 +248,13 @@ impl Source {
     ) -> io::Result<usize> {
         let before = buffer.len();
         let bytes = match &mut self.gunzip {
+            None if self.pipe.is_some() => {
+                let bytes = read_pipe(&self.file, bytes_max, buffer)?;
+                if bytes == 0 {
+                    self.pipe = Some(PipeState::Ended);
+                }
+                return Ok(bytes);
+            }
             None => read_plain(&self.file, position, bytes_max, buffer)?,
             Some(gunzip) => {
                 let read = gunzip.read_from(position, bytes_max, buffer);
@@ -249,6 +294,9 @@ impl Source {
     /// # Errors
     /// When the file cannot be read.
     pub fn head_bytes(&self, bytes_max: usize) -> io::Result<Vec<u8>> {
+        if self.pipe.is_some() {
+            return Ok(Vec::new());
+        }
         head_bytes(&self.file, self.gunzip.is_some(), bytes_max)
     }
 }
@@ -279,6 +327,31 @@ fn read_plain(
             read => return Ok(read?),
         }
     }
+}
+
+/// How a pipe is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PipeState {
+    /// Somebody may write to it.
+    Open,
+    /// Nobody will: standard input has ended.
+    Ended,
+}
+
+/// True when a read would not wait: there are bytes, or the last writer is gone.
+fn is_readable(pipe: &File) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut descriptors = [PollFd::new(pipe, PollFlags::IN)];
+    Ok(poll(&mut descriptors, Some(&now))? > 0)
+}
+
+fn read_pipe(mut pipe: &File, bytes_max: usize, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let before = buffer.len();
+    buffer.resize(before + bytes_max, 0);
+    let read = pipe.read(&mut buffer[before..]);
+    buffer.truncate(before + read.as_ref().map_or(0, |bytes| *bytes));
+    read
 }
 
 /// The text of an archive.

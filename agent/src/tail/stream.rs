@@ -34,7 +34,9 @@ impl Origin {
             return (self.offset + place as u64, None);
         }
         let index = self.lines.partition_point(|(start, ..)| *start <= place);
-        self.lines.get(index.saturating_sub(1)).map_or((self.offset, None), |(_, at, time)| (*at, *time))
+        self.lines
+            .get(index.saturating_sub(1))
+            .map_or((self.offset, None), |(_, at, time)| (*at, *time))
     }
 
     /// Offset of the first line at or after `place`; none when there is none.

@@ -7,8 +7,9 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -139,27 +140,18 @@ impl Watch {
     }
 
     /// Waits until a notice comes, `timeout` is over, or the tail shall stop.
-    pub fn wait(&mut self, stop: &Stop, timeout: Duration) -> News {
+    pub fn wait(&mut self, stop: &Stop, pipes: &[&File], timeout: Duration) -> News {
         let rest = WAKE_INTERVAL.saturating_sub(self.last_wake.elapsed()).min(timeout);
         if !rest.is_zero() {
-            self.wait_for(None, stop, rest);
+            wait_for(stop, &[], rest);
         }
         if !stop.is_draining() {
-            self.wait_for(self.inotify.as_ref(), stop, timeout - rest);
+            let pipes = pipes.iter().map(AsFd::as_fd);
+            let all: Vec<_> = self.inotify.iter().map(AsFd::as_fd).chain(pipes).collect();
+            wait_for(stop, &all, timeout - rest);
         }
         self.last_wake = Instant::now();
         self.news()
-    }
-
-    fn wait_for(&self, inotify: Option<&OwnedFd>, stop: &Stop, timeout: Duration) {
-        let timeout = Timespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        let mut descriptors = vec![PollFd::new(&stop.wake, PollFlags::IN)];
-        descriptors.extend(inotify.map(|inotify| PollFd::new(inotify, PollFlags::IN)));
-        // An interrupted wait is a short one.
-        let _ = poll(&mut descriptors, Some(&timeout));
     }
 
     /// Takes the notices that have come.
@@ -197,6 +189,18 @@ impl Watch {
     }
 }
 
+/// Waits until one of `descriptors` is readable, the tail shall stop, or `timeout` is over.
+fn wait_for(stop: &Stop, descriptors: &[BorrowedFd<'_>], timeout: Duration) {
+    let timeout = Timespec {
+        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    let all = descriptors.iter().copied().chain([stop.wake.as_fd()]);
+    let mut all: Vec<_> = all.map(|it| PollFd::from_borrowed_fd(it, PollFlags::IN)).collect();
+    // An interrupted wait is a short one.
+    let _ = poll(&mut all, Some(&timeout));
+}
+
 impl Default for Watch {
     fn default() -> Self {
         Self::new()
@@ -219,10 +223,10 @@ mod tests {
         watch.follow([folder.path()].into_iter());
         let began = Instant::now();
         std::fs::write(&log, "two\n").unwrap();
-        let news = watch.wait(&stop, LONG);
+        let news = watch.wait(&stop, &[], LONG);
         assert!(news.changed.contains(&log) && !news.is_folder_changed, "{news:?}");
         std::fs::rename(&log, folder.path().join("a.log.1")).unwrap();
-        assert!(watch.wait(&stop, LONG).is_folder_changed);
+        assert!(watch.wait(&stop, &[], LONG).is_folder_changed);
         assert!(began.elapsed() < LONG);
     }
 
@@ -231,7 +235,7 @@ mod tests {
         let (mut watch, stop) = (Watch::new(), Stop::new().unwrap());
         stop.drain();
         let began = Instant::now();
-        watch.wait(&stop, LONG);
+        watch.wait(&stop, &[], LONG);
         assert!(began.elapsed() < LONG && stop.is_draining() && !stop.is_abandoned());
     }
 }

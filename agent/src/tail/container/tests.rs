@@ -102,7 +102,8 @@ fn parts_are_joined_for_each_stream_and_a_secret_in_two_parts_is_redacted() {
 #[test]
 fn what_the_runtime_says_itself_is_a_record_too() {
     let log = format!("{}no frame at all\n", frame(1, "stdout", "F", "one"));
-    let bodies: Vec<String> = read(log.as_bytes(), &[]).records.into_iter().map(|it| it.0).collect();
+    let bodies: Vec<String> =
+        read(log.as_bytes(), &[]).records.into_iter().map(|it| it.0).collect();
     assert_eq!(bodies, ["one", "no frame at all"]);
     assert!(Container::new(7).is_empty());
 }

@@ -1,10 +1,10 @@
 //! Where records are cut, and when a quiet file gives its last one up.
 
 use super::{LogFile, Pass};
-use crate::tail::stream::cut_point;
 use crate::model::FileId;
 use crate::parse::ParseContext;
 use crate::tail::batch::BatchLimits;
+use crate::tail::stream::cut_point;
 use std::io::Write;
 use std::time::{Duration, Instant};
 

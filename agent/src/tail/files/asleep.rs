@@ -53,7 +53,8 @@ impl Tail {
             let is_quiet = tracked.file.idle(now) >= SLEEP_IDLE
                 || tracked.file.source().archive().is_some()
                 || is_crowded;
-            let is_read = tracked.file.is_empty() && tracked.file.is_read();
+            let is_read =
+                tracked.file.is_empty() && tracked.file.is_read() && !tracked.file.is_pipe();
             if !tracked.is_detached && is_quiet && is_read && tracked.due > now {
                 self.sleep(index, tracked.file.path().to_owned(), now);
             }

@@ -87,6 +87,9 @@ impl Tail {
     /// Tells the checkpointer where a file is and how to know it again.
     pub(super) fn announce(&mut self, index: usize) {
         let tracked = &mut self.files[index];
+        if tracked.file.is_pipe() {
+            return;
+        }
         tracked.announced_head_bytes = tracked.file.source().head().bytes;
         // A name that no glob matches is not looked for at the next start, but the former one is.
         if self.finder.wants(tracked.file.path()) {

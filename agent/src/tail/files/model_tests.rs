@@ -84,7 +84,8 @@ fn check(ops: &[Op], glob: &str, is_appending: bool) -> Result<(), TestCaseError
 #[test]
 fn no_line_is_lost_or_repeated_whatever_happens_to_its_file() {
     let runs = std::env::var("SIDELIGHT_MODEL_RUNS").ok().and_then(|runs| runs.parse().ok());
-    let config = Config { cases: runs.unwrap_or(600), failure_persistence: None, ..Config::default() };
+    let config =
+        Config { cases: runs.unwrap_or(600), failure_persistence: None, ..Config::default() };
     let globs = prop_oneof![Just("w*.log"), Just("w*.log*")];
     let input = (prop::collection::vec(op(), 1..60), globs, any::<bool>());
     let result = TestRunner::new(config)
@@ -92,11 +93,4 @@ fn no_line_is_lost_or_repeated_whatever_happens_to_its_file() {
     if let Err(error) = result {
         panic!("{error}");
     }
-}
-
-#[test]
-fn debug_case() {
-    use Op::*;
-    let ops = [Write(0, 5), Write(0, 4), Write(0, 4), CopyTruncate(0), Write(0, 1), CopyTruncate(0), Write(0, 1), Compress(0)];
-    check(&ops, "w*.log*", true).unwrap();
 }

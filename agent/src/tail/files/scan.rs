@@ -1,7 +1,7 @@
 //! Scanning: which files are new, renamed, overwritten or deleted.
 
-use super::waiting::Waiting;
 use super::asleep::RotatedName;
+use super::waiting::Waiting;
 use super::{Tail, unix_ms};
 use crate::checkpoint::Event;
 use crate::identity::Written;
@@ -37,6 +37,7 @@ impl Tail {
             self.take_up_new(pass.now);
             self.is_first_scan = false;
         }
+        self.open_pipes(pass.now);
         self.put_to_sleep(pass.now);
         self.refresh_tracked(pass)?;
         self.give_up_deleted(pass)?;
@@ -63,7 +64,7 @@ impl Tail {
         let (mut renamed, mut rotated) = (Vec::new(), Vec::new());
         for (index, tracked) in self.files.iter_mut().enumerate() {
             let inode = tracked.file.inode();
-            if found.get(tracked.file.path()) == Some(&inode) {
+            if found.get(tracked.file.path()) == Some(&inode) || tracked.file.is_pipe() {
                 tracked.is_detached = false;
             } else if let Some(path) = by_inode.get(&inode) {
                 rotated.push(tracked.home.clone());

@@ -48,7 +48,13 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new(path: PathBuf, file: File, inode: Inode, written: Written, now: Instant) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        file: File,
+        inode: Inode,
+        written: Written,
+        now: Instant,
+    ) -> Self {
         Self {
             home: path.clone(),
             path,
@@ -227,7 +233,6 @@ impl Tail {
             Ok(None) => return,
             Err(error) => return self.complain_of(path, &error),
         };
-        if cfg!(test) && std::env::var("DBG").is_ok() { eprintln!("open {path:?} ino {} {id:?} {offset} copy {:?} w {}", waiting.inode.inode, waiting.copy_of, waiting.is_wanted); }
         resource.file_id = Some(Value::hex(&id.0.to_be_bytes()));
         let (resource, redactor) = (Arc::new(resource), self.redactors.of_file(path).clone());
         let file = waiting.file.try_clone();
@@ -264,8 +269,7 @@ impl Tail {
     /// Where to begin; none for a file that nobody wants.
     fn begin(&mut self, waiting: &Waiting, now: Instant) -> io::Result<Option<Begin>> {
         let metadata = waiting.file.metadata()?;
-        let candidate =
-            Candidate { path: &waiting.path, file: &waiting.file, metadata: &metadata };
+        let candidate = Candidate { path: &waiting.path, file: &waiting.file, metadata: &metadata };
         if waiting.copy_of.is_some() {
             // The original is read where it is: only what is written behind the copy is new.
             return text_bytes(candidate).map(|end| Some(Begin::New(end)));
@@ -290,7 +294,8 @@ fn is_other(original: &Tracked, copy: &File, copy_bytes: u64) -> bool {
     if !source.guard_holds(original.file.position()).unwrap_or(false) {
         return false;
     }
-    let is_read = read_at_most(source.file(), &mut one[..want], from).is_ok_and(|bytes| bytes == want)
+    let is_read = read_at_most(source.file(), &mut one[..want], from)
+        .is_ok_and(|bytes| bytes == want)
         && read_at_most(copy, &mut other[..want], from).is_ok_and(|bytes| bytes == want);
     is_read && one != other
 }

@@ -173,8 +173,7 @@ fn start_tail(
     let (events, receiver) = mpsc::channel(4096);
     let (_, jobs) = watch::channel(Arc::default());
     let redactors = Arc::new(Redactors::default());
-    let identity =
-        Identity::new(redactors.base().clone(), &Job::default(), &BTreeMap::new(), "");
+    let identity = Identity::new(redactors.base().clone(), &Job::default(), &BTreeMap::new(), "");
     let config = Config { identity_wait: Interval::from_millis(0), ..Config::default() };
     let limits = BatchLimits {
         bytes_max: 4096,
@@ -231,7 +230,6 @@ impl World {
     }
 
     pub(super) fn apply(&mut self, op: Op) {
-        if std::env::var("DBG").is_ok() { eprintln!("{op:?}"); }
         match op {
             Op::Write(writer, lines) => {
                 self.writers[writer].write(lines);
@@ -290,9 +288,11 @@ impl World {
         // Nobody sees what comes and goes between two looks at an empty file, if it goes to a name
         // that no glob matches.
         let inode = self.writers[writer].inode();
-        let is_begun = self.tail.files.iter().any(|it| {
-            it.file.inode().inode == inode && it.file.position() > 0
-        });
+        let is_begun = self
+            .tail
+            .files
+            .iter()
+            .any(|it| it.file.inode().inode == inode && it.file.position() > 0);
         if !is_begun && !self.glob.ends_with("w*.log*") {
             self.excuse(self.lines_of(inode));
         }
@@ -407,7 +407,6 @@ impl World {
         for _ in 0..batches {
             let Some((lines, position)) = self.pending.borrow_mut().pop_front() else { break };
             for (line, offset) in lines {
-                if std::env::var("DBG").is_ok() { eprintln!("  delivered {line:?} {:?} {offset}", position.file); }
                 self.delivered.push((line, position.file, offset));
             }
             self.checkpoint.apply(Event::Settled(position), unix_seconds());
