@@ -20,10 +20,8 @@ use std::time::{Duration, Instant};
 /// busy file does not keep the others waiting.
 pub(super) const READ_BYTES: usize = 256 << 10;
 
-/// A single line waits this long for its continuation when no further line comes.
+/// A single line waits this long for its continuation when no further line comes, a trace longer.
 const LINE_IDLE: Duration = Duration::from_secs(1);
-
-/// A stack trace waits this long.
 const TRACE_IDLE: Duration = Duration::from_secs(5);
 
 /// A line without its newline waits this long. Writers with a buffer stop anywhere in a line, and
@@ -32,7 +30,6 @@ const HALF_LINE_IDLE: Duration = Duration::from_secs(60);
 
 /// After so long a silence the head of a file is compared before it is read on.
 const THOROUGH_IDLE: Duration = Duration::from_secs(10);
-
 /// Bytes at the beginning of a file that tell whether a container runtime wrote it.
 const CONTAINER_HEAD_BYTES: usize = 64;
 
