@@ -17,8 +17,8 @@ pub use store::{Generation, LoadError, Loaded, Problem, Store};
 use crate::model::{FileId, Position};
 use crate::tail::fingerprint::{Digest, Inode};
 use crate::telemetry;
-use serde::{Deserialize, Serialize};
 use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -314,6 +314,7 @@ mod tests {
     use super::{Checkpoint, Entry, Event};
     use crate::model::{FileId, Position};
     use crate::tail::fingerprint::{Digest, Inode};
+    use std::time::Duration;
 
     fn entry(path: &str) -> Box<Entry> {
         Box::new(Entry {
@@ -361,5 +362,34 @@ mod tests {
         checkpoint.apply(Event::Tracked(FileId(1), entry("a.log.1")), 12);
         let (_, kept) = checkpoint.entries().next().unwrap();
         assert_eq!((kept.path.to_str(), kept.offset), (Some("a.log.1"), 50));
+    }
+
+    #[test]
+    fn a_full_checkpoint_forgets_what_was_heard_of_longest_ago() {
+        let mut old = entry("old.log");
+        let loaded = (0..super::ENTRIES_MAX as u64).map(|file| {
+            old.seen_unix_s = 1_000 + file;
+            (FileId(file), Entry::clone(&old))
+        });
+        let mut checkpoint = Checkpoint::new(loaded.collect());
+        checkpoint.apply(settled(0, 50), 1_000_000);
+        for file in [1_000_000, 1_000_001] {
+            checkpoint.apply(Event::Tracked(FileId(file), entry("new.log")), 1_000_001);
+        }
+        let kept: Vec<_> = checkpoint.entries().take(2).map(|(file, _)| file.0).collect();
+        assert_eq!(kept, [0, 3], "1 and 2 are the oldest, and 0 was heard of");
+        assert_eq!(checkpoint.entries().count(), super::ENTRIES_MAX);
+        assert_eq!(checkpoint.by_age.len(), super::ENTRIES_MAX, "nothing is left behind");
+    }
+
+    #[test]
+    fn a_write_that_costs_much_is_done_less_often() {
+        let pause = |cpu_ms, elapsed_ms| {
+            super::pause(Duration::from_millis(cpu_ms), Duration::from_millis(elapsed_ms))
+        };
+        assert_eq!(pause(1, 20), super::WRITE_INTERVAL, "a usual one");
+        assert_eq!(pause(200, 300), Duration::from_secs(10), "2 percent of a core");
+        assert_eq!(pause(1, 500), Duration::from_secs(5), "a tenth of the disk");
+        assert_eq!(pause(1, 60_000), super::WRITE_INTERVAL_MAX);
     }
 }

@@ -2,8 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 use redaction::Profile;
-use sidelight::checkpoint::unix_seconds;
 use sidelight::app::{App, Drained, Options, StartError};
+use sidelight::checkpoint::unix_seconds;
 use sidelight::config::{self, Config};
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};

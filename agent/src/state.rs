@@ -109,7 +109,9 @@ pub enum StateError {
     #[error(transparent)]
     Load(LoadError),
     /// No such file is known.
-    #[error("the checkpoint knows no file with the id or path {file:?}; `sidelight state ls` lists all")]
+    #[error(
+        "the checkpoint knows no file with the id or path {file:?}; `sidelight state ls` lists all"
+    )]
     Unknown {
         /// What was asked for.
         file: String,

@@ -119,3 +119,33 @@ impl<W: Write> Write for Hashed<'_, W> {
         self.out.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Damage, VERSION, decode};
+
+    /// A file of version 1 as it was written once. Never changed: agents in the field have such.
+    const VERSION_1: &str = r#"{"version":1,"crc32":747239630,"files":[{"id":3,"path":"/var/log/a.log","inode":{"device":1,"inode":18446744073709551615},"head":{"bytes":4,"hash":14636983137036331521},"offset":7,"frontier":{"bytes":7,"hash":1},"job_id":"app-1","seen_unix_s":1000},{"id":4,"path":"/var/log/a.log.1.gz","inode":{"device":1,"inode":9},"head":{"bytes":4,"hash":5},"offset":70,"frontier":{"bytes":7,"hash":1},"seen_unix_s":1000,"archive":{"file_bytes":30,"text_bytes":70},"is_ended":true}]}"#;
+
+    #[test]
+    fn what_an_older_agent_wrote_is_read() {
+        let entries = decode(VERSION_1.as_bytes()).unwrap();
+        assert_eq!((VERSION, entries.len()), (1, 2));
+        let (id, entry) = &entries[0];
+        assert_eq!((id.0, entry.offset, entry.inode.inode), (3, 7, u64::MAX));
+        assert_eq!(entry.job_id.as_deref(), Some("app-1"));
+        let (_, entry) = &entries[1];
+        assert!(entry.is_ended && entry.archive.is_some_and(|archive| archive.text_bytes == 70));
+    }
+
+    #[test]
+    fn each_kind_of_damage_is_told() {
+        let with = |from: &str, to: &str| decode(VERSION_1.replace(from, to).as_bytes());
+        assert_eq!(decode(b""), Err(Damage::Empty));
+        assert_eq!(decode(b"\0\0\0"), Err(Damage::Torn));
+        assert_eq!(decode(b"{\"version\":1}"), Err(Damage::Torn));
+        assert_eq!(with("\"offset\":7,", "\"offset\":8,"), Err(Damage::Checksum));
+        assert_eq!(with("\"version\":1", "\"version\":2"), Err(Damage::Newer(2)));
+        assert_eq!(with("\"version\":1", "\"version\":0"), Err(Damage::Unknown(0)));
+    }
+}

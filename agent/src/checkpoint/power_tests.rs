@@ -167,9 +167,8 @@ fn a_power_loss_at_any_step_leaves_the_newest_generation() {
 
 #[test]
 fn the_model_sees_a_missing_sync_and_a_generation_that_is_moved_away() {
-    let without = |step: Step| -> Vec<Step> {
-        WRITE.into_iter().filter(|it| *it != step).collect()
-    };
+    let without =
+        |step: Step| -> Vec<Step> { WRITE.into_iter().filter(|it| *it != step).collect() };
     for steps in [without(Step::SyncFile), without(Step::SyncFolder)] {
         assert!(judge(&steps).is_err(), "{steps:?}");
     }

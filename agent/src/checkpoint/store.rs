@@ -1,8 +1,8 @@
 //! The files of a checkpoint: two generations, what was damaged, and the lock.
 
+use super::Entry;
 use super::document::{Damage, VERSION, decode, encode};
 use super::steps::{CURRENT, KEPT, PREVIOUS, TEMPORARY, WRITE};
-use super::Entry;
 use crate::model::FileId;
 use crate::tail::fingerprint::Inode;
 use crate::telemetry;

@@ -91,7 +91,11 @@ fn refused(reason: String) -> StateError {
 }
 
 /// The entry with another offset, and with the hashes by which the next start knows the file.
-fn changed(entry: &Entry, target: Target, now_unix_s: u64) -> io::Result<Result<Entry, StateError>> {
+fn changed(
+    entry: &Entry,
+    target: Target,
+    now_unix_s: u64,
+) -> io::Result<Result<Entry, StateError>> {
     let is_there = matches!(Presence::of(entry).0, Presence::There | Presence::Overwritten);
     if !is_there {
         return Ok(Err(refused("the file is gone, so there is nothing to go on with".to_owned())));
