@@ -13,5 +13,6 @@ mod panics;
 mod redact;
 mod sick_ui;
 mod spark;
+mod state;
 mod tail;
 mod tidy;

@@ -7,6 +7,7 @@ mod server;
 pub use health::{Phase, heartbeat};
 pub use server::{Admin, AdminHandle};
 
+use crate::checkpoint;
 use crate::export::prometheus::{Format, SeriesTable};
 use crate::policy::Redactors;
 use crate::telemetry;
@@ -59,6 +60,13 @@ impl AdminState {
     /// `/readyz` answers 503 and names it.
     pub fn set_degraded(&self, reason: &'static str, is_degraded: bool) {
         self.health.set_degraded(reason, is_degraded);
+    }
+
+    /// Why the agent is not ready; empty when it is.
+    fn reasons(&self) -> Vec<&'static str> {
+        let checkpoint = "degraded: checkpoint cannot be written";
+        let failing = checkpoint::is_failing().then_some(checkpoint);
+        self.health.reasons().into_iter().chain(failing).collect()
     }
 
     fn metrics(&self, format: Format) -> String {

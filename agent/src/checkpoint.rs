@@ -4,21 +4,47 @@
 //! and writes at most once a second: temporary file, fsync, rename, fsync of the folder. The
 //! generation before is kept, and whatever cannot be read falls back to it.
 
+mod document;
+#[cfg(test)]
+mod power_tests;
+mod steps;
 mod store;
 
-pub use store::{LoadError, Loaded, Store};
+pub use document::Damage;
+pub use steps::{CURRENT, PREVIOUS};
+pub use store::{Generation, LoadError, Loaded, Problem, Store};
 
 use crate::model::{FileId, Position};
 use crate::tail::fingerprint::{Digest, Inode};
 use crate::telemetry;
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// At most one write in this time; what a `kill -9` sends again is bounded by it.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Very many entries are written less often: at most about 2 percent of a core go into it,
+const CPU_FACTOR: u32 = 50;
+
+/// and at most a tenth of the disk's time,
+const DISK_FACTOR: u32 = 10;
+
+/// but never less often than this.
+const WRITE_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// True while the last write has failed.
+static FAILING: AtomicBool = AtomicBool::new(false);
+
+/// True from a write that the disk did not take until one that it took.
+#[must_use]
+pub fn is_failing() -> bool {
+    FAILING.load(Ordering::Relaxed)
+}
 
 /// Files that may be remembered. The ones heard of longest ago are forgotten first, and counted.
 pub const ENTRIES_MAX: usize = 200_000;
@@ -83,6 +109,8 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct Checkpoint {
     entries: BTreeMap<FileId, Entry>,
+    /// `Entry::seen_unix_s` of each, so that the oldest is found at once.
+    by_age: BTreeSet<(u64, FileId)>,
     /// Files that are read to their end but not delivered yet.
     ending: BTreeMap<FileId, u64>,
     /// Files that ended, oldest first, and some that did not.
@@ -94,10 +122,15 @@ impl Checkpoint {
     #[must_use]
     pub fn new(loaded: Vec<(FileId, Entry)>) -> Self {
         let entries: BTreeMap<FileId, Entry> = loaded.into_iter().collect();
+        let by_age = entries.iter().map(|(file, entry)| (entry.seen_unix_s, *file)).collect();
         let mut ended: Vec<_> = entries.iter().filter(|(_, entry)| entry.is_ended).collect();
         ended.sort_by_key(|(_, entry)| entry.seen_unix_s);
         let ended = ended.into_iter().map(|(file, _)| *file).collect();
-        Self { entries, ending: BTreeMap::new(), ended }
+        let mut checkpoint = Self { entries, by_age, ending: BTreeMap::new(), ended };
+        while checkpoint.entries.len() > ENTRIES_MAX {
+            checkpoint.forget_oldest();
+        }
+        checkpoint
     }
 
     /// Takes one event in.
@@ -118,14 +151,15 @@ impl Checkpoint {
                     );
                     entry.offset = position.offset;
                     entry.frontier = position.frontier;
-                    entry.seen_unix_s = now_unix_s;
+                    self.see(position.file, now_unix_s);
+                    self.note_ended(position.file);
                 }
             }
             Event::Ended(file, offset) => {
                 self.ending.insert(file, offset);
+                self.note_ended(file);
             }
         }
-        self.note_ended();
     }
 
     /// A renamed file keeps its offset: the tail thread knows only what it read, not what settled.
@@ -141,32 +175,51 @@ impl Checkpoint {
         known.head = entry.head;
         known.archive = entry.archive;
         known.is_ended = false;
-        known.seen_unix_s = now_unix_s;
+        self.see(file, now_unix_s);
+    }
+
+    /// Notes that something was heard of a file.
+    fn see(&mut self, file: FileId, now_unix_s: u64) {
+        if let Some(entry) = self.entries.get_mut(&file) {
+            if entry.seen_unix_s != now_unix_s {
+                self.by_age.remove(&(entry.seen_unix_s, file));
+                entry.seen_unix_s = now_unix_s;
+            }
+            self.by_age.insert((now_unix_s, file));
+        }
+    }
+
+    fn forget(&mut self, file: FileId) {
+        if let Some(entry) = self.entries.remove(&file) {
+            self.by_age.remove(&(entry.seen_unix_s, file));
+            self.ending.remove(&file);
+        }
     }
 
     fn forget_oldest(&mut self) {
-        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.seen_unix_s);
-        if let Some(file) = oldest.map(|(file, _)| *file) {
-            self.entries.remove(&file);
+        if let Some((_, file)) = self.by_age.first().copied() {
+            self.forget(file);
             telemetry::CHECKPOINT_EVICTED.add(1);
         }
     }
 
-    fn note_ended(&mut self) {
-        let (entries, ended) = (&mut self.entries, &mut self.ended);
-        self.ending.retain(|file, last| {
-            let Some(entry) = entries.get_mut(file) else { return false };
-            entry.is_ended = entry.offset >= *last;
-            if entry.is_ended {
-                ended.push_back(*file);
+    /// Marks a file that is read to its end once all of it is delivered.
+    fn note_ended(&mut self, file: FileId) {
+        let Some(last) = self.ending.get(&file) else { return };
+        match self.entries.get_mut(&file) {
+            Some(entry) if entry.offset < *last => return,
+            Some(entry) => {
+                entry.is_ended = true;
+                self.ended.push_back(file);
             }
-            !entry.is_ended
-        });
+            None => {}
+        }
+        self.ending.remove(&file);
         while self.ended.len() > ENDED_MAX {
             if let Some(file) = self.ended.pop_front()
                 && self.entries.get(&file).is_some_and(|entry| entry.is_ended)
             {
-                self.entries.remove(&file);
+                self.forget(file);
             }
         }
     }
@@ -186,8 +239,7 @@ pub async fn run(
     mut store: Store,
 ) -> bool {
     let mut is_dirty = false;
-    let mut due = tokio::time::interval(WRITE_INTERVAL);
-    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut due = tokio::time::Instant::now();
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -197,23 +249,33 @@ pub async fn run(
                 }
                 None => break,
             },
-            _ = due.tick(), if is_dirty => {
-                is_dirty = !write(&mut store, &checkpoint);
+            () = tokio::time::sleep_until(due), if is_dirty => {
+                let (is_written, pause) = write(&mut store, &checkpoint);
+                is_dirty = !is_written;
+                due = tokio::time::Instant::now() + pause;
             }
         }
     }
-    !is_dirty || write(&mut store, &checkpoint)
+    !is_dirty || write(&mut store, &checkpoint).0
 }
 
-/// Writes a generation; false when the disk did not take it.
-fn write(store: &mut Store, checkpoint: &Checkpoint) -> bool {
+/// Writes a generation; false when the disk did not take it. Also when to write the next one.
+fn write(store: &mut Store, checkpoint: &Checkpoint) -> (bool, Duration) {
     static FAILED: telemetry::RateLimit = telemetry::RateLimit::new();
     // It waits for the disk; the runtime's other tasks move to another thread.
-    let written = tokio::task::block_in_place(|| store.write(&store::encode(checkpoint)));
+    let (written, pause) = tokio::task::block_in_place(|| {
+        let (began, cpu_began) = (Instant::now(), cpu_time());
+        let written = store.write(checkpoint.entries());
+        (written, pause(cpu_time().saturating_sub(cpu_began), began.elapsed()))
+    });
+    let was_failing = FAILING.swap(written.is_err(), Ordering::Relaxed);
     match &written {
         Ok(()) => {
             telemetry::CHECKPOINTS.add(1);
             telemetry::CHECKPOINT_TIME.set(unix_seconds() as f64);
+            if was_failing {
+                tracing::info!("checkpoint is written again");
+            }
         }
         Err(error) => {
             telemetry::CHECKPOINT_ERRORS.add(1);
@@ -225,7 +287,18 @@ fn write(store: &mut Store, checkpoint: &Checkpoint) -> bool {
             }
         }
     }
-    written.is_ok()
+    (written.is_ok(), pause)
+}
+
+/// Time until the next write, after one that took so much of a core and of time.
+fn pause(cpu: Duration, elapsed: Duration) -> Duration {
+    let wanted = (cpu * CPU_FACTOR).max(elapsed * DISK_FACTOR);
+    wanted.clamp(WRITE_INTERVAL, WRITE_INTERVAL_MAX)
+}
+
+/// What this thread has used of a core.
+fn cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// Seconds since the epoch, now.
@@ -241,6 +314,7 @@ mod tests {
     use super::{Checkpoint, Entry, Event};
     use crate::model::{FileId, Position};
     use crate::tail::fingerprint::{Digest, Inode};
+    use std::time::Duration;
 
     fn entry(path: &str) -> Box<Entry> {
         Box::new(Entry {
@@ -288,5 +362,34 @@ mod tests {
         checkpoint.apply(Event::Tracked(FileId(1), entry("a.log.1")), 12);
         let (_, kept) = checkpoint.entries().next().unwrap();
         assert_eq!((kept.path.to_str(), kept.offset), (Some("a.log.1"), 50));
+    }
+
+    #[test]
+    fn a_full_checkpoint_forgets_what_was_heard_of_longest_ago() {
+        let mut old = entry("old.log");
+        let loaded = (0..super::ENTRIES_MAX as u64).map(|file| {
+            old.seen_unix_s = 1_000 + file;
+            (FileId(file), Entry::clone(&old))
+        });
+        let mut checkpoint = Checkpoint::new(loaded.collect());
+        checkpoint.apply(settled(0, 50), 1_000_000);
+        for file in [1_000_000, 1_000_001] {
+            checkpoint.apply(Event::Tracked(FileId(file), entry("new.log")), 1_000_001);
+        }
+        let kept: Vec<_> = checkpoint.entries().take(2).map(|(file, _)| file.0).collect();
+        assert_eq!(kept, [0, 3], "1 and 2 are the oldest, and 0 was heard of");
+        assert_eq!(checkpoint.entries().count(), super::ENTRIES_MAX);
+        assert_eq!(checkpoint.by_age.len(), super::ENTRIES_MAX, "nothing is left behind");
+    }
+
+    #[test]
+    fn a_write_that_costs_much_is_done_less_often() {
+        let pause = |cpu_ms, elapsed_ms| {
+            super::pause(Duration::from_millis(cpu_ms), Duration::from_millis(elapsed_ms))
+        };
+        assert_eq!(pause(1, 20), super::WRITE_INTERVAL, "a usual one");
+        assert_eq!(pause(200, 300), Duration::from_secs(10), "2 percent of a core");
+        assert_eq!(pause(1, 500), Duration::from_secs(5), "a tenth of the disk");
+        assert_eq!(pause(1, 60_000), super::WRITE_INTERVAL_MAX);
     }
 }

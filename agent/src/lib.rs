@@ -16,5 +16,6 @@ pub mod policy;
 pub mod redact;
 pub mod scrape;
 pub mod tail;
+pub mod state;
 pub mod telemetry;
 pub mod trace;

@@ -3,10 +3,13 @@
 use clap::{Args, Parser, Subcommand};
 use redaction::Profile;
 use sidelight::app::{App, Drained, Options, StartError};
+use sidelight::checkpoint::unix_seconds;
 use sidelight::config::{self, Config};
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};
+use sidelight::state::{self, StateError};
 use sidelight::{autodetect, demo, panics, telemetry};
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -18,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Exit codes of sysexits(3), as decision 9 wants them.
 mod exit {
     pub(super) const USAGE: u8 = 64;
+    pub(super) const DATA: u8 = 65;
     pub(super) const NO_INPUT: u8 = 66;
     pub(super) const UNAVAILABLE: u8 = 69;
     pub(super) const INTERNAL: u8 = 70;
@@ -27,8 +31,9 @@ mod exit {
 
 /// Observability sidecar and agent for Apache Spark and Apache Flink jobs.
 ///
-/// Exit codes: 0 every orderly end, 64 wrong arguments, 66 unreadable input of `redact`, 69 undelivered data with --strict-exit,
-/// 70 internal error, 74 output of `redact` that cannot be written, 78 wrong config.
+/// Exit codes: 0 every orderly end, 64 wrong arguments, 65 damaged checkpoint at `state verify`, 66 unreadable input of `redact` or `state`,
+/// 69 undelivered data with --strict-exit or a state folder in use, 70 internal error, 74 output of `redact` or `state` that cannot be written,
+/// 78 wrong config.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
@@ -56,6 +61,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at the checkpoint, and correct it while no agent runs.
+    State(StateOptions),
     /// Replay a recorded Spark job through the real agent; needs nothing but this binary.
     Demo {
         /// Stay up after the replay, so that /metrics can be looked at.
@@ -84,6 +91,18 @@ struct Redact {
     stats: bool,
     /// Files; none or `-` is standard input.
     files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct StateOptions {
+    /// Config file, of which state_dir is taken.
+    #[arg(short, long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Where the checkpoints are, whatever the config says.
+    #[arg(long, value_name = "FOLDER", global = true)]
+    state_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: state::Command,
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +170,7 @@ fn main() -> ExitCode {
             print(&listed.trim_end());
             ExitCode::SUCCESS
         }
+        Command::State(options) => run_state(&options),
         Command::Demo { keep } => run_demo(keep),
     }
 }
@@ -165,11 +185,8 @@ fn start(run: &Run) -> ExitCode {
     let environment = autodetect::readable(&variables);
     config.tail.include.extend(run.logs.iter().cloned());
     autodetect::find_logs(&mut config, &environment);
-    if let Some(folder) = &run.state_dir {
-        config.state_dir.clone_from(folder);
-    } else if run.config.is_none() {
-        config.state_dir = autodetect::state_folder(&config.state_dir, &environment);
-    }
+    config.state_dir =
+        state_folder(run.state_dir.as_deref(), run.config.is_some(), &config, &environment);
     config.admin.listen = run.listen.unwrap_or(config.admin.listen);
     let options = Options { is_once: run.once, exit_when_idle: run.exit_when_idle, environment };
     let runtime = match runtime() {
@@ -184,6 +201,46 @@ fn start(run: &Run) -> ExitCode {
         Ok(Drained { is_complete: false }) if run.strict_exit => ExitCode::from(exit::UNAVAILABLE),
         Ok(Drained { is_complete: false }) => ExitCode::SUCCESS,
         Err(error) => failed(exit::CONFIG, &error),
+    }
+}
+
+/// Where the checkpoints are.
+fn state_folder(
+    given: Option<&Path>,
+    has_file: bool,
+    config: &Config,
+    environment: &BTreeMap<String, String>,
+) -> PathBuf {
+    match given {
+        Some(folder) => folder.to_owned(),
+        None if has_file => config.state_dir.clone(),
+        None => autodetect::state_folder(&config.state_dir, environment),
+    }
+}
+
+fn run_state(options: &StateOptions) -> ExitCode {
+    let variables = config::environment();
+    let config = match Config::load(options.config.as_deref(), &variables) {
+        Ok(config) => config,
+        Err(problems) => return wrong_config(&problems),
+    };
+    let environment = autodetect::readable(&variables);
+    let given = options.state_dir.as_deref();
+    let folder = state_folder(given, options.config.is_some(), &config, &environment);
+    match options.command.run(&folder, unix_seconds()) {
+        Ok(state::Answer { text, is_good }) => {
+            print(&text.trim_end());
+            if is_good { ExitCode::SUCCESS } else { ExitCode::from(exit::DATA) }
+        }
+        Err(error) => {
+            let code = match &error {
+                StateError::InUse { .. } => exit::UNAVAILABLE,
+                StateError::Unwritten { .. } => exit::OUTPUT,
+                StateError::Refused { .. } => exit::USAGE,
+                _ => exit::NO_INPUT,
+            };
+            failed(code, &error)
+        }
     }
 }
 

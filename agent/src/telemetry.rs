@@ -161,6 +161,12 @@ pub static CHECKPOINT_RECOVERED: Counter = Counter::new(
     "",
     "Starts at which the last checkpoint was damaged and an older one was used.",
 );
+/// Checkpoint files that could not be used and were put aside.
+pub static CHECKPOINT_DAMAGED: Counter = Counter::new(
+    "sidelight_checkpoint_damaged_total",
+    "",
+    "Checkpoint files that could not be used and were kept as checkpoint.damaged-1 to -3.",
+);
 /// Time of the last checkpoint, seconds since the epoch.
 pub static CHECKPOINT_TIME: Gauge = Gauge::new(
     "sidelight_checkpoint_last_success_timestamp_seconds",
@@ -279,7 +285,7 @@ pub static SCRAPE_CUT: Family2<N_SOURCES, N_CUTS> = Family2::new(
     &SOURCE_NAMES,
     &CUT_KINDS,
 );
-static ALL: [&dyn OwnMetric; 29] = [
+static ALL: [&dyn OwnMetric; 30] = [
     &HOLE_BYTES,
     &RECORDS_DROPPED,
     &SCRAPE_CUT,
@@ -301,6 +307,7 @@ static ALL: [&dyn OwnMetric; 29] = [
     &CHECKPOINTS,
     &CHECKPOINT_ERRORS,
     &CHECKPOINT_RECOVERED,
+    &CHECKPOINT_DAMAGED,
     &CHECKPOINT_TIME,
     &SCRAPES,
     &SCRAPE_SECONDS,

@@ -166,7 +166,7 @@ fn respond(request: &Request<Incoming>, state: &AdminState) -> Response<Full<Byt
             page(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
         }
         "/readyz" => {
-            let reasons = state.health.reasons();
+            let reasons = state.reasons();
             let is_ready = reasons.is_empty();
             let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             let body = serde_json::json!({ "ready": is_ready, "reasons": reasons });
