@@ -11,6 +11,7 @@ mod exposition;
 mod harness;
 mod panics;
 mod redact;
+mod rotators;
 mod sick_ui;
 mod spark;
 mod tail;

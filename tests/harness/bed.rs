@@ -44,6 +44,11 @@ impl Bed {
         }
     }
 
+    /// Reads this glob, too.
+    pub(crate) fn watch(&mut self, glob: &Path) {
+        self.globs.push(glob.to_string_lossy().into_owned());
+    }
+
     /// Adds to the config, which is in `[tail]` where this begins.
     pub(crate) fn configure(&mut self, more: &str) {
         self.more = more.to_owned();

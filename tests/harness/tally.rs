@@ -65,7 +65,11 @@ impl Tally {
             let writer = between(rest, b"", b':')?;
             let number = between(&rest[writer.len()..], b":", b'=')?;
             let number: u64 = std::str::from_utf8(number).ok()?.parse().ok()?;
-            self.note(std::str::from_utf8(writer).ok()?, std::str::from_utf8(file_id).ok()?, number);
+            self.note(
+                std::str::from_utf8(writer).ok()?,
+                std::str::from_utf8(file_id).ok()?,
+                number,
+            );
         }
         Some(())
     }
