@@ -11,6 +11,7 @@ pub(crate) mod planted;
 pub(crate) mod process;
 pub(crate) mod report;
 pub(crate) mod scratch;
+pub(crate) mod sink;
 pub(crate) mod spark;
 pub(crate) mod tally;
 pub(crate) mod wait;

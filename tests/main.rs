@@ -8,6 +8,7 @@
 
 mod demo;
 mod exposition;
+mod failures;
 mod harness;
 mod panics;
 mod redact;

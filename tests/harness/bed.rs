@@ -64,6 +64,15 @@ impl Bed {
         self.scratch.join("records.jsonl")
     }
 
+    /// Files of the state folder but for the lock.
+    pub(crate) fn state_files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.scratch.join("state")).unwrap();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.is_file() && !path.ends_with("lock"));
+        files.sort();
+        files
+    }
+
     /// The command of the next life.
     pub(crate) fn command(&self) -> Command {
         let globs: Vec<PathBuf> = self.globs.iter().map(|glob| self.log(glob)).collect();
@@ -117,6 +126,26 @@ impl Bed {
     pub(crate) fn kill(&mut self) {
         self.process.take().unwrap().kill();
         self.tally.read(&self.output());
+    }
+
+    /// The process of this life.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        self.process.as_mut().unwrap()
+    }
+
+    /// Descriptors that the agent holds, as `/proc` shows them.
+    pub(crate) fn descriptors(&mut self) -> Vec<String> {
+        let folder = format!("/proc/{}/fd", self.process().id());
+        let links = fs::read_dir(folder).unwrap().flatten();
+        let target = |entry: fs::DirEntry| fs::read_link(entry.path()).ok();
+        links.filter_map(target).map(|path| path.to_string_lossy().into_owned()).collect()
+    }
+
+    /// Memory of the agent in MiB, from `/proc/PID/status`.
+    pub(crate) fn rss_mib(&mut self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process().id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
     }
 
     /// Reads everything that is there in a life of its own.
