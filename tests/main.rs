@@ -10,6 +10,7 @@ mod demo;
 mod exposition;
 mod failures;
 mod harness;
+mod kills;
 mod panics;
 mod redact;
 mod rotators;

@@ -175,10 +175,15 @@ fn a13_many_files_that_rotate_under_load_lose_nothing() {
 fn a14_files_that_come_and_go_while_the_destination_takes_nothing_are_read() {
     let mut bed = Bed::new(&["*.log"]);
     let mut writer = Writer::open("w", &bed.log("busy.log"));
-    writer.write(60_000);
+    writer.write(200_000);
     let mut sink = with_paused_sink(&mut bed);
-    // Queue, memory budget and pipe are full by now or soon; reading waits.
-    std::thread::sleep(2 * SCAN);
+    // Queue, memory budget and pipe are full when reading stands still.
+    let mut before = 0.0;
+    wait::until("reading waits", LIMIT, || {
+        std::thread::sleep(SCAN);
+        let n_records = bed.metric("sidelight_records_total", "");
+        (n_records > 0.0 && n_records == std::mem::replace(&mut before, n_records)).then_some(())
+    });
     for n in 0..50 {
         Writer::open(&format!("s{n}"), &bed.log(&format!("s{n}.log"))).write(5);
     }
@@ -187,7 +192,7 @@ fn a14_files_that_come_and_go_while_the_destination_takes_nothing_are_read() {
         fs::remove_file(bed.log(&format!("s{n}.log"))).unwrap();
     }
     sink.pour_into(&bed.output());
-    bed.wait_for("w", 60_000);
+    bed.wait_for("w", 200_000);
     for n in 0..50 {
         bed.wait_for(&format!("s{n}"), 5);
     }

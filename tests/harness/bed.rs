@@ -21,8 +21,6 @@ pub(crate) struct Bed {
     pub(crate) tally: Tally,
     /// Globs, relative to `logs/`.
     globs: Vec<String>,
-    /// More of `[tail]`, and sections behind it.
-    more: String,
     port: u16,
     n_lives: usize,
     process: Option<Process>,
@@ -37,7 +35,6 @@ impl Bed {
             scratch,
             tally: Tally::default(),
             globs: globs.iter().map(|&glob| glob.to_owned()).collect(),
-            more: String::new(),
             port: http::free_port(),
             n_lives: 0,
             process: None,
@@ -47,11 +44,6 @@ impl Bed {
     /// Reads this glob, too.
     pub(crate) fn watch(&mut self, glob: &Path) {
         self.globs.push(glob.to_string_lossy().into_owned());
-    }
-
-    /// Adds to the config, which is in `[tail]` where this begins.
-    pub(crate) fn configure(&mut self, more: &str) {
-        self.more = more.to_owned();
     }
 
     /// A path in `logs/`.
@@ -78,11 +70,10 @@ impl Bed {
         let globs: Vec<PathBuf> = self.globs.iter().map(|glob| self.log(glob)).collect();
         let text = format!(
             "state_dir = {:?}\n[admin]\nlisten = \"127.0.0.1:{}\"\n[tail]\ninclude = {globs:?}\n\
-             read_from = \"beginning\"\npoll_interval = \"10ms\"\nidentity_wait = \"0\"\n{}\n\
+             read_from = \"beginning\"\npoll_interval = \"10ms\"\nidentity_wait = \"0\"\n\
              [scrapers]\n[exporters.file]\npath = {:?}\n[exporters.prometheus]\n",
             self.scratch.join("state"),
             self.port,
-            self.more,
             self.output(),
         );
         let path = self.scratch.join("sidelight.toml");

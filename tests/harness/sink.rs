@@ -35,6 +35,19 @@ impl Sink {
         &self.path
     }
 
+    /// Takes what is there now, 64 KiB at most, and tells how much.
+    pub(crate) fn take(&mut self, bytes: &mut Vec<u8>) -> usize {
+        let before = bytes.len();
+        bytes.resize(before + (64 << 10), 0);
+        let read = match self.pipe.read(&mut bytes[before..]) {
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) => panic!("the pipe cannot be read: {error}"),
+        };
+        bytes.truncate(before + read);
+        read
+    }
+
     /// From now on everything is taken, and appended to the file `output`.
     pub(crate) fn pour_into(&mut self, output: &Path) {
         let mut pipe = self.pipe.try_clone().unwrap();

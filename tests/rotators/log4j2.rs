@@ -107,8 +107,9 @@ fn size_policy_with_a_rename_chain_loses_nothing() {
     for globs in [&["app.log"][..], &["app*"]] {
         let Some(mut jvm) = Jvm::new("size", globs, &[BY_SIZE, RENAME_CHAIN]) else { return };
         jvm.bed.start();
-        jvm.log(0, 6_000, 300, 200);
-        jvm.finish(6_000, 10);
+        // Each file lasts longer than the agent takes to find it.
+        jvm.log(0, 3_000, 100, 300);
+        jvm.finish(3_000, 5);
     }
 }
 
@@ -136,7 +137,7 @@ fn straight_to_gzip_loses_and_repeats_nothing() {
     for globs in [&["app.log"][..], &["app*"]] {
         let Some(mut jvm) = Jvm::new("gzip", globs, &[BY_SIZE, TO_GZIP]) else { return };
         jvm.bed.start();
-        // One file lasts longer than the agent takes to find it.
+        // Each file lasts longer than the agent takes to find it.
         jvm.log(0, 2_500, 50, 120);
         jvm.finish(2_500, 4);
     }
