@@ -112,6 +112,8 @@ impl Killed {
         self.n_lives += 1;
         let mut command = self.bed.command();
         command.env("SIDELIGHT_EXPORTERS__FILE__PATH", self.sink.path());
+        // As delivered, not as the other beds have it.
+        command.env("SIDELIGHT_BATCH__AGE_MAX", "1s");
         let path = self.bed.scratch.join("agent.log");
         let mut process = Process::start("sidelight", &command, &path, &path);
         let start = Instant::now();

@@ -132,7 +132,7 @@ fn b9_a_half_line_at_the_stop_is_not_lost() {
     file.write_all(first.as_bytes()).unwrap();
     file.write_all(&second.as_bytes()[..half]).unwrap();
     bed.start();
-    bed.wait_for("w", 1);
+    super::wait_for_metric(&bed, "sidelight_read_bytes_total", "", |n| n > first.len() as f64);
     bed.stop();
     file.write_all(&second.as_bytes()[half..]).unwrap();
     file.write_all(line("w", 2).as_bytes()).unwrap();
@@ -143,6 +143,17 @@ fn b9_a_half_line_at_the_stop_is_not_lost() {
     bed.expect_no_duplicates();
     let text = bed.bodies().concat();
     assert_eq!(text.matches("finished task 1.0").count(), 1, "{text}");
+}
+
+#[test]
+#[ignore = "issue 4: a whole line waits as long as the half line behind it, a minute"]
+fn b9_a_whole_line_is_not_held_back_by_a_half_line() {
+    let mut bed = Bed::new(&["app.log"]);
+    let text = [line("w", 0), "26/11/22 06:26:22 INFO Wri".to_owned()].concat();
+    fs::write(bed.log("app.log"), text).unwrap();
+    bed.start();
+    bed.wait_for("w", 1);
+    bed.stop();
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Bed {
         let text = format!(
             "state_dir = {:?}\n[admin]\nlisten = \"127.0.0.1:{}\"\n[tail]\ninclude = {globs:?}\n\
              read_from = \"beginning\"\npoll_interval = \"10ms\"\nidentity_wait = \"0\"\n\
-             [scrapers]\n[exporters.file]\npath = {:?}\n[exporters.prometheus]\n",
+             [batch]\nage_max = \"100ms\"\n[scrapers]\n[exporters.file]\npath = {:?}\n[exporters.prometheus]\n",
             self.scratch.join("state"),
             self.port,
             self.output(),
