@@ -4,6 +4,7 @@ mod a_identity;
 mod a_rotation;
 mod a_truncation;
 mod b_checkpoint;
+mod b_save;
 mod c_resources;
 mod f_life;
 
