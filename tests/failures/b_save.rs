@@ -86,7 +86,7 @@ fn b16_a_file_is_synced_before_it_is_renamed_and_its_folder_after() {
         // What moves aside a generation that was synced when it was written needs no other sync.
         let is_new = source.rsplit('/').next().is_some_and(|name| name.contains("tmp"));
         let is_synced = |line: &&str| is_sync(line) && line.contains(&format!("<{source}>"));
-        let before = in_state[..index].iter().any(|line| is_synced(line));
+        let before = in_state[..index].iter().any(is_synced);
         let after = in_state[index..].iter().any(|line| line.contains(&format!("<{state}>")));
         assert!(before || !is_new, "not synced before {line}:\n{}", in_state.join("\n"));
         assert!(after, "the folder is not synced after {line}");
