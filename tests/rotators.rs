@@ -4,3 +4,4 @@ mod kubelet;
 mod log4j2;
 mod logrotate;
 mod spark_rolling;
+mod yarn;

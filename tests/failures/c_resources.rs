@@ -163,3 +163,66 @@ fn d6_a_full_disk_pauses_and_what_was_not_written_comes_later() {
     bed.expect_all("w", 5_100);
     bed.expect_no_duplicates();
 }
+
+/// A bed with that many files of three lines, all of which came.
+fn with_idle_files(n_files: usize) -> Bed {
+    let mut bed = Bed::new(&["*.log"]);
+    for n in 0..n_files {
+        Writer::open(&format!("w{n}"), &bed.log(&format!("{n}.log"))).write(3);
+    }
+    let mut command = bed.command();
+    command.env("SIDELIGHT_TAIL__POLL_INTERVAL", "250ms");
+    bed.start_with(&command);
+    for n in 0..n_files {
+        bed.wait_for(&format!("w{n}"), 3);
+    }
+    bed
+}
+
+#[test]
+#[ignore = "issue 4: every known file holds a descriptor"]
+fn c8_idle_files_hold_no_descriptor_each() {
+    let mut bed = with_idle_files(1_000);
+    let n_open = wait::within(Duration::from_secs(20), || {
+        let n_open = bed.descriptors().len();
+        (n_open < 200).then_some(n_open)
+    });
+    let (n_now, rss_mib) = (bed.descriptors().len(), bed.rss_mib());
+    bed.stop();
+    say(&format!("c8: {n_now} descriptors, {rss_mib} MiB"));
+    assert!(n_open.is_some(), "{n_now} descriptors for 1000 idle files");
+}
+
+#[test]
+#[ignore = "issue 4: a scan asks for the state of a file several times, and reads its head again"]
+fn c10_an_idle_file_costs_one_system_call_a_scan() {
+    const SECONDS: u64 = 5;
+    let mut bed = with_idle_files(20);
+    let calls = bed.scratch.join("calls");
+    let id = bed.process().id().to_string();
+    let status = std::process::Command::new("timeout")
+        .args([&SECONDS.to_string(), "strace", "-f", "-y", "-o"])
+        .arg(&calls)
+        .args(["-e", "trace=file,desc", "-p", &id])
+        .stderr(std::process::Stdio::null())
+        .status();
+    assert!(status.is_ok(), "timeout and strace: {status:?}; run tests/setup");
+    bed.stop();
+    let calls = fs::read_to_string(calls).unwrap();
+    let n_calls = calls.lines().filter(|line| line.contains("/7.log")).count();
+    // The agent scans twice a second.
+    let n_scans = 2 * SECONDS as usize;
+    assert!(n_calls <= n_scans + 2, "{n_calls} calls for an idle file in {n_scans} scans");
+}
+
+#[test]
+fn c11_finished_files_are_not_read_again() {
+    let mut bed = with_idle_files(50);
+    let n_bytes: u64 =
+        (0..50).map(|n| fs::metadata(bed.log(&format!("{n}.log"))).unwrap().len()).sum();
+    std::thread::sleep(2 * super::SCAN);
+    let n_read = bed.metric("sidelight_read_bytes_total", "");
+    bed.stop();
+    assert_eq!(n_read, n_bytes as f64);
+    bed.expect_no_duplicates();
+}

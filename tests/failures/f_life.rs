@@ -148,3 +148,20 @@ fn f13_a_last_line_without_newline_comes_when_its_file_is_deleted() {
     bed.stop();
     assert_eq!(bed.bodies(), ["the last word"]);
 }
+
+#[test]
+fn f6_an_agent_that_ends_with_its_job_has_delivered_everything() {
+    let mut bed = Bed::new(&["app.log"]);
+    let mut writer = Writer::open("w", &bed.log("app.log"));
+    let mut command = bed.command();
+    command.args(["--exit-when-idle", "3s"]);
+    bed.start_with(&command);
+    writer.write(100);
+    bed.wait_for("w", 90);
+    writer.write(100);
+    let status = bed.process().wait(Duration::from_secs(30));
+    assert_eq!(status.code(), Some(0), "{}", bed.own_log());
+    bed.tally.read(&bed.output());
+    bed.expect_all("w", 200);
+    bed.expect_no_duplicates();
+}

@@ -70,11 +70,11 @@ const BOTH: &[&str] = &["containers/*.log", "pods/*/*/*.log"];
 
 fn check_while_reading(globs: &[&str]) {
     let mut pod = Pod::new(globs);
-    pod.writer.write(200);
     pod.bed.start();
-    for round in 1..=8 {
+    for _ in 0..8 {
+        pod.writer.write(100);
+        pod.bed.wait_for("w", pod.writer.next - 10);
         // The last lines of a file are not read yet when it is renamed.
-        pod.bed.wait_for("w", round * 300 - 200);
         pod.writer.write(300);
         pod.rotate();
     }

@@ -180,3 +180,19 @@ fn a_restart_that_does_not_append_begins_the_file_anew() {
     });
     jvm.finish(250, 0);
 }
+
+#[test]
+fn flinks_rotation_at_each_start_loses_nothing() {
+    // As in the log4j.properties that Flink comes with.
+    let settings =
+        ["appender.rolling.policies.start.type = OnStartupTriggeringPolicy\n", RENAME_CHAIN];
+    for globs in [&["*.log"][..], &["app.log*"]] {
+        let Some(mut jvm) = Jvm::new("at start", globs, &settings) else { return };
+        jvm.bed.start();
+        for life in 0..3 {
+            jvm.log(life * 200, 200, 200, 0);
+            jvm.bed.wait_for("w", life * 200 + 190);
+        }
+        jvm.finish(600, 2);
+    }
+}
