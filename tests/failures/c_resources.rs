@@ -36,7 +36,7 @@ fn c2_descriptors_and_memory_come_back_when_files_go() {
 }
 
 #[test]
-#[ignore = "issue 4: every known file holds a descriptor"]
+#[ignore = "issue 4: every known file holds a descriptor, and without any the agent does not start"]
 fn c4_more_files_than_descriptors_are_all_read() {
     const FILES: usize = 300;
     let mut bed = Bed::new(&["*.log"]);
