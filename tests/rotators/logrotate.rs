@@ -137,6 +137,16 @@ fn rotations_while_stopped_lose_nothing() {
 }
 
 #[test]
+#[ignore = "issue 4: files of one backlog are read side by side, in the order of their names"]
+fn rotations_while_stopped_keep_the_order_of_the_writer() {
+    let Some(mut rotator) = Rotator::new(STAR, "create") else { return };
+    let n_lines = rotator.rotate_while_stopped();
+    rotator.bed.wait_for("w", n_lines);
+    rotator.bed.stop();
+    assert_eq!(rotator.bed.tally.n_late(), 0, "lines that came after a later line");
+}
+
+#[test]
 #[ignore = "issue 4: rotated files that no agent has seen are found by globs alone"]
 fn rotations_while_stopped_lose_nothing_when_only_the_log_is_named() {
     check_while_stopped(ONE, "create");
