@@ -116,11 +116,12 @@ fn a11_a_logger_that_goes_round_in_three_files_loses_nothing() {
     bed.expect_no_duplicates();
 }
 
-/// A bed whose destination takes nothing until it is told to.
+/// A bed whose destination takes nothing until it is told to; 2 MiB later reading waits.
 fn with_paused_sink(bed: &mut Bed) -> Sink {
     let sink = Sink::new(&bed.scratch.join("sink"));
     let mut command = bed.command();
     command.env("SIDELIGHT_EXPORTERS__FILE__PATH", sink.path());
+    command.env("SIDELIGHT_LIMITS__MEMORY_BYTES_MAX", "2MiB");
     bed.start_with(&command);
     sink
 }
@@ -133,7 +134,7 @@ fn a12_a_deleted_file_with_unread_bytes_waits_for_a_paused_destination() {
     writer.write(10);
     let mut sink = with_paused_sink(&mut bed);
     super::wait_for_metric(&bed, "sidelight_files", "active", |n| n == 1.0);
-    writer.write(60_000);
+    writer.write(30_000);
     fs::rename(&log, bed.log("rotated")).unwrap();
     writer.reopen();
     writer.write(10);
@@ -178,11 +179,7 @@ fn a14_files_that_come_and_go_while_the_destination_takes_nothing_are_read() {
     let mut bed = Bed::new(&["*.log"]);
     let mut writer = Writer::open("w", &bed.log("busy.log"));
     writer.write(40_000);
-    let mut sink = Sink::new(&bed.scratch.join("sink"));
-    let mut command = bed.command();
-    command.env("SIDELIGHT_EXPORTERS__FILE__PATH", sink.path());
-    command.env("SIDELIGHT_LIMITS__MEMORY_BYTES_MAX", "2MiB");
-    bed.start_with(&command);
+    let mut sink = with_paused_sink(&mut bed);
     // Queue, memory budget and pipe are full when reading stands still.
     let mut before = 0.0;
     wait::until("reading waits", LIMIT, || {

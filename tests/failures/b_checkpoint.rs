@@ -90,7 +90,7 @@ fn b7_a_dead_destination_and_a_kill_lose_nothing() {
         // Every write fails: the disk is full.
         command.env("SIDELIGHT_EXPORTERS__FILE__PATH", "/dev/full");
         bed.start_with(&command);
-        writer.write(20_000);
+        writer.write(4_000);
         super::wait_for_metric(&bed, "sidelight_exports_total", "error", |n| n >= 1.0);
         bed.kill();
     }
