@@ -25,8 +25,9 @@ const ROTATION: Duration = Duration::from_secs(1);
 /// Rotated files that are kept: twenty seconds of text, which an agent must not be behind.
 const GENERATIONS: usize = 20;
 
-/// The last life gets this long to read what is there.
+/// The last life gets this long to read what is there, and ends when nothing comes for a while.
 const CATCH_UP: Duration = Duration::from_secs(120);
+const NOTHING_COMES: Duration = Duration::from_secs(20);
 
 #[test]
 fn kills_under_load_with_rotation_lose_nothing() {
@@ -47,7 +48,7 @@ fn kill_over_and_over(bytes_per_second: u64, duration: Duration) {
     let pump = Pump::start(Writer::open("w", &log), lines_per_second);
     let mut agent = Killed::new(bed);
     let is_over = AtomicBool::new(false);
-    let n_rotations = std::thread::scope(|scope| {
+    let last_lines = std::thread::scope(|scope| {
         let rotator = scope.spawn(|| rotate_each_second(&log, &pump, &is_over));
         let start = Instant::now();
         while start.elapsed() < duration {
@@ -61,24 +62,31 @@ fn kill_over_and_over(bytes_per_second: u64, duration: Duration) {
     let start = Instant::now();
     agent.live(CATCH_UP, Some(n_lines));
     let problems = agent.tally.problems("w", n_lines);
+    let missing = agent.tally.missing("w", n_lines);
+    let n_last = missing.iter().filter(|number| last_lines.contains(number)).count();
+    let n_rotations = last_lines.len();
     let n_twice = agent.tally.n_duplicates();
     say(&format!(
         "kills: {n_lines} lines of {} MB, {n_kills} kills, {n_rotations} rotations: {n_twice} lines \
-         twice ({:.1} %), {} after a later line, {} cut, caught up in {:.1} s",
+         twice ({:.1} %), {} after a later line, {} cut, at most {} MB behind, caught up in {:.1} s",
         n_lines * line("w", 1_000_000).len() as u64 / 1_000_000,
         n_twice as f64 * 100.0 / n_lines as f64,
         agent.tally.n_late(),
         agent.tally.n_torn,
+        agent.lag_bytes_max as u64 / 1_000_000,
         start.elapsed().as_secs_f64()
     ));
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let problems = problems.join("\n");
+    assert!(missing.is_empty(), "{n_last} lost lines are the last of their file\n{problems}");
+    assert!(problems.is_empty(), "{problems}");
 }
 
-fn rotate_each_second(log: &Path, pump: &Pump, is_over: &AtomicBool) -> u64 {
+/// Gives the number of the last line of each rotated file.
+fn rotate_each_second(log: &Path, pump: &Pump, is_over: &AtomicBool) -> Vec<u64> {
     let rotated = |n: usize| log.with_extension(format!("log.{n}"));
-    let (start, mut n_rotations) = (Instant::now(), 0);
+    let (start, mut last_lines) = (Instant::now(), Vec::new());
     while !is_over.load(Ordering::Acquire) {
-        if start.elapsed() < ROTATION * (n_rotations + 1) {
+        if start.elapsed() < ROTATION * (last_lines.len() as u32 + 1) {
             std::thread::sleep(Duration::from_millis(10));
             continue;
         }
@@ -87,10 +95,12 @@ fn rotate_each_second(log: &Path, pump: &Pump, is_over: &AtomicBool) -> u64 {
             let _ = fs::rename(rotated(n), rotated(n + 1));
         }
         fs::rename(log, rotated(1)).unwrap();
-        pump.reopen();
-        n_rotations += 1;
+        last_lines.push(pump.with(|writer| {
+            writer.reopen();
+            writer.next - 1
+        }));
     }
-    n_rotations.into()
+    last_lines
 }
 
 /// The agent that is killed, and the reader of its pipe.
@@ -99,12 +109,14 @@ struct Killed {
     sink: Sink,
     tally: Tally,
     n_lives: usize,
+    /// Most bytes that the agent said are not delivered, at the end of a life.
+    lag_bytes_max: f64,
 }
 
 impl Killed {
     fn new(bed: Bed) -> Self {
         let sink = Sink::new(&bed.scratch.join("sink"));
-        Self { bed, sink, tally: Tally::default(), n_lives: 0 }
+        Self { bed, sink, tally: Tally::default(), n_lives: 0, lag_bytes_max: 0.0 }
     }
 
     /// One life, until `limit` or until `n_lines` came. It ends by SIGKILL.
@@ -117,8 +129,8 @@ impl Killed {
         let path = self.bed.scratch.join("agent.log");
         let mut process = Process::start("sidelight", &command, &path, &path);
         let start = Instant::now();
-        let mut rest = Vec::new();
-        while start.elapsed() < limit {
+        let (mut rest, mut last_came) = (Vec::new(), start);
+        while start.elapsed() < limit && last_came.elapsed() < NOTHING_COMES {
             let n_bytes = self.sink.take(&mut rest);
             self.count(&mut rest);
             if n_lines.is_some_and(|n| self.tally.n_distinct("w") >= n) {
@@ -129,7 +141,12 @@ impl Killed {
                     panic!("it ended with {status}: {}", fs::read_to_string(&path).unwrap());
                 }
                 std::thread::sleep(Duration::from_millis(2));
+            } else {
+                last_came = Instant::now();
             }
+        }
+        if process.exit_status().is_none() && n_lines.is_none() {
+            self.lag_bytes_max = self.lag_bytes_max.max(self.bed.metric("sidelight_lag_bytes", ""));
         }
         process.kill();
         // What the pipe holds is delivered; a line that was cut is not.

@@ -165,3 +165,20 @@ fn f6_an_agent_that_ends_with_its_job_has_delivered_everything() {
     bed.expect_all("w", 200);
     bed.expect_no_duplicates();
 }
+
+#[test]
+#[ignore = "issue 4: the last line of a file waits a second, and its batch another, in every life anew"]
+fn f7_lives_of_two_seconds_deliver_the_last_line_of_a_rotated_file() {
+    let mut bed = Bed::new(&["app.log*"]);
+    let mut writer = Writer::open("w", &bed.log("app.log"));
+    writer.write(100);
+    fs::rename(bed.log("app.log"), bed.log("app.log.1")).unwrap();
+    for _ in 0..6 {
+        let mut command = bed.command();
+        command.env("SIDELIGHT_BATCH__AGE_MAX", "1s");
+        bed.start_with(&command);
+        std::thread::sleep(Duration::from_millis(1_700));
+        bed.kill();
+    }
+    bed.expect_all("w", 100);
+}

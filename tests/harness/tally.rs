@@ -7,6 +7,9 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+/// Runs of lost lines that a problem shows.
+const RUNS_SHOWN_MAX: usize = 20;
+
 /// What came of each writer.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -121,9 +124,15 @@ impl Tally {
     pub(crate) fn problems(&self, writer: &str, n_lines: u64) -> Vec<String> {
         let mut problems = Vec::new();
         let missing = self.missing(writer, n_lines);
-        if let (Some(first), Some(last)) = (missing.first(), missing.last()) {
-            let n = missing.len();
-            problems.push(format!("{writer}: {n} of {n_lines} lost, from {first} to {last}"));
+        if !missing.is_empty() {
+            let runs: Vec<_> = missing.chunk_by(|before, next| before + 1 == *next).collect();
+            let shown = runs.iter().take(RUNS_SHOWN_MAX).map(|run| (run[0], run.len()));
+            problems.push(format!(
+                "{writer}: {} of {n_lines} lost, in {} runs (first line, lines): {:?}",
+                missing.len(),
+                runs.len(),
+                shown.collect::<Vec<_>>()
+            ));
         }
         let arrived = self.writers.get(writer);
         let n_disordered = arrived.map_or(0, |arrived| arrived.n_disordered);
