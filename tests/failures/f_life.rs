@@ -176,6 +176,8 @@ fn f7_lives_of_two_seconds_deliver_the_last_line_of_a_rotated_file() {
     for _ in 0..6 {
         let mut command = bed.command();
         command.env("SIDELIGHT_BATCH__AGE_MAX", "1s");
+        // All lines but the last travel at once.
+        command.env("SIDELIGHT_BATCH__RECORDS_MAX", "99");
         bed.start_with(&command);
         std::thread::sleep(Duration::from_millis(1_700));
         bed.kill();
