@@ -1,4 +1,4 @@
-"""Each task writes numbered lines to the standard error of its executor: PARTITIONS LINES."""
+"""Each task writes numbered lines to the standard error of its executor: PARTITIONS LINES PAUSE_MS."""
 
 import os
 import sys
@@ -13,11 +13,11 @@ def write(partition, _):
         # One write each: the JVM of the executor copies whole lines then.
         os.write(2, line.encode())
         if number % 100 == 99:
-            time.sleep(0.05)
+            time.sleep(PAUSE_MS / 1000)
     yield partition
 
 
-PARTITIONS, LINES = int(sys.argv[1]), int(sys.argv[2])
+PARTITIONS, LINES, PAUSE_MS = (int(number) for number in sys.argv[1:])
 spark = SparkSession.builder.appName("rolling").getOrCreate()
 done = spark.sparkContext.parallelize(range(PARTITIONS), PARTITIONS).mapPartitionsWithIndex(write)
 assert sorted(done.collect()) == list(range(PARTITIONS))

@@ -15,6 +15,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 const PARTITIONS: u64 = 4;
 const LINES: u64 = 4_000;
 
+/// Between two hundreds of lines. A file has ten of them, and is found within a second.
+const PAUSE_MS: u64 = 130;
+
 /// Only warnings, so that log4j does not write into the lines of the Python workers.
 const LOG4J: &str = "rootLogger.level = warn
 rootLogger.appenderRef.stdout.ref = console
@@ -27,15 +30,21 @@ appender.console.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
 
 #[test]
 fn rolling_executor_logs_lose_nothing() {
-    roll(false);
+    roll(false, PAUSE_MS);
 }
 
 #[test]
 fn rolling_executor_logs_with_compression_lose_and_repeat_nothing() {
-    roll(true);
+    roll(true, PAUSE_MS);
 }
 
-fn roll(is_compressed: bool) {
+#[test]
+#[ignore = "issue 4: compressed files are not read yet, and some live for less than a scan takes"]
+fn rolling_executor_logs_with_compression_faster_than_the_agent_looks_lose_nothing() {
+    roll(true, 40);
+}
+
+fn roll(is_compressed: bool, pause_ms: u64) {
     if !peers::are_wanted() {
         say("rolling executor logs: skipped; tests/run starts real peers");
         return;
@@ -60,7 +69,7 @@ fn roll(is_compressed: bool) {
     bed.start();
     let mut command = cluster.spark_submit();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/rotators/spark_rolling.py");
-    command.arg(script).args([PARTITIONS.to_string(), LINES.to_string()]);
+    command.arg(script).args([PARTITIONS, LINES, pause_ms].map(|number| number.to_string()));
     command.current_dir(bed.scratch.join(""));
     let log = |stream| bed.scratch.join(&format!("driver.{stream}"));
     let status =
