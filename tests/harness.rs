@@ -1,6 +1,7 @@
 //! What the integration tests stand on: processes, real peers, and the oracle that judges output.
 
 pub(crate) mod agent;
+pub(crate) mod bed;
 pub(crate) mod content;
 pub(crate) mod http;
 pub(crate) mod metrics;
@@ -10,5 +11,8 @@ pub(crate) mod planted;
 pub(crate) mod process;
 pub(crate) mod report;
 pub(crate) mod scratch;
+pub(crate) mod sink;
 pub(crate) mod spark;
+pub(crate) mod tally;
 pub(crate) mod wait;
+pub(crate) mod writer;

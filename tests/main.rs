@@ -8,9 +8,12 @@
 
 mod demo;
 mod exposition;
+mod failures;
 mod harness;
+mod kills;
 mod panics;
 mod redact;
+mod rotators;
 mod sick_ui;
 mod spark;
 mod state;

@@ -8,14 +8,10 @@ use crate::harness::oracle::{self, Delivery};
 use crate::harness::planted::{self, Planted};
 use crate::harness::report::{Report, say};
 use crate::harness::scratch::Scratch;
-use crate::harness::spark::{Application, Cluster, Logging, Version, rest_totals};
+use crate::harness::spark::{self, Application, Cluster, Logging, Version, rest_totals};
 use crate::harness::{http, peers, wait};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// The stacks of both versions together would need more cores than a test machine has.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// How long the agent has to bring its numbers in line with the UI: a few scrapes.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(60);
@@ -47,7 +43,7 @@ fn observe(version: Version) {
         say(&format!("{}: skipped; tests/run starts real peers", version.environment));
         return;
     }
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = spark::take_turn();
     let mut run = Run {
         scratch: Scratch::new(),
         ui_port: http::free_port(),

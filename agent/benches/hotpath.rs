@@ -1,4 +1,4 @@
-//! Speed of the hot path: tail, redact, parse, batch, encode. Megabytes of log per CPU second.
+//! Speed of the hot path: tail, split, redact, parse, batch, encode. Megabytes of log per CPU second.
 //!
 //! `SIDELIGHT_TEST_CAPTURES` names a folder with log files, plain or `.zst` (needs the `zstd` command);
 //! without it, deterministic lines are made. Each figure is the median of 9 runs of the real tail
@@ -12,12 +12,15 @@ use sidelight::config;
 use sidelight::encode::JsonEncoder;
 use sidelight::identity::Identity;
 use sidelight::model::{LogBatch, Position};
+use sidelight::parse::split::Splitter;
 use sidelight::policy::Redactors;
 use sidelight::tail::batch::BatchLimits;
 use sidelight::tail::discover::Finder;
 use sidelight::tail::{self, Start, Stop, Tail};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::hint::black_box;
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -41,7 +44,8 @@ fn main() {
             report(&program.join(" "), megabytes, floor_seconds(program, &path), 0);
         }
         let redactors = Arc::new(Redactors::default());
-        let steps: [(&str, &dyn Fn() -> usize); 3] = [
+        let steps: [(&str, &dyn Fn() -> usize); 4] = [
+            ("read, split into records, discard", &|| split(&path)),
             ("redact", &|| redact(redactors.base(), &log)),
             ("tail, redact, parse, batch", &|| follow(&redactors, &path, false)),
             ("tail, redact, parse, batch, encode", &|| follow(&redactors, &path, true)),
@@ -68,6 +72,27 @@ fn report(label: &str, megabytes: f64, seconds: f64, n_records: usize) {
         n => format!(", {:.0} ns a record, {n} records", seconds * 1e9 / n as f64),
     };
     println!("  {label:<35} {speed:>7.0} MB per CPU second{per_record}");
+}
+
+/// Reads as the tail thread does and finds the records; gives their number.
+fn split(path: &Path) -> usize {
+    let mut file = File::open(path).expect("the log was just written");
+    let (mut splitter, mut starts, mut buffer) = (Splitter::default(), Vec::new(), Vec::new());
+    let mut count = 0;
+    loop {
+        let read = file.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut buffer);
+        if read.expect("the log is readable") == 0 {
+            return count + starts.len();
+        }
+        splitter.advance(&buffer, &mut starts);
+        // The open record stays.
+        let open = starts.last().map_or(0, |start| *start as usize);
+        count += starts.len().saturating_sub(1);
+        buffer.drain(..black_box(open));
+        starts.clear();
+        starts.push(0);
+        splitter.consumed(open);
+    }
 }
 
 fn redact(redactor: &Redactor, log: &[u8]) -> usize {

@@ -30,6 +30,21 @@ pub(crate) fn spark(name: &str) -> SparkInstallation {
     SparkInstallation { python: environment.join("bin/python"), home }
 }
 
+/// The jars of log4j that this PySpark comes with, as a class path.
+#[track_caller]
+pub(crate) fn log4j(name: &str) -> String {
+    let jars = spark(name).home.join("jars");
+    let is_log4j = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("log4j-core") || name.starts_with("log4j-api")
+    };
+    let entries = std::fs::read_dir(&jars).unwrap().map(|entry| entry.unwrap().path());
+    let found: Vec<String> =
+        entries.filter(is_log4j).map(|path| path.display().to_string()).collect();
+    assert_eq!(found.len(), 2, "log4j in {}", jars.display());
+    found.join(":")
+}
+
 /// `prometheus` or `promtool`: the unpacked one, else the one on the PATH.
 pub(crate) fn prometheus_tool(name: &str) -> PathBuf {
     let unpacked = folder().join("prometheus/usr/bin").join(name);

@@ -42,6 +42,16 @@ impl Process {
         Self { name: name.to_owned(), child, ended: None }
     }
 
+    /// Number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, such as `STOP`, to the process alone.
+    pub(crate) fn send(&self, signal: &str) {
+        self.signal(signal, false);
+    }
+
     /// How it ended, if it did.
     pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none()

@@ -6,10 +6,19 @@ use super::{http, peers, wait};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// JVMs start within seconds, but not on a machine that is busy compiling.
 const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// The stacks of two clusters together would need more cores than a test machine has.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Waits until no other test runs a cluster.
+pub(crate) fn take_turn() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Log4j configuration of the driver and the executors.
 const MDC_PATTERN: &str = "rootLogger.level = info
@@ -28,6 +37,8 @@ pub(crate) enum Logging {
     MdcPattern,
     /// `spark.log.structuredLogging.enabled`: JSON, after some plain lines.
     StructuredJson,
+    /// What `conf/log4j2.properties` says, which the test wrote before.
+    AsConfigured,
 }
 
 /// One Spark to test against.
@@ -113,17 +124,23 @@ impl Cluster {
         Self { master, worker, url, setup }
     }
 
+    /// `spark-submit` to this cluster in client mode, without the application.
+    pub(crate) fn spark_submit(&self) -> Command {
+        let mut command = self.setup.command("spark-submit");
+        command.args(["--master", &self.url, "--driver-memory", "1g"]);
+        command.args(["--executor-cores", "1", "--executor-memory", "768m"]);
+        command.args(["--conf", "spark.driver.host=127.0.0.1"]);
+        command.args(["--conf", "spark.driver.bindAddress=127.0.0.1"]);
+        command
+    }
+
     /// Submits tests/fixtures/spark_app.py in client mode, its UI on `ui_port`.
     pub(crate) fn submit(&self, scratch: &Scratch, ui_port: u16) -> Application {
         let work = scratch.join("application");
         fs::create_dir_all(&work).unwrap();
-        let mut command = self.setup.command("spark-submit");
-        command.args(["--master", &self.url, "--driver-memory", "1g"]);
-        command.args(["--executor-cores", "1", "--executor-memory", "768m"]);
+        let mut command = self.spark_submit();
         let is_structured = self.setup.version.logging == Logging::StructuredJson;
         for property in [
-            "spark.driver.host=127.0.0.1".to_owned(),
-            "spark.driver.bindAddress=127.0.0.1".to_owned(),
             format!("spark.ui.port={ui_port}"),
             "spark.sql.shuffle.partitions=4".to_owned(),
             format!("spark.log.structuredLogging.enabled={is_structured}"),
