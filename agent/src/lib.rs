@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod encode;
 pub mod export;
+pub mod health;
 pub mod identity;
 pub mod model;
 pub mod panics;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use redaction::Profile;
-use sidelight::app::{App, Drained, Options, StartError};
+use sidelight::app::{App, Drained, Options, StartError, Undelivered};
 use sidelight::config::{self, Config};
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};
@@ -180,9 +180,10 @@ fn start(run: &Run) -> ExitCode {
     // A thread that hangs in a write to a dead pipe must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match drained {
-        Ok(Drained { is_complete: true }) => ExitCode::SUCCESS,
-        Ok(Drained { is_complete: false }) if run.strict_exit => ExitCode::from(exit::UNAVAILABLE),
-        Ok(Drained { is_complete: false }) => ExitCode::SUCCESS,
+        Ok(drained) if run.strict_exit && !drained.is_delivered() => {
+            ExitCode::from(exit::UNAVAILABLE)
+        }
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => failed(exit::CONFIG, &error),
     }
 }
@@ -213,12 +214,31 @@ async fn run_until_signal(config: Config, options: &Options) -> Result<Drained, 
     }
     let drained = tokio::select! {
         drained = app.drain() => drained,
-        _ = insisted() => Drained { is_complete: false },
+        _ = insisted() => Drained::default(),
     };
+    report_end(&drained);
+    Ok(drained)
+}
+
+/// The last lines of the log: what was delivered, and where the rest is.
+fn report_end(drained: &Drained) {
+    for left in drained.undelivered.iter().filter(|left| !left.is_nothing()) {
+        let Undelivered { exporter, spooled_records, dead_letters, dropped_records } = *left;
+        tracing::warn!(
+            exporter,
+            spooled_records,
+            dead_letters,
+            dropped_records,
+            "not delivered: what is in the spool goes out at the next start, `sidelight dlq ls` \
+             shows dead letters, and what was dropped is lost"
+        );
+    }
     let lag_bytes = telemetry::LAG_BYTES.get().unwrap_or(0.0);
     let records = telemetry::RECORDS.get();
-    if drained.is_complete {
+    if drained.is_delivered() {
         tracing::info!(records, "drained: everything that was read is delivered");
+    } else if drained.is_complete {
+        tracing::warn!(records, "drained: what is not delivered is on the disk, see above");
     } else {
         tracing::warn!(
             records,
@@ -226,7 +246,6 @@ async fn run_until_signal(config: Config, options: &Options) -> Result<Drained, 
             "ended before everything was delivered; the rest is read again at the next start"
         );
     }
-    Ok(drained)
 }
 
 /// Ends with the second signal. `timeout` and init systems send one stop as two; a person who
