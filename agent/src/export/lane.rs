@@ -10,9 +10,10 @@ mod circuit;
 mod config;
 mod head;
 mod intake;
-mod work;
 #[cfg(test)]
 mod tests;
+mod work;
+
 
 pub use config::Config;
 pub(crate) use work::Work;

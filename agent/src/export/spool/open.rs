@@ -152,13 +152,12 @@ fn numbers(folder: &Path) -> io::Result<(Vec<u64>, Vec<u64>)> {
         Err(error) => return Err(error),
     };
     for entry in entries {
-        let name = entry?.file_name();
-        let Some((number, ending)) = name.to_str().and_then(|name| name.split_once('.')) else {
-            continue;
-        };
-        match (number.parse(), ending) {
-            (Ok(number), "segment") => segments.push(number),
-            (Ok(number), "corrupt") => quarantined.push(number),
+        let path = entry?.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        // A name that is not just as the spool writes it is not one of its files.
+        match number {
+            Some(number) if path == segment_path(folder, number) => segments.push(number),
+            Some(number) if path == quarantine_path(folder, number) => quarantined.push(number),
             _ => {}
         }
     }
