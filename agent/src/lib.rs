@@ -5,6 +5,7 @@ pub mod app;
 pub mod autodetect;
 pub mod checkpoint;
 pub mod config;
+pub mod dead_letters_command;
 pub mod demo;
 pub mod encode;
 pub mod export;

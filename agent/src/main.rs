@@ -6,7 +6,7 @@ use sidelight::app::{App, Drained, Options, StartError, Undelivered};
 use sidelight::config::{self, Config};
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};
-use sidelight::{autodetect, demo, panics, telemetry};
+use sidelight::{autodetect, dead_letters_command, demo, panics, telemetry};
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,11 @@ enum Command {
         /// One JSON object, with all samples.
         #[arg(long)]
         json: bool,
+    },
+    /// List, show, send again or delete dead letters: records that a destination refused for good.
+    Dlq {
+        #[command(subcommand)]
+        command: dead_letters_command::Command,
     },
     /// Replay a recorded Spark job through the real agent; needs nothing but this binary.
     Demo {
@@ -151,6 +156,7 @@ fn main() -> ExitCode {
             print(&listed.trim_end());
             ExitCode::SUCCESS
         }
+        Command::Dlq { command } => dead_letters(&command),
         Command::Demo { keep } => run_demo(keep),
     }
 }
@@ -305,6 +311,25 @@ fn filter(options: &Redact) -> ExitCode {
         }
         Err(error @ FilterError::Output(_)) => failed(exit::OUTPUT, &error),
         Err(error) => failed(exit::NO_INPUT, &error),
+    }
+}
+
+fn dead_letters(command: &dead_letters_command::Command) -> ExitCode {
+    use dead_letters_command::Error;
+    let done =
+        dead_letters_command::run(command, &config::environment(), &mut std::io::stdout().lock());
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(Error::Config(problems)) => wrong_config(&problems),
+        Err(error @ Error::NotConfirmed(_)) => failed(exit::USAGE, &error),
+        Err(error @ (Error::AgentRuns(_) | Error::NotSent { .. })) => {
+            failed(exit::UNAVAILABLE, &error)
+        }
+        Err(error @ Error::Io { .. }) => failed(exit::OUTPUT, &error),
+        Err(error) => failed(exit::CONFIG, &error),
     }
 }
 

@@ -6,8 +6,8 @@
 
 mod letter;
 
+pub(crate) use letter::lines;
 pub use letter::{Letter, Restored};
-pub(super) use letter::lines;
 
 use super::spool::{OpenError, make_folder, private_file};
 use crate::telemetry;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Letters for all records of `logs`, a line each, as of now.
-pub(in crate::export) fn lines(exporter: &str, logs: &LogBatch, reason: &Value) -> Vec<u8> {
+pub(crate) fn lines(exporter: &str, logs: &LogBatch, reason: &Value) -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     lines_of(exporter, logs, reason, u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
 }
