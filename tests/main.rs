@@ -9,6 +9,7 @@
 mod demo;
 mod exposition;
 mod harness;
+mod lanes;
 mod panics;
 mod redact;
 mod sick_ui;

@@ -170,6 +170,7 @@ fn start_lanes(
                     .add(name, queue_batches_max, |queue| Lane::metrics(name, exporter, queue)),
                 SignalKind::Logs => {
                     let stores = Stores::open(&config.state_dir, name, &section.lane)?;
+                    stores.say_what_is_left(name);
                     let shared = (config.redaction.clone(), health.clone());
                     logs.add(name, queue_batches_max, |queue| {
                         Lane::logs(name, exporter, queue, &section.lane, stores, shared)

@@ -106,6 +106,15 @@ impl Stores {
             dead_letters: DeadLetters::open(state_dir, exporter, letters_bytes_max)?,
         })
     }
+
+    /// Tells what an earlier life has not delivered.
+    pub fn say_what_is_left(&self, exporter: &'static str) {
+        let level = self.spool.as_ref().map(Spool::level).unwrap_or_default();
+        if level.batches() > 0 {
+            let (batches, bytes) = (level.batches(), level.bytes());
+            tracing::info!(exporter, batches, bytes, "what is in the spool goes out first");
+        }
+    }
 }
 
 /// See the head of the file.
