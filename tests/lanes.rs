@@ -46,9 +46,8 @@ impl Node {
     fn append(&self, name: &str, numbers: std::ops::Range<usize>) {
         let path = self.scratch.join("logs").join(name);
         let mut file = File::options().create(true).append(true).open(path).unwrap();
-        let line = |n| {
-            format!("25/11/22 06:26:22 INFO Writer: {name} number {n} jane.doe@example.com\n")
-        };
+        let line =
+            |n| format!("25/11/22 06:26:22 INFO Writer: {name} number {n} jane.doe@example.com\n");
         file.write_all(numbers.map(line).collect::<String>().as_bytes()).unwrap();
     }
 
@@ -391,7 +390,10 @@ fn dead_letters_are_listed_beside_a_running_agent_and_changed_by_none() {
     };
     let (code, said) = dlq(&["ls"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("file: 1 dead letters") && said.contains("too old for [EMAIL]"), "{said}");
+    assert!(
+        said.contains("file: 1 dead letters") && said.contains("too old for [EMAIL]"),
+        "{said}"
+    );
     let (_, said) = dlq(&["show", "file"]);
     assert!(said.contains("\"offset\":7") && !said.contains("jane"), "{said}");
     for arguments in [&["replay"][..], &["purge", "--yes"]] {

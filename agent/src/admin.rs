@@ -44,11 +44,7 @@ pub struct AdminState {
 impl AdminState {
     /// What is shown. `redactors` are asked for their counts when `/metrics` is.
     #[must_use]
-    pub fn new(
-        table: Arc<SeriesTable>,
-        redactors: Arc<Redactors>,
-        health: Arc<Health>,
-    ) -> Self {
+    pub fn new(table: Arc<SeriesTable>, redactors: Arc<Redactors>, health: Arc<Health>) -> Self {
         Self { table, redactors, health }
     }
 

@@ -225,11 +225,7 @@ impl App {
             jobs: seen_jobs,
             events: events.clone(),
             entries: loaded.entries,
-            exit_when_idle: if options.is_once {
-                Some(Duration::ZERO)
-            } else {
-                options.exit_when_idle
-            },
+            exit_when_idle: options.is_once.then_some(Duration::ZERO).or(options.exit_when_idle),
             redactors: redactors.clone(),
             config: config.tail,
         };
@@ -312,7 +308,10 @@ impl App {
             dead_letters: status.dead_letters(),
             dropped_records: status.dropped(),
         });
-        Drained { is_complete: scraped && is_settled && is_written, undelivered: undelivered.collect() }
+        Drained {
+            is_complete: scraped && is_settled && is_written,
+            undelivered: undelivered.collect(),
+        }
     }
 }
 

@@ -177,7 +177,8 @@ impl Config {
         for (exporter, section) in &self.exporters {
             // Else there could be a batch that never fits.
             let spool_bytes_max = section.lane.spool_bytes_max.0;
-            let is_enough = spool_bytes_max == 0 || spool_bytes_max >= self.limits.memory_bytes_max.0;
+            let is_enough =
+                spool_bytes_max == 0 || spool_bytes_max >= self.limits.memory_bytes_max.0;
             let key = format!("exporters.{}.lane.spool_bytes_max", exporter.name);
             report.require(&[&key, "limits.memory_bytes_max"], is_enough, || {
                 "must be 0 or at least limits.memory_bytes_max".to_owned()

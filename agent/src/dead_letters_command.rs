@@ -78,7 +78,9 @@ pub enum Error {
     #[error(transparent)]
     State(LoadError),
     /// A destination does not take them now.
-    #[error("{n_left} dead letters of exporter {exporter} are not sent: {reason}; they stay where they are")]
+    #[error(
+        "{n_left} dead letters of exporter {exporter} are not sent: {reason}; they stay where they are"
+    )]
     NotSent {
         /// Its name.
         exporter: &'static str,
@@ -88,7 +90,9 @@ pub enum Error {
         reason: String,
     },
     /// They belong to an exporter that is not in the config.
-    #[error("dead letters of exporter {0} cannot be sent: the config has no section [exporters.{0}]; name the config with -c")]
+    #[error(
+        "dead letters of exporter {0} cannot be sent: the config has no section [exporters.{0}]; name the config with -c"
+    )]
     NoExporter(String),
     /// Nobody said that they may go.
     #[error("this deletes {0} dead letters for good; say --yes if that is what you want")]
@@ -144,7 +148,7 @@ pub fn run(command: &Command, environment: &Environment, out: &mut dyn Write) ->
             let files = state.files(selection.exporter.as_deref())?;
             let mut n_letters = 0;
             for (_, path) in &files {
-                n_letters += read(path)?.1.len() as u64;
+                n_letters += read(path)?.len() as u64;
             }
             if !yes && n_letters > 0 {
                 return Err(Error::NotConfirmed(n_letters));
@@ -200,12 +204,18 @@ impl State {
     }
 }
 
-/// Length of a file, and its lines that are letters, each with what it says.
-fn read(path: &Path) -> Result<(u64, Vec<(Vec<u8>, Letter)>), Error> {
+/// A letter with the line that it stands in.
+struct Stored {
+    line: Vec<u8>,
+    letter: Letter,
+}
+
+/// The letters of a file; what is none is passed over.
+fn read(path: &Path) -> Result<Vec<Stored>, Error> {
     let bytes = fs::read(path).map_err(Error::io(path.display().to_string()))?;
     let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    let letters = lines.filter_map(|line| Some((line.to_vec(), Letter::parse(line)?)));
-    Ok((bytes.len() as u64, letters.collect()))
+    let stored = |line: &[u8]| Some(Stored { letter: Letter::parse(line)?, line: line.to_vec() });
+    Ok(lines.filter_map(stored).collect())
 }
 
 /// What `ls` says of one exporter.
@@ -222,9 +232,8 @@ fn list(state: &State) -> Result<String, Error> {
     let mut summaries: BTreeMap<String, Summary> = BTreeMap::new();
     for (exporter, path) in state.files(None)? {
         let summary = summaries.entry(exporter).or_default();
-        let (bytes, letters) = read(&path)?;
-        summary.bytes += bytes;
-        for (_, letter) in letters {
+        for Stored { line, letter } in read(&path)? {
+            summary.bytes += line.len() as u64;
             let (time, known) = (letter.time_unix_ns(), summary.oldest_unix_ns);
             summary.n_letters += 1;
             summary.oldest_unix_ns = Some(known.map_or(time, |known| known.min(time)));
@@ -239,7 +248,8 @@ fn list(state: &State) -> Result<String, Error> {
     let mut listed = String::new();
     for (exporter, summary) in summaries {
         let Summary { n_letters, bytes, oldest_unix_ns, newest_unix_ns, reasons } = summary;
-        let (oldest, newest) = (rfc3339(oldest_unix_ns.unwrap_or_default()), rfc3339(newest_unix_ns));
+        let (oldest, newest) =
+            (rfc3339(oldest_unix_ns.unwrap_or_default()), rfc3339(newest_unix_ns));
         // Writing to a string cannot fail.
         let _ = writeln!(
             listed,
@@ -269,7 +279,7 @@ fn show(
     redactors: &Redactors,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    for (_, letter) in read(path)?.1 {
+    for Stored { letter, .. } in read(path)? {
         if let Some(line) = letter.show(exporter, redactors) {
             out.write_all(&line).map_err(Error::io("output"))?;
         }

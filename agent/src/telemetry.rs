@@ -375,9 +375,8 @@ mod tests {
 
     #[test]
     fn every_metric_that_is_declared_is_also_exported() {
-        let declared = |text: &str| {
-            text.lines().filter(|line| line.starts_with("pub static ")).count()
-        };
+        let declared =
+            |text: &str| text.lines().filter(|line| line.starts_with("pub static ")).count();
         assert_eq!(declared(include_str!("telemetry.rs")), ALL.len());
         assert_eq!(declared(include_str!("telemetry/lane.rs")), lane::ALL.len());
     }

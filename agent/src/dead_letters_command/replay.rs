@@ -1,7 +1,7 @@
 //! Sends dead letters again. What is refused again stays, with its new reason.
 
-use super::{Error, State, read};
-use crate::export::dead_letters::{self, Letter};
+use super::{Error, State, Stored, read};
+use crate::export::dead_letters;
 use crate::export::lane::Work;
 use crate::export::{ExportError, Exporter, Shared};
 use crate::model::{LogBatch, LogRecord, Signal};
@@ -87,7 +87,7 @@ struct Sender<'a> {
 impl Sender<'_> {
     /// Sends the letters of one file, and leaves in it what was not taken.
     async fn send_file(&mut self, path: &Path) -> Result<(), Error> {
-        let (_, letters) = read(path)?;
+        let letters = read(path)?;
         let mut kept = Vec::new();
         let mut rest = letters.as_slice();
         while !rest.is_empty() {
@@ -103,14 +103,12 @@ impl Sender<'_> {
     }
 
     /// Takes letters of one resource off the front of `rest`: their records, and their lines.
-    fn next_batch<'l>(
-        &mut self,
-        rest: &mut &'l [(Vec<u8>, Letter)],
-    ) -> (LogBatch, Vec<&'l [u8]>) {
+    fn next_batch<'l>(&mut self, rest: &mut &'l [(Vec<u8>, Letter)]) -> (LogBatch, Vec<&'l [u8]>) {
         let mut text = Text::default();
-        let mut logs = LogBatch { resource: Arc::default(), text: Text::default(), records: vec![] };
+        let mut logs =
+            LogBatch { resource: Arc::default(), text: Text::default(), records: vec![] };
         let mut lines = Vec::new();
-        while let Some(((line, letter), others)) = rest.split_first() {
+        while let Some((Stored { line, letter }, others)) = rest.split_first() {
             let restored = letter.restore(self.redactors, &mut text);
             if let Some(restored) = restored {
                 let is_other = !lines.is_empty() && *logs.resource != restored.resource;

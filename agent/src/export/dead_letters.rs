@@ -215,3 +215,44 @@ pub fn replace(path: &Path, lines: &[u8]) -> io::Result<()> {
 fn path_of(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:012}.jsonl"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{DeadLetters, files_of, folder};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_oldest_go_when_the_cap_is_reached_also_over_a_restart() {
+        let state = tempfile::tempdir().unwrap();
+        let line = |n: usize| format!("{{\"offset\":{n},\"pad\":\"{}\"}}\n", "x".repeat(80));
+        for n in 0..200 {
+            let mut letters = DeadLetters::open(state.path(), "file", 4_000).unwrap();
+            letters.append(line(n).as_bytes(), 1).unwrap();
+            letters.append(line(n).as_bytes(), 1).unwrap();
+        }
+        let files = files_of(&folder(state.path(), "file")).unwrap();
+        let text: String = files.iter().map(|it| fs::read_to_string(&it.1).unwrap()).collect();
+        assert!((3_000..=4_000).contains(&text.len()), "{}", text.len());
+        let want: Vec<String> = (0..200).flat_map(|n| [line(n), line(n)]).collect();
+        assert!(want.concat().ends_with(&text), "the newest, in order");
+        for (_, path) in files {
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let mode = fs::metadata(folder(state.path(), "file")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn letters_that_alone_are_over_the_cap_push_out_no_other() {
+        let state = tempfile::tempdir().unwrap();
+        let mut letters = DeadLetters::open(state.path(), "file", 100).unwrap();
+        letters.append(b"{}\n", 1).unwrap();
+        letters.append(&[b'x'; 101], 1).unwrap();
+        let files = files_of(&folder(state.path(), "file")).unwrap();
+        assert_eq!(fs::read(&files[0].1).unwrap(), b"{}\n");
+        let mut none = DeadLetters::open(state.path(), "other", 0).unwrap();
+        none.append(b"{}\n", 1).unwrap();
+        assert!(!folder(state.path(), "other").exists());
+    }
+}

@@ -129,3 +129,50 @@ impl Exporter for FileExporter {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use crate::export::{ExporterConfig, Shared};
+    use crate::model::{LogBatch, LogRecord, Signal};
+    use redaction::{Redactor, Text};
+    use std::io::{BufRead, BufReader};
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    fn signal(offset: u64) -> Signal {
+        let mut text = Text::default();
+        let body = Redactor::new().redact_chunk(b"hello", &mut text);
+        let records = vec![LogRecord { body, offset, ..LogRecord::default() }];
+        Signal::Logs(LogBatch { resource: Arc::default(), text, records })
+    }
+
+    #[tokio::test]
+    async fn a_pipe_without_a_reader_holds_up_nobody_and_gets_each_batch_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let config = Config { path: path.clone() };
+        let mut exporter = config.build(&Shared::new(Arc::new(Redactor::new()))).unwrap();
+        for _ in 0..3 {
+            // This runtime has one thread: were it blocked, no timer would fire.
+            let given_up = timeout(Duration::from_millis(20), exporter.export(&signal(1))).await;
+            assert!(given_up.is_err());
+        }
+        let reader = std::thread::spawn(move || {
+            let lines = BufReader::new(std::fs::File::open(path).unwrap()).lines();
+            lines.map(Result::unwrap).collect::<Vec<_>>()
+        });
+        for offset in [1, 2, 3] {
+            exporter.export(&signal(offset)).await.unwrap();
+        }
+        // Its thread closes the pipe.
+        drop(exporter);
+        let lines = reader.join().unwrap();
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        for (line, offset) in lines.iter().zip(1..) {
+            assert!(line.contains(&format!("\"offset\":{offset}")), "{line}");
+        }
+    }
+}

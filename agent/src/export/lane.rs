@@ -14,7 +14,6 @@ mod intake;
 mod tests;
 mod work;
 
-
 pub use config::Config;
 pub(crate) use work::Work;
 
@@ -185,7 +184,17 @@ impl Lane {
         let circuit = Circuit::new(name);
         let request_timeout = Config::default().request_timeout.0;
         let dead_letters = None;
-        Self { name, exporter, request_timeout, circuit, intake, dead_letters, redactors, health, status }
+        Self {
+            name,
+            exporter,
+            request_timeout,
+            circuit,
+            intake,
+            dead_letters,
+            redactors,
+            health,
+            status,
+        }
     }
 
     /// How the lane stands.

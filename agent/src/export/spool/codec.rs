@@ -112,8 +112,9 @@ pub(super) fn decode(payload: &[u8], redactors: &Redactors) -> Option<LogBatch> 
         ..Resource::default()
     };
     let engine = value()?;
-    resource.engine =
-        [Engine::Spark, Engine::Flink].into_iter().find(|it| engine.as_deref() == Some(it.as_str()));
+    resource.engine = [Engine::Spark, Engine::Flink]
+        .into_iter()
+        .find(|it| engine.as_deref() == Some(it.as_str()));
     resource.component = value()?;
     resource.executor_id = value()?;
     resource.trace_id = value()?;

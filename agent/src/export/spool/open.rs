@@ -130,7 +130,11 @@ impl Spool {
         if end < bytes.len() {
             telemetry::SPOOL_DAMAGED.add(self.exporter, "torn", 1);
             let (exporter, n_bytes) = (self.exporter, bytes.len() - end);
-            tracing::warn!(exporter, n_bytes, "cut off what a crash left half written in the spool");
+            tracing::warn!(
+                exporter,
+                n_bytes,
+                "cut off what a crash left half written in the spool"
+            );
             File::options().write(true).open(&path)?.set_len(end as u64)?;
         }
         if end <= segment::HEADER_BYTES {
@@ -146,7 +150,9 @@ fn numbers(folder: &Path) -> io::Result<(Vec<u64>, Vec<u64>)> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         // A file in its place is told when something must be written.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
             return Ok((segments, quarantined));
         }
         Err(error) => return Err(error),

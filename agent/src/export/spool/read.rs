@@ -106,6 +106,9 @@ impl Spool {
         let Some(oldest) = self.segments.pop_front() else { return };
         let is_damaged = self.reading.take().is_some_and(|reading| reading.is_damaged);
         let path = segment_path(&self.folder, oldest.number);
+        if let Some(cursor) = &self.cursor {
+            let _ = cursor.sync_data();
+        }
         if !is_damaged {
             // If it stays, the cursor says that it is delivered.
             let _ = fs::remove_file(path);

@@ -75,7 +75,8 @@ fn drain(spool: &mut Spool) -> Vec<String> {
 }
 
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder.join("spool/file")).unwrap().map(|entry| entry.unwrap().path());
+    let entries =
+        fs::read_dir(folder.join("spool/file")).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> =
         entries.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
     files.sort();
@@ -173,11 +174,18 @@ fn a_crash_at_any_byte_of_a_write_loses_only_what_was_not_whole() {
             let mut spool = open(folder.path());
             let want: Vec<_> = batches[..n_whole].iter().map(json).collect();
             assert_eq!(spool.level().batches(), want.len() as u64, "length {length}");
-            store(&mut spool, &[batch(9, &["newer"])]);
+            // That costs three syncs.
+            let is_more = length % 16 == 0;
+            if is_more {
+                store(&mut spool, &[batch(9, &["newer"])]);
+            }
             let mut got = drain(&mut spool);
-            assert!(got.pop().unwrap().contains("newer"));
+            assert!(!is_more || got.pop().unwrap().contains("newer"));
             assert_eq!(got, want, "length {length}, zeroed {is_zeroed}");
-            assert!(files(folder.path(), ".corrupt").is_empty(), "length {length}: torn, not corrupt");
+            assert!(
+                files(folder.path(), ".corrupt").is_empty(),
+                "length {length}: torn, not corrupt"
+            );
             let _ = fs::remove_file(folder.path().join("spool/file/cursor"));
         }
     }
@@ -221,7 +229,8 @@ fn a_full_spool_takes_what_fits_and_has_room_again_when_something_is_delivered()
     let (n_safe, stop) = spool.append(&all);
     assert!(matches!(stop, Some(Stop::Full)) && (20..25).contains(&n_safe), "{n_safe} {stop:?}");
     assert!(matches!(spool.append(&all[n_safe..]), (0, Some(Stop::Full))));
-    let on_disk: u64 = files(folder.path(), "").iter().map(|it| fs::metadata(it).unwrap().len()).sum();
+    let on_disk: u64 =
+        files(folder.path(), "").iter().map(|it| fs::metadata(it).unwrap().len()).sum();
     assert!(on_disk <= 100_000 && spool.level().bytes() == on_disk, "{on_disk}");
     let mut got = Vec::new();
     let mut next = n_safe;
@@ -340,6 +349,11 @@ proptest! {
             prop_assert!(codec::decode(&whole, &Redactors::default()).is_none());
         }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn a_spool_of_any_bytes_opens_and_drains(bytes in any::<Vec<u8>>(), salt in any::<u64>()) {

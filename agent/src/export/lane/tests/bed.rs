@@ -113,6 +113,19 @@ impl Bed {
         self.life = Some(Life { queue, events, lane: tokio::spawn(lane.run()), status });
     }
 
+    /// Hands a batch of one record to the lanes of both, one after the other, as the tail thread does.
+    pub(super) async fn send_to_both(&mut self, other: &Self, offset: u64) {
+        let life = self.life.as_ref().unwrap();
+        let permit = self.budget.clone().acquire_owned().await.unwrap();
+        let position =
+            Position { file: FileId(1), offset: offset + 1, frontier: Digest::default() };
+        let batch = Batch::logs(logs(offset..offset + 1), position, 2, life.events.clone(), permit);
+        life.queue.reserve().await.unwrap().send(batch.clone());
+        let room = other.life.as_ref().unwrap().queue.reserve().await.unwrap();
+        room.send(batch);
+        self.next = offset + 1;
+    }
+
     pub(super) fn status(&self) -> Arc<Status> {
         self.life.as_ref().unwrap().status.clone()
     }
