@@ -103,7 +103,7 @@ impl Sender<'_> {
     }
 
     /// Takes letters of one resource off the front of `rest`: their records, and their lines.
-    fn next_batch<'l>(&mut self, rest: &mut &'l [(Vec<u8>, Letter)]) -> (LogBatch, Vec<&'l [u8]>) {
+    fn next_batch<'l>(&mut self, rest: &mut &'l [Stored]) -> (LogBatch, Vec<&'l [u8]>) {
         let mut text = Text::default();
         let mut logs =
             LogBatch { resource: Arc::default(), text: Text::default(), records: vec![] };
