@@ -36,6 +36,10 @@ const BUDGET_UNIT: usize = 1024;
 /// Part of the grace period that is kept for the last checkpoint and the admin server.
 const LAST_STEPS: Duration = Duration::from_secs(1);
 
+/// What a batch may take that is on its way when the time is over. With the last write it is within
+/// [`LAST_STEPS`].
+const LAST_BATCH: Duration = Duration::from_millis(300);
+
 /// What the last checkpoint may take.
 const LAST_WRITE: Duration = Duration::from_millis(500);
 
@@ -284,6 +288,8 @@ impl App {
         self.tail.thread().unpark();
         let scraped = join_until(deadline, &mut self.scrapers).await.is_some();
         let _ = join_until(deadline, &mut self.log_lanes).await;
+        self.statuses.iter().for_each(|(_, status)| status.stop());
+        let _ = join_until(Instant::now() + LAST_BATCH, &mut self.log_lanes).await;
         let _ = join_until(deadline, &mut self.metric_lanes).await;
         self.stop.abandon();
         for lane in self.log_lanes.iter().chain(&self.metric_lanes) {

@@ -48,6 +48,7 @@ pub struct Status {
     /// What is in its spool.
     pub spool: Arc<Level>,
     is_settled: AtomicBool,
+    is_stopping: AtomicBool,
     dead_letters: AtomicU64,
     dropped: AtomicU64,
 }
@@ -70,6 +71,12 @@ impl Status {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Asks the lane to end after the batch that it is sending: one that is cut off in the middle of
+    /// it would have to send it again.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
     }
 
     fn set_settled(&self) {
@@ -219,6 +226,9 @@ impl Lane {
                 None => self.intake.next().await,
             };
             let Some(mut head) = next else { return };
+            if self.status.is_stopping.load(Ordering::Acquire) {
+                return;
+            }
             match self.send(&mut head).await {
                 Sent::All if head.is_spooled => self.intake.advance().await,
                 Sent::All => self.intake.settle_live().await,

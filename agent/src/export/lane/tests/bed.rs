@@ -27,6 +27,8 @@ pub(super) struct Destination {
     /// Of ten calls so many fail, by no pattern.
     pub(super) fails_of_ten: u64,
     pub(super) retry_after: Option<Duration>,
+    /// Time that each call takes.
+    pub(super) delay: Duration,
     /// Offsets of records that it refuses for good.
     pub(super) poison: BTreeSet<u64>,
     n_calls: u64,
@@ -38,8 +40,12 @@ struct Fake(Arc<Mutex<Destination>>);
 impl Exporter for Fake {
     fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Result<(), ExportError>> {
         let Signal::Logs(logs) = signal else { panic!("only logs were sent") };
-        let hangs = self.0.lock().unwrap().hangs;
+        let (hangs, delay) = {
+            let it = self.0.lock().unwrap();
+            (it.hangs, it.delay)
+        };
         Box::pin(async move {
+            sleep(delay).await;
             if hangs {
                 self.0.lock().unwrap().n_calls += 1;
                 std::future::pending::<()>().await;

@@ -111,3 +111,28 @@ async fn a_lane_that_was_told_to_keep_no_spool_any_more_empties_the_one_it_has()
     bed.end().await;
     assert_eq!(bed.delivered(), (0..8).collect::<Vec<_>>());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_is_stopped_while_its_spool_drains_repeats_nothing() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.is_down = true);
+    bed.start(&Config::default());
+    bed.send(0..50).await;
+    bed.end().await;
+    bed.destination(|it| {
+        it.is_down = false;
+        it.delay = Duration::from_secs(1);
+    });
+    for n_delivered in [5, 10] {
+        bed.start(&Config::default());
+        let status = bed.status();
+        bed.until_delivered(n_delivered - 1).await;
+        sleep(Duration::from_millis(500)).await;
+        status.stop();
+        bed.end().await;
+        assert_eq!(bed.delivered().len(), n_delivered);
+    }
+    bed.start(&Config::default());
+    bed.end().await;
+    assert_eq!(bed.delivered(), (0..50).collect::<Vec<_>>());
+}
