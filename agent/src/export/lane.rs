@@ -278,11 +278,11 @@ impl Lane {
             Ok(Err(ExportError::Rejected { reason })) => self.refused(head, &reason).await,
             Ok(Err(ExportError::Transient { source, retry_after })) => {
                 telemetry::EXPORTS.add(self.name, "error", 1);
-                self.failed(head, retry_after, &*source).await
+                self.failed(retry_after, &*source)
             }
             Err(elapsed) => {
                 telemetry::EXPORTS.add(self.name, "timeout", 1);
-                self.failed(head, None, &elapsed).await
+                self.failed(None, &elapsed)
             }
         }
     }
@@ -295,18 +295,15 @@ impl Lane {
         }
     }
 
-    async fn failed(
+    /// What waits in memory, this batch first, goes to the spool in the pause that follows.
+    fn failed(
         &mut self,
-        head: &Head,
         retry_after: Option<Duration>,
         error: &(dyn std::error::Error + Send + Sync),
     ) -> Sent {
         // One line when it breaks and one an outage later says more than one per try.
         if self.circuit.failed(retry_after) {
             tracing::warn!(exporter = self.name, %error, "delivery failed; trying again");
-        }
-        if !head.is_spooled {
-            self.intake.store().await;
         }
         Sent::Failed
     }

@@ -37,7 +37,8 @@ impl Circuit {
     /// Notes a failure; true when it is the first one.
     pub(super) fn failed(&mut self, retry_after: Option<Duration>) -> bool {
         let pause = match retry_after {
-            Some(asked) => asked.min(RETRY_AFTER_MAX),
+            // One that asks for no pause at all gets one: what failed is stored in it.
+            Some(asked) => asked.clamp(PAUSE_MIN, RETRY_AFTER_MAX),
             None => pause(self.failures, random_ratio()),
         };
         self.retry_at = Some(Instant::now() + pause);
@@ -71,7 +72,7 @@ fn random_ratio() -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Circuit, PAUSE_MAX, RETRY_AFTER_MAX, pause};
+    use super::{Circuit, PAUSE_MAX, PAUSE_MIN, RETRY_AFTER_MAX, pause};
     use std::time::Duration;
     use tokio::time::Instant;
 
@@ -90,7 +91,9 @@ mod tests {
         assert_eq!(circuit.retry_at(), Some(now + Duration::from_secs(70)));
         assert!(!circuit.failed(Some(Duration::from_secs(1 << 40))));
         assert_eq!(circuit.retry_at(), Some(now + RETRY_AFTER_MAX));
-        assert_eq!(circuit.succeeded(), 2);
+        circuit.failed(Some(Duration::ZERO));
+        assert_eq!(circuit.retry_at(), Some(now + PAUSE_MIN));
+        assert_eq!(circuit.succeeded(), 3);
         assert!(!circuit.is_open() && circuit.retry_at().is_none());
     }
 }

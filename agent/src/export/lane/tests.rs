@@ -149,6 +149,22 @@ async fn a_full_spool_stops_the_queue_of_a_required_lane_until_there_is_room() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_spool_takes_more_as_soon_as_a_part_of_it_is_delivered() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.is_down = true);
+    bed.start(&small(40_000));
+    let _ = timeout(Duration::from_secs(60), bed.send(0..1_000)).await;
+    let n_full = bed.settled().len();
+    bed.destination(|it| {
+        it.is_down = false;
+        it.delay = Duration::from_secs(1);
+    });
+    bed.until_delivered(n_full / 3).await;
+    assert!(bed.settled().len() > n_full, "the queue moves on");
+    assert!(bed.status().spool.batches() > 20, "while the spool is far from empty");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lane_that_is_not_required_drops_the_newest_when_its_spool_is_full_and_counts() {
     for (spool_bytes_max, least) in [(40_000, 50), (0, 0)] {
         let mut bed = Bed::new();
