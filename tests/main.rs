@@ -11,6 +11,7 @@ mod exposition;
 mod failures;
 mod harness;
 mod kills;
+mod lanes;
 mod panics;
 mod redact;
 mod rotators;

@@ -1,17 +1,15 @@
 //! The admin server: `/metrics`, `/livez` and `/readyz`, on a thread of its own so that probes are
 //! answered while exporters compress.
 
-mod health;
 mod server;
 
-pub use health::{Phase, heartbeat};
 pub use server::{Admin, AdminHandle};
 
 use crate::checkpoint;
 use crate::export::prometheus::{Format, SeriesTable};
+use crate::health::Health;
 use crate::policy::Redactors;
 use crate::telemetry;
-use health::Health;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,31 +39,20 @@ pub enum AdminError {
 pub struct AdminState {
     table: Arc<SeriesTable>,
     redactors: Arc<Redactors>,
-    health: Health,
+    health: Arc<Health>,
 }
 
 impl AdminState {
-    /// A state in [`Phase::Starting`]. `redactors` are asked for their counts when `/metrics` is.
+    /// What is shown. `redactors` are asked for their counts when `/metrics` is.
     #[must_use]
-    pub fn new(table: Arc<SeriesTable>, redactors: Arc<Redactors>) -> Self {
-        Self { table, redactors, health: Health::default() }
-    }
-
-    /// Moves on to `phase`. From [`Phase::Draining`] there is no way back.
-    pub fn set_phase(&self, phase: Phase) {
-        self.health.set_phase(phase);
-    }
-
-    /// Says that something is out of order, by `reason`, or in order again. While one reason holds,
-    /// `/readyz` answers 503 and names it.
-    pub fn set_degraded(&self, reason: &'static str, is_degraded: bool) {
-        self.health.set_degraded(reason, is_degraded);
+    pub fn new(table: Arc<SeriesTable>, redactors: Arc<Redactors>, health: Arc<Health>) -> Self {
+        Self { table, redactors, health }
     }
 
     /// Why the agent is not ready; empty when it is.
-    fn reasons(&self) -> Vec<&'static str> {
+    fn reasons(&self) -> Vec<String> {
         let checkpoint = "degraded: checkpoint cannot be written";
-        let failing = checkpoint::is_failing().then_some(checkpoint);
+        let failing = checkpoint::is_failing().then(|| checkpoint.to_owned());
         self.health.reasons().into_iter().chain(failing).collect()
     }
 

@@ -2,10 +2,12 @@
 
 mod banner;
 
-use crate::admin::{self, Admin, AdminError, AdminHandle, AdminState, Phase};
+use crate::admin::{Admin, AdminError, AdminHandle, AdminState};
 use crate::checkpoint::{self, Checkpoint, Event, LoadError, Store};
 use crate::config::{Config, Interval};
-use crate::export::{self, BuildError, Exporter, lane};
+use crate::export::lane::{Lane, Status, Stores};
+use crate::export::{self, BuildError};
+use crate::health::{self, Health, Phase};
 use crate::identity::{Identity, POD_LABELS_FILE};
 use crate::model::{Batch, LogBatch, Position, SignalKind};
 use crate::scrape;
@@ -37,6 +39,10 @@ const BATCHES_AT_ONCE: usize = 4;
 /// Part of the grace period that is kept for the last checkpoint and the admin server.
 const LAST_STEPS: Duration = Duration::from_secs(1);
 
+/// What a batch may take that is on its way when the time is over. With the last write it is within
+/// [`LAST_STEPS`].
+const LAST_BATCH: Duration = Duration::from_millis(300);
+
 /// What the last checkpoint may take.
 const LAST_WRITE: Duration = Duration::from_millis(500);
 
@@ -63,6 +69,9 @@ pub enum StartError {
     /// An exporter or scraper cannot be made from its section.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A spool or dead letters cannot be read.
+    #[error(transparent)]
+    Stores(#[from] export::spool::OpenError),
     /// A glob is not one.
     #[error(transparent)]
     Glob(#[from] GlobError),
@@ -72,10 +81,41 @@ pub enum StartError {
 }
 
 /// What is left undone after the drain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Drained {
-    /// True when every record that was read is delivered and checkpointed.
+    /// True when every record that was read is delivered or on the disk, and checkpointed.
     pub is_complete: bool,
+    /// What each exporter of logs has not got.
+    pub undelivered: Vec<Undelivered>,
+}
+
+/// What an exporter has not got of what was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Its name in the config.
+    pub exporter: &'static str,
+    /// Records in its spool, which the next start delivers.
+    pub spooled_records: u64,
+    /// Records that became dead letters in this run.
+    pub dead_letters: u64,
+    /// Records that were given up in this run: the lane is not required.
+    pub dropped_records: u64,
+}
+
+impl Undelivered {
+    /// True when it has got everything.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.spooled_records + self.dead_letters + self.dropped_records == 0
+    }
+}
+
+impl Drained {
+    /// True when every record that was read has reached its destinations.
+    #[must_use]
+    pub fn is_delivered(&self) -> bool {
+        self.is_complete && self.undelivered.iter().all(Undelivered::is_nothing)
+    }
 }
 
 /// The running agent.
@@ -85,13 +125,14 @@ pub struct App {
     stop_scrapers: watch::Sender<bool>,
     scrapers: Vec<JoinHandle<()>>,
     tail_ended: oneshot::Receiver<()>,
-    log_lanes: Vec<JoinHandle<bool>>,
-    metric_lanes: Vec<JoinHandle<bool>>,
+    log_lanes: Vec<JoinHandle<()>>,
+    metric_lanes: Vec<JoinHandle<()>>,
+    statuses: Vec<(&'static str, Arc<Status>)>,
     checkpointer: JoinHandle<bool>,
     admin: AdminHandle,
     admin_address: SocketAddr,
     heartbeat: JoinHandle<()>,
-    state: Arc<AdminState>,
+    health: Arc<Health>,
     grace: Duration,
 }
 
@@ -99,27 +140,49 @@ pub struct App {
 #[derive(Default)]
 struct Lanes {
     queues: Queues,
-    tasks: Vec<JoinHandle<bool>>,
+    tasks: Vec<JoinHandle<()>>,
+    statuses: Vec<(&'static str, Arc<Status>)>,
 }
 
 impl Lanes {
-    fn add(&mut self, name: &'static str, exporter: Box<dyn Exporter>, queue_batches_max: usize) {
+    fn add(
+        &mut self,
+        name: &'static str,
+        queue_batches_max: usize,
+        lane: impl FnOnce(mpsc::Receiver<Arc<Batch>>) -> Lane,
+    ) {
         let (queue, batches) = mpsc::channel(queue_batches_max);
+        let lane = lane(batches);
         self.queues.push((name, queue));
-        self.tasks.push(tokio::spawn(lane::run(name, exporter, batches)));
+        self.statuses.push((name, lane.status()));
+        self.tasks.push(tokio::spawn(lane.run()));
     }
 }
 
 /// One lane per exporter and signal.
-fn start_lanes(config: &Config, shared: &export::Shared) -> Result<(Lanes, Lanes), BuildError> {
+fn start_lanes(
+    config: &Config,
+    shared: &export::Shared,
+    health: &Arc<Health>,
+) -> Result<(Lanes, Lanes), StartError> {
     let (mut logs, mut metrics) = (Lanes::default(), Lanes::default());
+    let queue_batches_max = config.limits.queue_batches_max;
     for (definition, section) in &config.exporters {
+        let name = definition.name;
         for signal in definition.signals {
-            let lanes = match signal {
-                SignalKind::Logs => &mut logs,
-                SignalKind::Metrics => &mut metrics,
-            };
-            lanes.add(definition.name, section.build(shared)?, config.limits.queue_batches_max);
+            let exporter = section.exporter.build(shared)?;
+            match signal {
+                SignalKind::Metrics => metrics
+                    .add(name, queue_batches_max, |queue| Lane::metrics(name, exporter, queue)),
+                SignalKind::Logs => {
+                    let stores = Stores::open(&config.state_dir, name, &section.lane)?;
+                    stores.say_what_is_left(name);
+                    let shared = (config.redaction.clone(), health.clone());
+                    logs.add(name, queue_batches_max, |queue| {
+                        Lane::logs(name, exporter, queue, &section.lane, stores, shared)
+                    });
+                }
+            }
         }
     }
     Ok((logs, metrics))
@@ -139,7 +202,8 @@ impl App {
         banner::print(&config, admin_address, &mut finder);
 
         let shared = export::Shared::new(redactor.clone());
-        let (log_lanes, metric_lanes) = start_lanes(&config, &shared)?;
+        let health = Arc::new(Health::default());
+        let (log_lanes, metric_lanes) = start_lanes(&config, &shared, &health)?;
         let (events, positions) = mpsc::channel(CHECKPOINT_QUEUE);
         let checkpoint = Checkpoint::new(loaded.entries.clone());
         let checkpointer = tokio::spawn(checkpoint::run(positions, checkpoint, store));
@@ -167,11 +231,7 @@ impl App {
             jobs: seen_jobs,
             events: events.clone(),
             entries: loaded.entries,
-            exit_when_idle: if options.is_once {
-                Some(Duration::ZERO)
-            } else {
-                options.exit_when_idle
-            },
+            exit_when_idle: options.is_once.then_some(Duration::ZERO).or(options.exit_when_idle),
             redactors: redactors.clone(),
             config: config.tail,
         };
@@ -187,21 +247,22 @@ impl App {
         };
         let stop = Arc::new(Stop::new()?);
         let tail_ended = spawn_tail(start, zone, stop.clone(), emitter)?;
-        let state = Arc::new(AdminState::new(shared.series(), redactors));
-        let admin = admin.serve(state.clone())?;
-        state.set_phase(Phase::Ready);
+        let state = Arc::new(AdminState::new(shared.series(), redactors, health.clone()));
+        let admin = admin.serve(state)?;
+        health.set_phase(Phase::Ready);
         Ok(Self {
             stop,
             stop_scrapers,
             scrapers,
             tail_ended,
+            statuses: log_lanes.statuses,
             log_lanes: log_lanes.tasks,
             metric_lanes: metric_lanes.tasks,
             checkpointer,
             admin,
             admin_address,
-            heartbeat: tokio::spawn(admin::heartbeat(state.clone())),
-            state,
+            heartbeat: tokio::spawn(health::heartbeat(health.clone())),
+            health,
             grace: config.shutdown.grace.0,
         })
     }
@@ -222,12 +283,13 @@ impl App {
     /// after a last read, lanes when their queues are empty, the checkpointer after its last write.
     pub async fn drain(mut self) -> Drained {
         let deadline = Instant::now() + self.grace.saturating_sub(LAST_STEPS).max(self.grace / 2);
-        self.state.set_phase(Phase::Draining);
+        self.health.set_phase(Phase::Draining);
         self.stop_scrapers.send_replace(true);
         self.stop.drain();
         let scraped = join_until(deadline, &mut self.scrapers).await.is_some();
-        let delivered = join_until(deadline, &mut self.log_lanes).await;
-        let is_delivered = delivered.is_some_and(|lanes| !lanes.contains(&false));
+        let _ = join_until(deadline, &mut self.log_lanes).await;
+        self.statuses.iter().for_each(|(_, status)| status.stop());
+        let _ = join_until(Instant::now() + LAST_BATCH, &mut self.log_lanes).await;
         let _ = join_until(deadline, &mut self.metric_lanes).await;
         self.stop.abandon();
         for lane in self.log_lanes.iter().chain(&self.metric_lanes) {
@@ -245,7 +307,17 @@ impl App {
         };
         self.heartbeat.abort();
         self.admin.shutdown();
-        Drained { is_complete: scraped && is_delivered && is_written }
+        let is_settled = self.statuses.iter().all(|(_, status)| status.is_settled());
+        let undelivered = self.statuses.iter().map(|(name, status)| Undelivered {
+            exporter: name,
+            spooled_records: status.spool.records(),
+            dead_letters: status.dead_letters(),
+            dropped_records: status.dropped(),
+        });
+        Drained {
+            is_complete: scraped && is_settled && is_written,
+            undelivered: undelivered.collect(),
+        }
     }
 }
 
@@ -313,7 +385,7 @@ fn spawn_tail(
 }
 
 fn finder(config: &Config) -> Result<Finder, GlobError> {
-    let outputs = config.exporters.iter().filter_map(|(_, section)| section.output());
+    let outputs = config.exporters.iter().filter_map(|(_, section)| section.exporter.output());
     let own = outputs.map(Path::to_owned).chain([config.state_dir.clone()]).collect();
     Finder::new(&config.tail.include, &config.tail.exclude, own)
 }

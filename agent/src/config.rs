@@ -27,7 +27,7 @@ pub use sections::{Admin, Batch, Job, Level, Limits, Log, Shutdown};
 pub(crate) use suggest::closest;
 pub use units::{Bytes, Interval};
 
-use crate::export::{EXPORTERS, ExporterConfig, ExporterDefinition};
+use crate::export::{EXPORTERS, ExporterDefinition, ExporterSection};
 use crate::model::SignalKind;
 use crate::policy::{self, Redactors};
 use crate::scrape::{SCRAPERS, ScraperConfig, ScraperDefinition};
@@ -67,7 +67,7 @@ pub struct Config {
     /// Scrapers that run, in the order of their registry.
     pub scrapers: Vec<(&'static ScraperDefinition, Box<dyn ScraperConfig>)>,
     /// Exporters that run, in the order of their registry. At least one takes logs.
-    pub exporters: Vec<(&'static ExporterDefinition, Box<dyn ExporterConfig>)>,
+    pub exporters: Vec<(&'static ExporterDefinition, ExporterSection)>,
     settings: toml::Table,
 }
 
@@ -140,8 +140,18 @@ impl Config {
             limits: Limits::configure(&mut root.section("limits")),
             shutdown: Shutdown::configure(&mut root.section("shutdown")),
             log: root.section("log").parse(),
-            scrapers: root.components("scrapers", SCRAPERS, |it| it.name, |it| it.configure),
-            exporters: root.components("exporters", EXPORTERS, |it| it.name, |it| it.configure),
+            scrapers: root.components(
+                "scrapers",
+                SCRAPERS,
+                |it| it.name,
+                |it, section| (it.configure)(section),
+            ),
+            exporters: root.components(
+                "exporters",
+                EXPORTERS,
+                |it| it.name,
+                ExporterDefinition::configure_all,
+            ),
             // Last: what no section has claimed is unknown.
             state_dir: root.top().state_dir,
             settings: toml::Table::new(),
@@ -164,9 +174,19 @@ impl Config {
                 self.limits.memory_bytes_max.0
             )
         });
+        for (exporter, section) in &self.exporters {
+            // Else there could be a batch that never fits.
+            let spool_bytes_max = section.lane.spool_bytes_max.0;
+            let is_enough =
+                spool_bytes_max == 0 || spool_bytes_max >= self.limits.memory_bytes_max.0;
+            let key = format!("exporters.{}.lane.spool_bytes_max", exporter.name);
+            report.require(&[&key, "limits.memory_bytes_max"], is_enough, || {
+                "must be 0 or at least limits.memory_bytes_max".to_owned()
+            });
+        }
         // The tail leaves this file alone, but not those that a rotation makes of it.
         for (exporter, section) in &self.exporters {
-            let Some(output) = section.output() else { continue };
+            let Some(output) = section.exporter.output() else { continue };
             let globs = |patterns: &[String]| -> bool {
                 let matches = |glob: globset::Glob| glob.compile_matcher().is_match(output);
                 patterns.iter().filter_map(|pattern| tail::glob(pattern).ok()).any(matches)
@@ -257,7 +277,7 @@ impl<'a> Root<'a> {
         kind: &str,
         registry: &'static [D],
         name_of: fn(&D) -> &'static str,
-        configure_of: fn(&D) -> fn(&mut Section<'_>) -> C,
+        configure: fn(&D, &mut Section<'_>) -> C,
     ) -> Vec<(&'static D, C)> {
         let names: Vec<String> = registry.iter().map(|it| name_of(it).to_owned()).collect();
         let entry = self.tree.remove(kind);
@@ -270,7 +290,7 @@ impl<'a> Root<'a> {
             if let Some(entry) = table.remove(name_of(definition)) {
                 let (span, section) = self.expect_table(&path, Some(entry));
                 let mut section = self.make_section(&path, span, section);
-                configured.push((definition, configure_of(definition)(&mut section)));
+                configured.push((definition, configure(definition, &mut section)));
             }
         }
         for (key, _) in table {

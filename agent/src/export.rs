@@ -1,13 +1,15 @@
 //! Exporters: deliver a batch to one destination. Adding one is a file and two lines here.
 
+pub mod dead_letters;
 pub mod file;
 pub mod lane;
 pub mod prometheus;
+pub mod spool;
 
 use crate::config::Section;
 use crate::model::{Signal, SignalKind};
 use prometheus::SeriesTable;
-use redaction::Redactor;
+use redaction::{Redactor, Value};
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
@@ -21,6 +23,11 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Delivers batches to one destination.
 pub trait Exporter: Send + 'static {
     /// Delivers one batch. `Ok` means the destination has it.
+    ///
+    /// The future may be dropped at any await: the lane does that after `lane.request_timeout`. Then,
+    /// and after a failure, the same records come again, maybe from the spool and in the middle of
+    /// other calls, or never. The next call must find the exporter fit to send whatever it gets; what
+    /// was half sent may arrive twice. It must not block: what does belongs on a thread of its own.
     fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Result<(), ExportError>>;
 }
 
@@ -34,6 +41,13 @@ pub enum ExportError {
         source: Box<dyn std::error::Error + Send + Sync>,
         /// When the destination asked to be asked again.
         retry_after: Option<Duration>,
+    },
+    /// The destination will never take this batch as it is. The lane finds out which records of it
+    /// are to blame, and keeps those as dead letters.
+    #[error("refused: {reason}")]
+    Rejected {
+        /// What the destination said, redacted.
+        reason: Value,
     },
     /// Nobody will ever take anything there again: the reader of our standard output went away.
     #[error("the destination is gone for good")]
@@ -54,6 +68,28 @@ pub struct ExporterDefinition {
     pub is_default: bool,
     /// Makes its config, and reports what is wrong in it to the section.
     pub configure: fn(&mut Section<'_>) -> Box<dyn ExporterConfig>,
+}
+
+impl ExporterDefinition {
+    /// Makes the config of the exporter, and that of its lane when it takes logs.
+    pub(crate) fn configure_all(&self, section: &mut Section<'_>) -> ExporterSection {
+        let takes_logs = self.signals.contains(&SignalKind::Logs);
+        let lane = if takes_logs {
+            lane::Config::configure(&mut section.take_below("lane"))
+        } else {
+            lane::Config::default()
+        };
+        ExporterSection { exporter: (self.configure)(section), lane }
+    }
+}
+
+/// The section of one exporter: `[exporters.NAME]` and what is below it.
+#[derive(Debug)]
+pub struct ExporterSection {
+    /// The exporter's own keys.
+    pub exporter: Box<dyn ExporterConfig>,
+    /// `[exporters.NAME.lane]`.
+    pub lane: lane::Config,
 }
 
 /// The checked section of one exporter.

@@ -2,13 +2,13 @@
 
 use clap::{Args, Parser, Subcommand};
 use redaction::Profile;
-use sidelight::app::{App, Drained, Options, StartError};
+use sidelight::app::{App, Drained, Options, StartError, Undelivered};
 use sidelight::checkpoint::unix_seconds;
 use sidelight::config::{self, Config};
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};
 use sidelight::state::{self, StateError};
-use sidelight::{autodetect, demo, panics, telemetry};
+use sidelight::{autodetect, dead_letters_command, demo, panics, telemetry};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
@@ -63,6 +63,11 @@ enum Command {
     },
     /// Look at the checkpoint, and correct it while no agent runs.
     State(StateOptions),
+    /// List, show, send again or delete dead letters: records that a destination refused for good.
+    Dlq {
+        #[command(subcommand)]
+        command: dead_letters_command::Command,
+    },
     /// Replay a recorded Spark job through the real agent; needs nothing but this binary.
     Demo {
         /// Stay up after the replay, so that /metrics can be looked at.
@@ -171,6 +176,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::State(options) => run_state(&options),
+        Command::Dlq { command } => dead_letters(&command),
         Command::Demo { keep } => run_demo(keep),
     }
 }
@@ -197,9 +203,10 @@ fn start(run: &Run) -> ExitCode {
     // A thread that hangs in a write to a dead pipe must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match drained {
-        Ok(Drained { is_complete: true }) => ExitCode::SUCCESS,
-        Ok(Drained { is_complete: false }) if run.strict_exit => ExitCode::from(exit::UNAVAILABLE),
-        Ok(Drained { is_complete: false }) => ExitCode::SUCCESS,
+        Ok(drained) if run.strict_exit && !drained.is_delivered() => {
+            ExitCode::from(exit::UNAVAILABLE)
+        }
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => failed(exit::CONFIG, &error),
     }
 }
@@ -270,12 +277,31 @@ async fn run_until_signal(config: Config, options: &Options) -> Result<Drained, 
     }
     let drained = tokio::select! {
         drained = app.drain() => drained,
-        _ = insisted() => Drained { is_complete: false },
+        _ = insisted() => Drained::default(),
     };
+    report_end(&drained);
+    Ok(drained)
+}
+
+/// The last lines of the log: what was delivered, and where the rest is.
+fn report_end(drained: &Drained) {
+    for left in drained.undelivered.iter().filter(|left| !left.is_nothing()) {
+        let Undelivered { exporter, spooled_records, dead_letters, dropped_records } = *left;
+        tracing::warn!(
+            exporter,
+            spooled_records,
+            dead_letters,
+            dropped_records,
+            "not delivered: what is in the spool goes out at the next start, `sidelight dlq ls` \
+             shows dead letters, and what was dropped is lost"
+        );
+    }
     let lag_bytes = telemetry::LAG_BYTES.get().unwrap_or(0.0);
     let records = telemetry::RECORDS.get();
-    if drained.is_complete {
+    if drained.is_delivered() {
         tracing::info!(records, "drained: everything that was read is delivered");
+    } else if drained.is_complete {
+        tracing::warn!(records, "drained: what is not delivered is on the disk, see above");
     } else {
         tracing::warn!(
             records,
@@ -283,7 +309,6 @@ async fn run_until_signal(config: Config, options: &Options) -> Result<Drained, 
             "ended before everything was delivered; the rest is read again at the next start"
         );
     }
-    Ok(drained)
 }
 
 /// Ends with the second signal. `timeout` and init systems send one stop as two; a person who
@@ -343,6 +368,25 @@ fn filter(options: &Redact) -> ExitCode {
         }
         Err(error @ FilterError::Output(_)) => failed(exit::OUTPUT, &error),
         Err(error) => failed(exit::NO_INPUT, &error),
+    }
+}
+
+fn dead_letters(command: &dead_letters_command::Command) -> ExitCode {
+    use dead_letters_command::Error;
+    let done =
+        dead_letters_command::run(command, &config::environment(), &mut std::io::stdout().lock());
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(Error::Config(problems)) => wrong_config(&problems),
+        Err(error @ Error::NotConfirmed(_)) => failed(exit::USAGE, &error),
+        Err(error @ (Error::AgentRuns(_) | Error::NotSent { .. })) => {
+            failed(exit::UNAVAILABLE, &error)
+        }
+        Err(error @ Error::Io { .. }) => failed(exit::OUTPUT, &error),
+        Err(error) => failed(exit::CONFIG, &error),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::batch;
 use super::reader::read;
-use sidelight::admin::{Admin, AdminHandle, AdminState, Phase};
+use sidelight::admin::{Admin, AdminHandle, AdminState};
 use sidelight::export::prometheus::{self, SeriesTable};
 use sidelight::export::{ExporterConfig, Shared};
+use sidelight::health::{Health, Phase};
 use sidelight::model::Signal;
 use sidelight::policy::Redactors;
 use sidelight::telemetry;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 struct Server {
     address: SocketAddr,
-    state: Arc<AdminState>,
+    health: Arc<Health>,
     handle: AdminHandle,
 }
 
@@ -35,9 +36,10 @@ fn serve(table: Arc<SeriesTable>) -> Server {
     let address = admin.local_addr();
     let redactors = Arc::new(Redactors::default());
     let _ = redactors.base().value("a@example.com b@example.com c@example.com");
-    let state = Arc::new(AdminState::new(table, redactors));
-    let handle = admin.serve(Arc::clone(&state)).unwrap();
-    Server { address, state, handle }
+    let health = Arc::new(Health::default());
+    let state = Arc::new(AdminState::new(table, redactors, health.clone()));
+    let handle = admin.serve(state).unwrap();
+    Server { address, health, handle }
 }
 
 fn empty() -> Server {
@@ -138,18 +140,18 @@ fn show(bytes: &[u8]) -> String {
 
 #[test]
 fn readiness_follows_the_phase_and_says_why_not() {
-    let Server { address, state, handle } = empty();
+    let Server { address, health, handle } = empty();
     let check = |status: u16, body: &str| {
         let answer = get(address, "/readyz", "*/*");
         assert_eq!((answer.status, answer.body.trim_end()), (status, body));
     };
     check(503, r#"{"ready":false,"reasons":["starting"]}"#);
-    state.set_phase(Phase::Ready);
+    health.set_phase(Phase::Ready);
     check(200, r#"{"ready":true,"reasons":[]}"#);
-    state.set_degraded("checkpoint_failed", true);
+    health.set_degraded("checkpoint_failed", true);
     check(503, r#"{"ready":false,"reasons":["checkpoint_failed"]}"#);
-    state.set_degraded("checkpoint_failed", false);
-    state.set_phase(Phase::Draining);
+    health.set_degraded("checkpoint_failed", false);
+    health.set_phase(Phase::Draining);
     check(503, r#"{"ready":false,"reasons":["draining"]}"#);
     assert_eq!(get(address, "/livez", "*/*").status, 200);
     handle.shutdown();

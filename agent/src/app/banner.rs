@@ -2,7 +2,7 @@
 //! state is.
 
 use crate::config::Config;
-use crate::export::ExporterDefinition;
+use crate::export::{ExporterDefinition, spool};
 use crate::model::SignalKind;
 use crate::tail::discover::Finder;
 use std::net::SocketAddr;
@@ -37,6 +37,14 @@ pub(super) fn print(config: &Config, admin: SocketAddr, finder: &mut Finder) {
     }
     tracing::info!("state in {state_dir}");
     tracing::info!("metrics  http://{admin}/metrics");
+    for (exporter, bytes) in spool::orphans(&config.state_dir, &exporters) {
+        let exporter = redactor.value(&exporter);
+        tracing::warn!(
+            bytes,
+            "the spool of [exporters.{exporter}] is not empty, and that is not in the config: add it \
+             to have the records delivered, or remove its folder in the state folder"
+        );
+    }
     let takes_metrics = |it: &ExporterDefinition| it.signals.contains(&SignalKind::Metrics);
     if !scrapers.is_empty() && !config.exporters.iter().any(|(it, _)| takes_metrics(it)) {
         tracing::warn!("metrics of jobs go nowhere: add [exporters.prometheus]");

@@ -83,6 +83,25 @@ impl Section<'_> {
         self.environment.get(name).map(OsString::as_os_str)
     }
 
+    /// Takes the section `name` below this one out, to be parsed on its own.
+    pub fn take_below(&mut self, name: &str) -> Section<'_> {
+        let path = join(&self.path, name);
+        let (mut span, mut table) = (self.span.clone(), DeTable::new());
+        if let Some(entry) = self.table.remove(name) {
+            span = entry.span();
+            match entry.into_inner() {
+                DeValue::Table(below) => table = below,
+                other => {
+                    let found = other.type_str();
+                    let what = format!("expected a section [{path}], found {found}");
+                    self.report.add(span.clone(), &path, what);
+                }
+            }
+        }
+        let (from_environment, environment) = (self.from_environment, self.environment);
+        Section { path, span, table, from_environment, environment, report: self.report }
+    }
+
     /// Takes `key` out before anything is parsed, and reports it if it was there.
     pub fn refuse(&mut self, key: &str, what: &str) {
         let found = self.table.iter().find(|(known, _)| known.get_ref() == key);

@@ -383,3 +383,25 @@ fn a_flood_of_problems_is_cut_and_counted() {
     assert_eq!(problems.list.len(), 100);
     assert!(problems.to_string().ends_with("c.toml: 100 problems or more"), "{problems}");
 }
+
+#[test]
+fn a_lane_is_configured_below_every_exporter_of_logs_and_only_there() {
+    let lane = |config: &Config| config.exporters[0].1.lane.clone();
+    let text = "[exporters.file]\n[exporters.file.lane]\nrequired = false\nspool_bytes_max = 0\n";
+    let config = lane(&good(text, &[("SIDELIGHT_EXPORTERS__FILE__LANE__REQUEST_TIMEOUT", "3s")]));
+    assert!(!config.required && config.spool_bytes_max.0 == 0);
+    assert_eq!(config.request_timeout.0.as_secs(), 3);
+    for (text, want) in [
+        ("[exporters.file.lane]\nrequird = true", "did you mean `exporters.file.lane.required`?"),
+        ("[exporters.file.lane]\nrequest_timeout = '1h'", "must be from 100ms to 10m"),
+        (
+            "[exporters.file.lane]\nspool_bytes_max = 4096",
+            "must be 0 or at least limits.memory_bytes_max",
+        ),
+        ("[exporters.file]\nlane = 3", "expected a section [exporters.file.lane], found integer"),
+        ("[exporters.file]\n[exporters.prometheus.lane]", "exporters.prometheus.lane: unknown key"),
+    ] {
+        let problems = bad(text, &[]).to_string();
+        assert!(problems.contains(want), "{problems}");
+    }
+}

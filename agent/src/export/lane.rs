@@ -1,154 +1,351 @@
-//! A lane: one exporter, one bounded queue, one batch at a time, retried until it is delivered.
+//! A lane: one exporter, one bounded queue, one batch at a time, in order.
 //!
-//! As a lane is sequential, positions of one file settle in the order of the file. While its
-//! destination is down the queue fills and the tail thread waits: the bytes stay in the log file,
-//! which is the cheapest buffer there is.
+//! While the destination works, a batch goes from the queue to the exporter and is settled. When it
+//! does not, the circuit opens: what waits and what comes goes to the spool, the destination is
+//! asked again from time to time, and then the spool is drained before anything newer is sent.
+//! What is refused for good becomes a dead letter. Only when the spool is full does the queue fill
+//! and the tail thread wait: the bytes stay in the log file, which is the cheapest buffer there is.
 
+mod circuit;
+mod config;
+mod head;
+mod intake;
+#[cfg(test)]
+mod tests;
+mod work;
+
+pub use config::Config;
+pub(crate) use work::Work;
+
+use super::dead_letters::{self, DeadLetters};
+use super::spool::{Level, OpenError, Spool};
 use super::{ExportError, Exporter};
-use crate::model::Batch;
+use crate::health::Health;
+use crate::model::{Batch, Signal};
+use crate::policy::Redactors;
 use crate::telemetry;
-use std::sync::Arc;
+use circuit::Circuit;
+use head::Head;
+use intake::Intake;
+use redaction::Value;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
 
-/// First pause after a failed delivery; it doubles with every further failure.
-const BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// Tries of a destination that does not work, once the agent is ending and all is in the spool.
+const LAST_TRIES: u32 = 3;
+/// Longest pause before each of them.
+const LAST_PAUSE: Duration = Duration::from_millis(200);
+/// Time for each of them.
+const LAST_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longest pause between two tries.
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// How a lane stands, for others to look at.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// What is in its spool.
+    pub spool: Arc<Level>,
+    is_settled: AtomicBool,
+    is_stopping: AtomicBool,
+    dead_letters: AtomicU64,
+    dropped: AtomicU64,
+}
 
-/// Delivers everything that comes through `queue` until its senders are gone.
-///
-/// Returns false when the destination was gone before that.
-pub async fn run(
+impl Status {
+    /// True when nothing more comes and all that came is delivered, in the spool, a dead letter, or
+    /// counted as dropped.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.is_settled.load(Ordering::Acquire)
+    }
+
+    /// Records that became dead letters in this run.
+    #[must_use]
+    pub fn dead_letters(&self) -> u64 {
+        self.dead_letters.load(Ordering::Relaxed)
+    }
+
+    /// Records that were given up in this run.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Asks the lane to end after the batch that it is sending: one that is cut off in the middle of
+    /// it would have to send it again.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+    }
+
+    fn set_settled(&self) {
+        self.is_settled.store(true, Ordering::Release);
+    }
+}
+
+/// What a lane of log records keeps on the disk.
+#[derive(Debug)]
+pub struct Stores {
+    /// Where batches wait; none when they do not.
+    pub spool: Option<Spool>,
+    /// Where refused records are kept.
+    pub dead_letters: DeadLetters,
+}
+
+impl Stores {
+    /// Opens those of an exporter in the state folder.
+    ///
+    /// # Errors
+    /// When there are some that cannot be read.
+    pub fn open(
+        state_dir: &Path,
+        exporter: &'static str,
+        config: &Config,
+    ) -> Result<Self, OpenError> {
+        let spool = Spool::open(state_dir, exporter, config.spool_bytes_max.0)?;
+        // One that is to be emptied and not filled is used all the same.
+        let is_used = config.spool_bytes_max.0 > 0 || spool.level().batches() > 0;
+        let letters_bytes_max = config.dead_letters_bytes_max.0;
+        Ok(Self {
+            spool: is_used.then_some(spool),
+            dead_letters: DeadLetters::open(state_dir, exporter, letters_bytes_max)?,
+        })
+    }
+
+    /// Tells what an earlier life has not delivered.
+    pub fn say_what_is_left(&self, exporter: &'static str) {
+        let level = self.spool.as_ref().map(Spool::level).unwrap_or_default();
+        if level.batches() > 0 {
+            let (batches, bytes) = (level.batches(), level.bytes());
+            tracing::info!(exporter, batches, bytes, "what is in the spool goes out first");
+        }
+    }
+}
+
+/// See the head of the file.
+pub struct Lane {
     name: &'static str,
-    mut exporter: Box<dyn Exporter>,
-    mut queue: mpsc::Receiver<Arc<Batch>>,
-) -> bool {
-    while let Some(batch) = queue.recv().await {
-        telemetry::QUEUE_BATCHES.set(name, queue.len() as f64);
-        // A batch whose records were all dropped only settles its position, in its turn.
-        if !batch.signal.is_empty() && !deliver(name, exporter.as_mut(), &batch).await {
-            return false;
-        }
-        batch.settle().await;
-    }
-    true
+    exporter: Box<dyn Exporter>,
+    request_timeout: Duration,
+    circuit: Circuit,
+    intake: Intake,
+    dead_letters: Option<Arc<Mutex<DeadLetters>>>,
+    redactors: Arc<Redactors>,
+    health: Arc<Health>,
+    status: Arc<Status>,
 }
 
-/// Tries until the destination has the batch; false when there is no destination any more. When
-/// that happens, or the task is aborted, the batch stays unsettled and behind the checkpoint.
-async fn deliver(name: &'static str, exporter: &mut dyn Exporter, batch: &Batch) -> bool {
-    let mut failures = 0;
-    loop {
-        match exporter.export(&batch.signal).await {
-            Ok(()) => {
-                telemetry::EXPORTS.add(name, "ok", 1);
-                telemetry::EXPORT_RECORDS.add(name, batch.signal.len() as u64);
-                if failures > 0 {
-                    tracing::info!(exporter = name, failures, "destination works again");
-                }
-                return true;
+/// What became of one delivery.
+enum Sent {
+    /// The batch is done with.
+    All,
+    /// A part of it is; the rest comes next.
+    Part,
+    /// Not now.
+    Failed,
+    /// Nobody will ever take anything there again.
+    Gone,
+}
+
+impl Lane {
+    /// A lane of log records.
+    #[must_use]
+    pub fn logs(
+        name: &'static str,
+        exporter: Box<dyn Exporter>,
+        queue: mpsc::Receiver<Arc<Batch>>,
+        config: &Config,
+        stores: Stores,
+        shared: (Arc<Redactors>, Arc<Health>),
+    ) -> Self {
+        let spool = stores.spool.as_ref().map(Spool::level).unwrap_or_default();
+        let status = Arc::new(Status { spool, ..Status::default() });
+        let (redactors, health) = shared.clone();
+        let intake =
+            Intake::new(name, queue, stores.spool, config.required, shared, status.clone());
+        Self {
+            name,
+            exporter,
+            request_timeout: config.request_timeout.0,
+            circuit: Circuit::new(name),
+            intake,
+            dead_letters: Some(Arc::new(Mutex::new(stores.dead_letters))),
+            redactors,
+            health,
+            status,
+        }
+    }
+
+    /// A lane of samples: they go stale, so nothing is kept of them.
+    #[must_use]
+    pub fn metrics(
+        name: &'static str,
+        exporter: Box<dyn Exporter>,
+        queue: mpsc::Receiver<Arc<Batch>>,
+    ) -> Self {
+        let (redactors, health, status) =
+            (Arc::<Redactors>::default(), Arc::<Health>::default(), Arc::<Status>::default());
+        let shared = (redactors.clone(), health.clone());
+        let intake = Intake::new(name, queue, None, true, shared, status.clone());
+        let circuit = Circuit::new(name);
+        let request_timeout = Config::default().request_timeout.0;
+        let dead_letters = None;
+        Self {
+            name,
+            exporter,
+            request_timeout,
+            circuit,
+            intake,
+            dead_letters,
+            redactors,
+            health,
+            status,
+        }
+    }
+
+    /// How the lane stands.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        self.status.clone()
+    }
+
+    /// Delivers everything that comes through the queue until its senders are gone, and then what is
+    /// in the spool for as long as the destination takes it.
+    pub async fn run(mut self) {
+        let mut unfinished: Option<Head> = None;
+        let mut n_last_tries = 0;
+        loop {
+            if let Some(end) = self.circuit.retry_at()
+                && !self.pause(end, &mut n_last_tries).await
+            {
+                return;
             }
-            Err(ExportError::Gone) => {
-                tracing::warn!(exporter = name, "destination is gone for good; ending");
-                return false;
+            let next = match unfinished.take() {
+                Some(head) => Some(head),
+                None => self.intake.next().await,
+            };
+            let Some(mut head) = next else { return };
+            if self.status.is_stopping.load(Ordering::Acquire) {
+                return;
             }
-            Err(ExportError::Transient { source, retry_after }) => {
-                telemetry::EXPORTS.add(name, "error", 1);
-                // One line when it breaks and one an outage later says more than one per try.
-                if failures == 0 {
-                    tracing::warn!(exporter = name, error = %source, "delivery failed; trying again");
+            match self.send(&mut head).await {
+                Sent::All if head.is_spooled => self.intake.advance().await,
+                Sent::All => self.intake.settle_live().await,
+                Sent::Part => unfinished = Some(head),
+                // A live one waits in memory, or went to the spool.
+                Sent::Failed => unfinished = head.is_spooled.then_some(head),
+                Sent::Gone => {
+                    tracing::warn!(exporter = self.name, "destination is gone for good; ending");
+                    return;
                 }
-                let pause = retry_after.unwrap_or_else(|| backoff(failures, random_ratio()));
-                failures += 1;
-                tokio::time::sleep(pause.min(BACKOFF_MAX)).await;
             }
         }
     }
-}
 
-/// Full jitter: anything between nothing and the doubled pause, so that agents do not march in step.
-fn backoff(failures: u32, ratio: f64) -> Duration {
-    let ceiling = BACKOFF_MIN.saturating_mul(1 << failures.min(16)).min(BACKOFF_MAX);
-    ceiling.mul_f64(ratio).max(BACKOFF_MIN / 10)
-}
-
-/// A number from 0 to 1. The hasher's random keys are random enough for jitter.
-fn random_ratio() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{BACKOFF_MAX, backoff, run};
-    use crate::checkpoint::Event;
-    use crate::export::{BoxFuture, ExportError, Exporter};
-    use crate::model::{Batch, FileId, LogBatch, LogRecord, Position, Signal};
-    use crate::tail::fingerprint::Digest;
-    use std::sync::{Arc, Mutex};
-    use std::time::Duration;
-    use tokio::sync::{Semaphore, mpsc};
-
-    /// Fails `failures` times before each success and remembers what it delivered.
-    struct Flaky {
-        failures: u32,
-        left: u32,
-        delivered: Arc<Mutex<Vec<u64>>>,
+    /// Waits for the next try of a destination that does not work. When all is in the spool and the
+    /// agent is ending, there are a few more tries, close together; false when there were enough.
+    async fn pause(&mut self, end: Instant, n_last_tries: &mut u32) -> bool {
+        self.intake.wait(end).await;
+        if self.intake.is_settled() {
+            *n_last_tries += 1;
+            sleep_until(end.min(Instant::now() + LAST_PAUSE)).await;
+        }
+        *n_last_tries <= LAST_TRIES
     }
 
-    impl Exporter for Flaky {
-        fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Result<(), ExportError>> {
-            Box::pin(async move {
-                if self.left > 0 {
-                    self.left -= 1;
-                    return Err(ExportError::Transient {
-                        source: "down".into(),
-                        retry_after: None,
-                    });
-                }
-                self.left = self.failures;
-                let Signal::Logs(logs) = signal else { panic!("only logs were sent") };
-                self.delivered.lock().unwrap().push(logs.records[0].offset);
-                Ok(())
-            })
+    /// Sends what is next of `head`.
+    async fn send(&mut self, head: &mut Head) -> Sent {
+        // Batches of a lane whose spool is almost drained wait in the queue for the rest of it: else
+        // a lane in good order would go on through its spool for ever.
+        let is_behind = self.circuit.is_open() || self.status.spool.batches() > 1;
+        let is_last_try = self.circuit.is_open() && self.intake.is_settled();
+        let limit = if is_last_try { LAST_TIMEOUT } else { self.request_timeout };
+        let export = timeout(limit.min(self.request_timeout), self.exporter.export(head.signal()));
+        let result = if head.is_spooled && is_behind {
+            self.intake.run_while(export).await
+        } else {
+            export.await
+        };
+        match result {
+            Ok(Ok(())) => {
+                telemetry::EXPORTS.add(self.name, "ok", 1);
+                telemetry::EXPORT_RECORDS.add(self.name, head.signal().len() as u64);
+                self.note_success();
+                if head.pass() { Sent::All } else { Sent::Part }
+            }
+            Ok(Err(ExportError::Gone)) => Sent::Gone,
+            Ok(Err(ExportError::Rejected { reason })) => self.refused(head, &reason).await,
+            Ok(Err(ExportError::Transient { source, retry_after })) => {
+                telemetry::EXPORTS.add(self.name, "error", 1);
+                self.failed(retry_after, &*source)
+            }
+            Err(elapsed) => {
+                telemetry::EXPORTS.add(self.name, "timeout", 1);
+                self.failed(None, &elapsed)
+            }
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn batches_are_delivered_in_order_however_often_the_destination_fails() {
-        let delivered = Arc::new(Mutex::new(Vec::new()));
-        let (settled, mut events) = mpsc::channel(16);
-        let (queue, batches) = mpsc::channel(2);
-        let exporter = Flaky { failures: 7, left: 7, delivered: delivered.clone() };
-        let lane = tokio::spawn(run("file", Box::new(exporter), batches));
-        let budget = Arc::new(Semaphore::new(10));
-        for offset in 0..5 {
-            // One whose records were all dropped settles in its turn, and nobody gets it.
-            let n_records = usize::from(offset != 2);
-            let records = vec![LogRecord { offset, ..LogRecord::default() }; n_records];
-            let logs = LogBatch { resource: Arc::default(), text: Default::default(), records };
-            let position =
-                Position { file: FileId(1), offset: offset + 1, frontier: Digest::default() };
-            let permit = budget.clone().acquire_owned().await.unwrap();
-            queue.send(Batch::logs(logs, position, 1, settled.clone(), permit)).await.unwrap();
+    fn note_success(&mut self) {
+        let failures = self.circuit.succeeded();
+        if failures > 0 {
+            let (exporter, spooled_records) = (self.name, self.status.spool.records());
+            tracing::info!(exporter, failures, spooled_records, "destination works again");
         }
-        drop((queue, settled));
-        assert!(lane.await.unwrap());
-        assert_eq!(*delivered.lock().unwrap(), [0, 1, 3, 4]);
-        let mut offsets = Vec::new();
-        while let Some(Event::Settled(position)) = events.recv().await {
-            offsets.push(position.offset);
-        }
-        assert_eq!(offsets, [1, 2, 3, 4, 5]);
-        assert_eq!(budget.available_permits(), 10, "delivered batches give their memory back");
     }
 
-    #[test]
-    fn pauses_grow_to_the_maximum_and_never_to_nothing() {
-        assert!(backoff(0, 1.0) <= Duration::from_millis(100));
-        assert_eq!(backoff(40, 1.0), BACKOFF_MAX);
-        assert!(backoff(3, 0.0) > Duration::ZERO);
+    /// What waits in memory, this batch first, goes to the spool in the pause that follows.
+    fn failed(
+        &mut self,
+        retry_after: Option<Duration>,
+        error: &(dyn std::error::Error + Send + Sync),
+    ) -> Sent {
+        // One line when it breaks and one an outage later says more than one per try.
+        if self.circuit.failed(retry_after) {
+            tracing::warn!(exporter = self.name, %error, "delivery failed; trying again");
+        }
+        Sent::Failed
     }
+
+    /// Halves what was refused, or makes dead letters of it.
+    async fn refused(&mut self, head: &mut Head, reason: &Value) -> Sent {
+        telemetry::EXPORTS.add(self.name, "rejected", 1);
+        self.note_success();
+        let Some(dead_letters) = self.dead_letters.clone() else {
+            self.intake.drop_live("rejected").await;
+            return Sent::Failed;
+        };
+        // What follows may take many requests. Meanwhile the batch is better on the disk, and those
+        // behind it too.
+        let is_stored = !head.is_spooled && self.intake.has_spool() && head.signal().len() > 1;
+        if is_stored && self.intake.store().await {
+            return Sent::Failed;
+        }
+        if head.halve(&self.redactors) {
+            return Sent::Part;
+        }
+        let Signal::Logs(logs) = head.signal() else { return Sent::Failed };
+        let lines = dead_letters::lines(self.name, logs, reason);
+        let n_letters = logs.records.len();
+        let write = move || lock(&dead_letters).append(&lines, n_letters);
+        let written = tokio::task::spawn_blocking(write).await;
+        let key = format!("dead_letters_failed:{}", self.name);
+        let Ok(Err(error)) = written else {
+            self.health.set_degraded(&key, false);
+            self.status.dead_letters.fetch_add(n_letters as u64, Ordering::Relaxed);
+            return if head.pass() { Sent::All } else { Sent::Part };
+        };
+        if self.health.set_degraded(&key, true) {
+            let exporter = self.name;
+            tracing::error!(exporter, %error, "dead letters cannot be written; the lane waits");
+        }
+        self.circuit.failed(Some(intake::DISK_PAUSE));
+        Sent::Failed
+    }
+}
+
+/// A store is whole whatever panicked: the process ends then.
+fn lock<T>(store: &Mutex<T>) -> MutexGuard<'_, T> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
 }

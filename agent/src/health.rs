@@ -1,6 +1,5 @@
-//! Whether the agent lives and whether it is ready.
+//! Whether the agent lives and whether it is ready. Shared by all parts that can say why not.
 
-use super::AdminState;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,21 +22,23 @@ pub enum Phase {
     Draining,
 }
 
+/// What `/livez` and `/readyz` answer.
 #[derive(Debug, Default)]
-pub(super) struct Health {
+pub struct Health {
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     phase: Phase,
-    degraded: BTreeSet<&'static str>,
+    degraded: BTreeSet<String>,
     /// Last tick of the event loop; none before [`heartbeat`] first ran.
     ticked: Option<Instant>,
 }
 
 impl Health {
-    pub(super) fn set_phase(&self, phase: Phase) {
+    /// Moves on to `phase`. From [`Phase::Draining`] there is no way back.
+    pub fn set_phase(&self, phase: Phase) {
         let mut inner = self.lock();
         // A part that finishes its start late must not make a draining agent ready again.
         if inner.phase != Phase::Draining {
@@ -45,30 +46,35 @@ impl Health {
         }
     }
 
-    pub(super) fn set_degraded(&self, reason: &'static str, is_degraded: bool) {
+    /// Says that something is out of order, by `reason`, or in order again. While one reason holds,
+    /// `/readyz` answers 503 and names it. Reasons are of the agent's own making: no text of a log.
+    /// True when that is new.
+    pub fn set_degraded(&self, reason: &str, is_degraded: bool) -> bool {
         let mut inner = self.lock();
         if is_degraded {
-            inner.degraded.insert(reason);
+            inner.degraded.insert(reason.to_owned())
         } else {
-            inner.degraded.remove(reason);
+            inner.degraded.remove(reason)
         }
     }
 
-    pub(super) fn is_alive(&self, now: Instant) -> bool {
+    /// True while the event loop ticks.
+    pub(crate) fn is_alive(&self, now: Instant) -> bool {
         // A slow start is not a dead loop, so silence counts from the first tick on.
         let ticked = self.lock().ticked;
         ticked.is_none_or(|ticked| now.saturating_duration_since(ticked) <= SILENCE_MAX)
     }
 
     /// Why the agent is not ready; empty when it is.
-    pub(super) fn reasons(&self) -> Vec<&'static str> {
+    #[must_use]
+    pub fn reasons(&self) -> Vec<String> {
         let inner = self.lock();
         let phase = match inner.phase {
             Phase::Starting => Some("starting"),
             Phase::Ready => None,
             Phase::Draining => Some("draining"),
         };
-        phase.into_iter().chain(inner.degraded.iter().copied()).collect()
+        phase.map(str::to_owned).into_iter().chain(inner.degraded.iter().cloned()).collect()
     }
 
     fn tick(&self, now: Instant) {
@@ -82,9 +88,9 @@ impl Health {
 
 /// Ticks for as long as the event loop that it is spawned on turns; `/livez` answers 503 when it
 /// stops. Runs until it is aborted.
-pub async fn heartbeat(state: Arc<AdminState>) {
+pub async fn heartbeat(health: Arc<Health>) {
     loop {
-        state.health.tick(tokio::time::Instant::now().into_std());
+        health.tick(tokio::time::Instant::now().into_std());
         tokio::time::sleep(TICK).await;
     }
 }
@@ -92,8 +98,6 @@ pub async fn heartbeat(state: Arc<AdminState>) {
 #[cfg(test)]
 mod tests {
     use super::{Health, Phase, SILENCE_MAX, heartbeat};
-    use crate::admin::AdminState;
-    use crate::export::prometheus::SeriesTable;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
@@ -123,10 +127,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_heartbeat_keeps_the_agent_alive_until_the_loop_stops() {
-        let table = Arc::new(SeriesTable::new(0));
-        let state = Arc::new(AdminState::new(table, Arc::default()));
-        let is_alive = || state.health.is_alive(tokio::time::Instant::now().into_std());
-        let pulse = tokio::spawn(heartbeat(Arc::clone(&state)));
+        let health = Arc::new(Health::default());
+        let is_alive = || health.is_alive(tokio::time::Instant::now().into_std());
+        let pulse = tokio::spawn(heartbeat(Arc::clone(&health)));
         tokio::time::sleep(SILENCE_MAX * 3).await;
         assert!(is_alive());
         pulse.abort();

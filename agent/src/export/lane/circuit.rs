@@ -1,0 +1,99 @@
+//! Whether a destination works, and when to ask it again.
+
+use crate::telemetry;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// First pause after a failed delivery; it doubles with every further failure.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// Longest pause of our own choice: so long the end of an outage may stay unseen.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Longest pause that a destination may ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// Open from the first failed delivery to the next one that works.
+#[derive(Debug)]
+pub(super) struct Circuit {
+    name: &'static str,
+    failures: u32,
+    retry_at: Option<Instant>,
+}
+
+impl Circuit {
+    pub(super) fn new(name: &'static str) -> Self {
+        telemetry::CIRCUIT_OPEN.set(name, 0.0);
+        Self { name, failures: 0, retry_at: None }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// When the destination may be asked again; none when it may be now.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    /// Notes a failure; true when it is the first one.
+    pub(super) fn failed(&mut self, retry_after: Option<Duration>) -> bool {
+        let pause = match retry_after {
+            // One that asks for no pause at all gets one: what failed is stored in it.
+            Some(asked) => asked.clamp(PAUSE_MIN, RETRY_AFTER_MAX),
+            None => pause(self.failures, random_ratio()),
+        };
+        self.retry_at = Some(Instant::now() + pause);
+        self.failures = self.failures.saturating_add(1);
+        telemetry::CIRCUIT_OPEN.set(self.name, 1.0);
+        self.failures == 1
+    }
+
+    /// Notes that the destination answers; returns the failures before.
+    pub(super) fn succeeded(&mut self) -> u32 {
+        self.retry_at = None;
+        let failures = std::mem::take(&mut self.failures);
+        if failures > 0 {
+            telemetry::CIRCUIT_OPEN.set(self.name, 0.0);
+        }
+        failures
+    }
+}
+
+/// Full jitter: anything between nothing and the doubled pause, so that agents do not march in step.
+fn pause(failures: u32, ratio: f64) -> Duration {
+    let ceiling = PAUSE_MIN.saturating_mul(1 << failures.min(16)).min(PAUSE_MAX);
+    ceiling.mul_f64(ratio).max(PAUSE_MIN / 10)
+}
+
+/// A number from 0 to 1. The hasher's random keys are random enough for jitter.
+fn random_ratio() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Circuit, PAUSE_MAX, PAUSE_MIN, RETRY_AFTER_MAX, pause};
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    #[test]
+    fn pauses_grow_to_the_maximum_and_never_to_nothing() {
+        assert!(pause(0, 1.0) <= Duration::from_millis(100));
+        assert_eq!(pause(40, 1.0), PAUSE_MAX);
+        assert!(pause(3, 0.0) > Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_destination_that_names_a_time_is_left_alone_for_it_within_reason() {
+        let mut circuit = Circuit::new("file");
+        let now = Instant::now();
+        assert!(circuit.failed(Some(Duration::from_secs(70))));
+        assert_eq!(circuit.retry_at(), Some(now + Duration::from_secs(70)));
+        assert!(!circuit.failed(Some(Duration::from_secs(1 << 40))));
+        assert_eq!(circuit.retry_at(), Some(now + RETRY_AFTER_MAX));
+        circuit.failed(Some(Duration::ZERO));
+        assert_eq!(circuit.retry_at(), Some(now + PAUSE_MIN));
+        assert_eq!(circuit.succeeded(), 3);
+        assert!(!circuit.is_open() && circuit.retry_at().is_none());
+    }
+}

@@ -1,0 +1,78 @@
+//! The batch at the head of a lane: the next to be delivered.
+
+use super::work::Work;
+use crate::export::spool;
+use crate::model::{Batch, LogRecord, Signal};
+use crate::policy::Redactors;
+use std::sync::Arc;
+
+/// Where the batch stands while it is being delivered.
+#[derive(Debug)]
+enum Held {
+    /// In memory only; the log file still has it.
+    Live(Arc<Batch>),
+    /// A copy of what is in the spool, or of a part of a live batch.
+    Copy(Signal),
+}
+
+/// A batch and what of it is left to do.
+#[derive(Debug)]
+pub(super) struct Head {
+    held: Held,
+    pub(super) is_spooled: bool,
+    pub(super) work: Work,
+    /// All records of a copy, once it is sent in parts.
+    records: Vec<LogRecord>,
+}
+
+impl Head {
+    pub(super) fn live(batch: Arc<Batch>) -> Self {
+        let work = Work::new(batch.signal.len());
+        Self { held: Held::Live(batch), is_spooled: false, work, records: Vec::new() }
+    }
+
+    pub(super) fn spooled(signal: Signal) -> Self {
+        let work = Work::new(signal.len());
+        Self { held: Held::Copy(signal), is_spooled: true, work, records: Vec::new() }
+    }
+
+    /// What is to be sent next.
+    pub(super) fn signal(&self) -> &Signal {
+        match &self.held {
+            Held::Live(batch) => &batch.signal,
+            Held::Copy(signal) => signal,
+        }
+    }
+
+    /// Halves what was refused; false when it is to be given up as it is.
+    pub(super) fn halve(&mut self, redactors: &Redactors) -> bool {
+        if let (Held::Live(batch), true) = (&self.held, self.signal().len() > 1) {
+            let Some(copy) = spool::copy(&batch.signal, redactors) else { return false };
+            self.work = Work::new(copy.len());
+            self.held = Held::Copy(copy);
+        }
+        if !self.work.halve() {
+            return false;
+        }
+        if let (Held::Copy(Signal::Logs(logs)), true) = (&mut self.held, self.records.is_empty()) {
+            self.records = std::mem::take(&mut logs.records);
+        }
+        self.show_next();
+        true
+    }
+
+    /// What was to be sent next is delivered, or kept elsewhere. True when nothing is left.
+    pub(super) fn pass(&mut self) -> bool {
+        self.work.pass();
+        self.show_next();
+        self.work.next().is_none()
+    }
+
+    /// Puts the records that are next into the copy.
+    fn show_next(&mut self) {
+        let Some(range) = self.work.next() else { return };
+        if let (Held::Copy(Signal::Logs(logs)), false) = (&mut self.held, self.records.is_empty()) {
+            logs.records = self.records[range].to_vec();
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Refused records, and how lanes end.
+
+use super::bed::Bed;
+use super::small;
+use crate::export::lane::Config;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Sends batches of 50 with poison in them, with and without an outage before.
+async fn check_poison(poison: BTreeSet<u64>, is_down_first: bool, config: &Config) {
+    let mut bed = Bed::new();
+    bed.destination(|it| {
+        it.poison = poison.clone();
+        it.is_down = is_down_first;
+    });
+    bed.start(config);
+    for n in 0..4 {
+        bed.send_batch(n * 50..n * 50 + 50).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    bed.destination(|it| it.is_down = false);
+    bed.until_delivered(200 - poison.len()).await;
+    let status = bed.end().await;
+    let good: Vec<u64> = (0..200).filter(|it| !poison.contains(it)).collect();
+    assert_eq!(bed.delivered(), good);
+    assert_eq!(bed.letters(), poison.iter().copied().collect::<Vec<_>>());
+    assert_eq!(status.dead_letters(), poison.len() as u64);
+    assert_eq!(bed.settled(), [49, 99, 149, 199]);
+    assert_eq!((status.spool.batches(), status.is_settled()), (0, true));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn exactly_the_refused_records_become_dead_letters(
+        poison in prop::collection::btree_set(0..200_u64, 0..9),
+        is_down_first: bool,
+        has_spool: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time().start_paused(true).build().unwrap();
+        let config = if has_spool { Config::default() } else { small(0) };
+        runtime.block_on(check_poison(poison, is_down_first, &config));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_records_wait_for_a_disk_that_takes_them() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.poison = BTreeSet::from([3]));
+    let in_its_place = bed.state_dir().join("dead_letters");
+    std::fs::write(&in_its_place, "no folder").unwrap();
+    bed.start(&Config::default());
+    bed.send(0..10).await;
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(bed.delivered(), [0, 1, 2], "none is passed over");
+    assert_eq!(bed.health.reasons(), ["starting", "dead_letters_failed:file"]);
+    std::fs::remove_file(in_its_place).unwrap();
+    bed.until_delivered(9).await;
+    bed.end().await;
+    assert_eq!(bed.letters(), [3]);
+    assert_eq!(bed.health.reasons(), ["starting"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_ends_in_an_outage_leaves_everything_on_the_disk() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.is_down = true);
+    bed.start(&Config::default());
+    bed.send(0..30).await;
+    let before = Instant::now();
+    let status = bed.end().await;
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    assert!(status.is_settled());
+    assert_eq!((status.spool.records(), bed.settled().len()), (30, 30));
+    // The next life goes on, and one that finds a working destination ends with an empty spool.
+    bed.destination(|it| it.is_down = false);
+    bed.start(&Config::default());
+    bed.send(30..35).await;
+    let status = bed.end().await;
+    assert_eq!(bed.delivered(), (0..35).collect::<Vec<_>>());
+    assert_eq!(status.spool.batches(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_fails_once_gets_the_rest_before_the_end() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.is_down = true);
+    bed.start(&Config::default());
+    bed.send(0..3).await;
+    bed.until_settled(3).await;
+    bed.destination(|it| it.is_down = false);
+    let status = bed.end().await;
+    assert_eq!(bed.delivered(), [0, 1, 2]);
+    assert_eq!(status.spool.batches(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_was_told_to_keep_no_spool_any_more_empties_the_one_it_has() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.is_down = true);
+    bed.start(&Config::default());
+    bed.send(0..5).await;
+    bed.end().await;
+    bed.destination(|it| it.is_down = false);
+    bed.start(&small(0));
+    bed.send(5..8).await;
+    bed.end().await;
+    assert_eq!(bed.delivered(), (0..8).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_is_stopped_while_its_spool_drains_repeats_nothing() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.is_down = true);
+    bed.start(&Config::default());
+    bed.send(0..50).await;
+    bed.end().await;
+    bed.destination(|it| {
+        it.is_down = false;
+        it.delay = Duration::from_secs(1);
+    });
+    for n_delivered in [5, 10] {
+        bed.start(&Config::default());
+        let status = bed.status();
+        bed.until_delivered(n_delivered - 1).await;
+        sleep(Duration::from_millis(500)).await;
+        status.stop();
+        bed.end().await;
+        assert_eq!(bed.delivered().len(), n_delivered);
+    }
+    bed.start(&Config::default());
+    bed.end().await;
+    assert_eq!(bed.delivered(), (0..50).collect::<Vec<_>>());
+}

@@ -1,0 +1,219 @@
+//! A batch of log records as bytes, and back.
+//!
+//! Only what the records point to is kept, field by field. Nothing that comes from a disk is taken
+//! for redacted: each field goes through the redactor of its file again, which changes nothing where
+//! the policy is that of the day it was written, and hides more where the policy asks for more.
+
+use crate::model::{Engine, LogBatch, LogRecord, Resource, Severity};
+use crate::policy::Redactors;
+use crate::{telemetry, trace};
+use redaction::{Redactor, Text, Value};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Says that a field is absent, where its length would stand.
+const ABSENT: u32 = u32::MAX;
+
+const HAS_TIME: u8 = 1;
+const HAS_STAGE: u8 = 2;
+const HAS_TASK: u8 = 4;
+const IS_TRUNCATED: u8 = 8;
+
+/// In the order of their numbers on disk; new ones go to the end.
+const SEVERITIES: [Severity; 7] = [
+    Severity::Unspecified,
+    Severity::Trace,
+    Severity::Debug,
+    Severity::Info,
+    Severity::Warn,
+    Severity::Error,
+    Severity::Fatal,
+];
+
+/// Appends `logs` to `out`.
+pub(super) fn encode(logs: &LogBatch, out: &mut Vec<u8>) {
+    let resource = &*logs.resource;
+    let engine = resource.engine.map(Engine::as_str);
+    let text = |value: &Option<Value>| value.as_ref().map(|value| value.as_bytes().to_vec());
+    for field in [
+        text(&resource.job_id),
+        text(&resource.job_name),
+        text(&resource.run_id),
+        text(&resource.user_id),
+        text(&resource.run_context),
+        text(&resource.source_data_path),
+        engine.map(|name| name.as_bytes().to_vec()),
+        text(&resource.component),
+        text(&resource.executor_id),
+        text(&resource.trace_id),
+        text(&resource.trace_id_origin),
+        text(&resource.file),
+        text(&resource.file_id),
+        text(&resource.host),
+    ] {
+        match field {
+            Some(bytes) => write_bytes(&bytes, out),
+            None => out.extend_from_slice(&ABSENT.to_le_bytes()),
+        }
+    }
+    out.extend_from_slice(&(logs.records.len() as u32).to_le_bytes());
+    for record in &logs.records {
+        encode_record(&logs.text, record, out);
+    }
+}
+
+fn encode_record(text: &Text, record: &LogRecord, out: &mut Vec<u8>) {
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.push(
+        flag(record.time_unix_ns.is_some(), HAS_TIME)
+            | flag(record.stage_id.is_some(), HAS_STAGE)
+            | flag(record.task_id.is_some(), HAS_TASK)
+            | flag(record.is_truncated, IS_TRUNCATED),
+    );
+    let severity = SEVERITIES.iter().position(|it| *it == record.severity);
+    out.push(severity.unwrap_or_default() as u8);
+    let numbers = [
+        record.time_unix_ns.unwrap_or_default(),
+        record.observed_unix_ns,
+        record.offset,
+        record.task_id.unwrap_or_default(),
+    ];
+    numbers.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+    let stage = [record.stage_id.unwrap_or_default(), record.stage_attempt];
+    stage.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+    for range in fields(record) {
+        write_bytes(text.get(range), out);
+    }
+}
+
+fn fields(record: &LogRecord) -> [&Range<u32>; 6] {
+    let LogRecord { body, logger, thread, exception_type, trace_id, span_id, .. } = record;
+    [body, logger, thread, exception_type, trace_id, span_id]
+}
+
+fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// Reads what [`encode`] wrote; none when it is something else.
+pub(super) fn decode(payload: &[u8], redactors: &Redactors) -> Option<LogBatch> {
+    let mut reader = Reader(payload);
+    let base = redactors.base();
+    let mut value = || Some(reader.optional()?.map(|raw| redacted(raw, base)));
+    let mut resource = Resource {
+        job_id: value()?,
+        job_name: value()?,
+        run_id: value()?,
+        user_id: value()?,
+        run_context: value()?,
+        source_data_path: value()?,
+        ..Resource::default()
+    };
+    let engine = value()?;
+    resource.engine = [Engine::Spark, Engine::Flink]
+        .into_iter()
+        .find(|it| engine.as_deref() == Some(it.as_str()));
+    resource.component = value()?;
+    resource.executor_id = value()?;
+    resource.trace_id = value()?;
+    resource.trace_id_origin = value()?;
+    resource.file = value()?;
+    resource.file_id = value()?;
+    resource.host = value()?;
+    let redactor = redactors.of_file(Path::new(resource.file.as_deref().unwrap_or("")));
+    let n_records = reader.u32()?;
+    let mut logs =
+        LogBatch { resource: Arc::new(resource), text: Text::default(), records: Vec::new() };
+    for _ in 0..n_records {
+        let record = decode_record(&mut reader, redactor, &mut logs.text)?;
+        logs.records.extend(record);
+    }
+    telemetry::RECORDS_DROPPED
+        .add("redaction_policy", u64::from(n_records) - logs.records.len() as u64);
+    reader.0.is_empty().then_some(logs)
+}
+
+/// A record, or that the policy of today drops it.
+fn decode_record(
+    reader: &mut Reader<'_>,
+    redactor: &Redactor,
+    text: &mut Text,
+) -> Option<Option<LogRecord>> {
+    let flags = reader.u8()?;
+    let severity = *SEVERITIES.get(usize::from(reader.u8()?))?;
+    let [time, observed_unix_ns, offset, task_id] =
+        [reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?];
+    let [stage_id, stage_attempt] = [reader.u32()?, reader.u32()?];
+    let mut is_dropped = false;
+    let mut field = || {
+        let range = redactor.redact_chunk(reader.bytes()?, text);
+        is_dropped |= !text.drops().is_empty();
+        Some(range)
+    };
+    let record = LogRecord {
+        time_unix_ns: (flags & HAS_TIME != 0).then_some(time),
+        observed_unix_ns,
+        severity,
+        body: field()?,
+        logger: field()?,
+        thread: field()?,
+        exception_type: field()?,
+        trace_id: field()?,
+        span_id: field()?,
+        stage_id: (flags & HAS_STAGE != 0).then_some(stage_id),
+        stage_attempt,
+        task_id: (flags & HAS_TASK != 0).then_some(task_id),
+        offset,
+        is_truncated: flags & IS_TRUNCATED != 0,
+    };
+    Some((!is_dropped).then_some(record))
+}
+
+/// A value of a resource. Ids are made of hex digits only, and may look like a number of something
+/// when they happen to have no letter.
+pub(crate) fn redacted(raw: &[u8], redactor: &Redactor) -> Value {
+    if let Some(id) = trace::parse_id::<16>(raw) {
+        return Value::hex(&id);
+    }
+    match trace::parse_id::<8>(raw) {
+        Some(id) => Value::hex(&id),
+        None => redactor.value(&String::from_utf8_lossy(raw)),
+    }
+}
+
+/// Takes bytes from the front; none when there are too few.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, n_bytes: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(n_bytes)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take(1).map(|bytes| bytes[0])
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let n_bytes = self.u32()?;
+        self.take(n_bytes as usize)
+    }
+
+    fn optional(&mut self) -> Option<Option<&'a [u8]>> {
+        match self.u32()? {
+            ABSENT => Some(None),
+            n_bytes => Some(Some(self.take(n_bytes as usize)?)),
+        }
+    }
+}
