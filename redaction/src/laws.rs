@@ -416,3 +416,15 @@ fn a_type_named_in_a_placeholder_names_no_number() {
     // Found by the fuzz target: `ITIN` within `[US_ITIN]` was taken for the name of what follows.
     check_idempotent(b"spouse 912-70-4821~ '900-94-000ITIN: 999 99 9398.");
 }
+
+#[test]
+fn a_placeholder_behind_a_key_header_makes_no_header_of_its_line() {
+    // Found by the fuzz target: the line was text before its brace went, and then a header of a key
+    // that began with the next line.
+    let line = "0123456789abcdefghijABCDEFGHIJ";
+    for text in ["ATATT3{x N ATATT3000985=27886E0F7030069857D2E4169EE7 ok", "joe@example.com"] {
+        check_idempotent(format!("-----BEGIN PRIVATE KEY-----\nJob: {text}\n{line}\n").as_bytes());
+    }
+    // A header before the value went, and then a name that looked like a key.
+    check_idempotent(b"-----BEGIN PRIVATE KEY-----\nNameOfSomeNumberOfAll: 4111111111111111\n");
+}

@@ -319,9 +319,13 @@ fn open_end(raw: &[u8], body: usize, is_alone: bool) -> Option<usize> {
 }
 
 /// Longest name of a header in a key, such as `Proc-Type` and `Content-Domain` (RFC 1421).
-const HEADER_NAME_BYTES_MAX: usize = 24;
+const HEADER_NAME_BYTES_MAX: usize = 19;
+const _: () = assert!(HEADER_NAME_BYTES_MAX < WORD_BYTES_MIN, "a name is never taken for a key");
 
 /// Skips `Proc-Type: 4,ENCRYPTED` and the like.
+///
+/// A line that holds a placeholder is no header: it may have been none before, and the search is
+/// not repeated for a header on another line.
 fn skip_headers(raw: &[u8], mut at: usize) -> usize {
     for _ in 0..HEADERS_MAX {
         let line = skip_gap(raw, at);
@@ -330,8 +334,7 @@ fn skip_headers(raw: &[u8], mut at: usize) -> usize {
         let name = memchr::memmem::find(text, b": ").map(|colon| &text[..colon]);
         // Text behind a line of the key has more before its colon.
         let is_name = |name: &[u8]| name.len() <= HEADER_NAME_BYTES_MAX && !name.contains(&b' ');
-        // The value may have been redacted.
-        if !name.is_some_and(is_name) || !is_body_line(text) && !text.contains(&b'[') {
+        if !name.is_some_and(is_name) || !is_body_line(text) {
             break;
         }
         at = end;
