@@ -10,6 +10,7 @@ mod demo;
 mod exposition;
 mod failures;
 mod harness;
+mod inputs;
 mod kills;
 mod lanes;
 mod panics;

@@ -13,7 +13,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The agent over `logs/` of a scratch folder.
-struct Node {
+pub(crate) struct Node {
     scratch: Scratch,
     port: u16,
     lives: usize,
@@ -23,17 +23,17 @@ struct Node {
 }
 
 impl Node {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let scratch = Scratch::new();
         fs::create_dir(scratch.join("logs")).unwrap();
         Self { scratch, port: http::free_port(), lives: 0, process: None, variable: ("TERM", "") }
     }
 
-    fn log(&self, name: &str) -> PathBuf {
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.scratch.join("logs").join(name)
     }
 
-    fn config(&self, more: &str) -> PathBuf {
+    pub(crate) fn config(&self, more: &str) -> PathBuf {
         let path = self.scratch.join("sidelight.toml");
         let text = format!(
             "state_dir = {:?}\n[admin]\nlisten = \"127.0.0.1:{}\"\n[tail]\ninclude = [{:?}]\n\
@@ -48,14 +48,14 @@ impl Node {
         path
     }
 
-    fn command(&self, arguments: &[&str], more: &str) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str], more: &str) -> Command {
         let mut command = Command::new(agent::binary());
         command.arg("run").arg("-c").arg(self.config(more)).args(arguments);
         command.env(self.variable.0, self.variable.1);
         command
     }
 
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let more = "[scrapers]";
         self.lives += 1;
         let path = |stream| self.scratch.join(&format!("agent-{}.{stream}", self.lives));
@@ -67,54 +67,54 @@ impl Node {
     }
 
     /// Reads everything that is there in one go; returns the agent's own log.
-    fn once(&mut self, more: &str) -> String {
+    pub(crate) fn once(&mut self, more: &str) -> String {
         let output = self.command(&["--once"], &format!("{more}\n[scrapers]")).output().unwrap();
         let log = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{log}");
         log
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let (status, took) = self.process.take().unwrap().terminate(LIMIT);
         assert_eq!(status.code(), Some(0));
         assert!(took < agent::STOP_LIMIT, "{took:?}");
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.take().unwrap().kill();
     }
 
-    fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.scratch.join("records.jsonl")).unwrap_or_default();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn bodies(&self) -> Vec<String> {
+    pub(crate) fn bodies(&self) -> Vec<String> {
         let body = |record: &Value| record["body"].as_str().unwrap_or("").to_owned();
         self.records().iter().map(body).collect()
     }
 
     #[track_caller]
-    fn wait_for(&self, n_records: usize) {
+    pub(crate) fn wait_for(&self, n_records: usize) {
         let what = format!("{n_records} records, of which came {}", self.records().len());
         wait::until(&what, LIMIT, || (self.records().len() >= n_records).then_some(()));
     }
 }
 
-fn line(n: usize) -> String {
+pub(crate) fn line(n: usize) -> String {
     format!("25/11/22 06:26:22 INFO Writer: number {n}\n")
 }
 
-fn lines(range: std::ops::Range<usize>) -> String {
+pub(crate) fn lines(range: std::ops::Range<usize>) -> String {
     range.map(line).collect()
 }
 
-fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+pub(crate) fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|n| format!("number {n}")).collect()
 }
 
-fn append(path: &PathBuf, text: &str) {
+pub(crate) fn append(path: &PathBuf, text: &str) {
     let mut file = File::options().create(true).append(true).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
@@ -343,64 +343,6 @@ fn two_names_of_one_file_are_read_once_also_while_they_wait_for_their_job() {
 }
 
 /// A pipe whose reader is gone.
-#[test]
-fn lines_of_a_container_are_joined_also_over_a_rotation() {
-    let mut node = Node::new();
-    let frame = |stream: &str, tag: &str, text: &str| {
-        format!("2026-11-26T06:26:22.123456789Z {stream} {tag} {text}\n")
-    };
-    let log = node.log("0.log");
-    append(&log, &frame("stderr", "F", "26/11/26 06:26:22 INFO Job: starts"));
-    node.start();
-    node.wait_for(1);
-    append(&log, &frame("stdout", "P", "mail to bob@exam"));
-    append(&log, &frame("stderr", "F", "26/11/26 06:26:23 INFO Job: goes on"));
-    node.wait_for(2);
-    // As the kubelet does.
-    fs::rename(&log, node.log("0.log.20261126-062624")).unwrap();
-    append(&log, &frame("stdout", "F", "ple.com, and more"));
-    append(&log, &frame("stderr", "F", "26/11/26 06:26:25 INFO Job: ends"));
-    node.wait_for(4);
-    node.stop();
-    let mut bodies = node.bodies();
-    bodies.sort();
-    assert_eq!(bodies, ["ends", "goes on", "mail to [EMAIL], and more", "starts"]);
-}
-
-#[test]
-fn standard_input_is_read_to_its_end_and_a_named_pipe_for_ever() {
-    let mut node = Node::new();
-    let input = node.log("input.txt");
-    append(&input, &lines(0..5_000));
-    let state = node.log("state-of-stdin");
-    let arguments = ["run", "--logs", "-", "--listen", "127.0.0.1:0", "--state-dir"];
-    let output = Command::new(agent::binary())
-        .args(arguments)
-        .arg(&state)
-        .stdin(File::open(&input).unwrap())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let records = String::from_utf8(output.stdout).unwrap();
-    let body = |line: &str| {
-        let record: Value = serde_json::from_str(line).unwrap();
-        record["body"].as_str().unwrap().to_owned()
-    };
-    assert!(records.lines().map(body).eq(numbers(0..5_000)));
-
-    let pipe = node.log("app.log");
-    let mode = rustix::fs::Mode::from_raw_mode(0o600);
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-    node.start();
-    for begin in [0, 100] {
-        // Each writer comes and goes.
-        append(&pipe, &lines(begin..begin + 100));
-        node.wait_for(begin + 100);
-    }
-    node.stop();
-    assert_eq!(node.bodies(), numbers(0..200));
-}
-
 fn broken_pipe() -> std::process::Stdio {
     let (_, writer) = std::io::pipe().unwrap();
     writer.into()

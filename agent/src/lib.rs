@@ -17,7 +17,7 @@ pub mod parse;
 pub mod policy;
 pub mod redact;
 pub mod scrape;
-pub mod tail;
 pub mod state;
+pub mod tail;
 pub mod telemetry;
 pub mod trace;

@@ -5,6 +5,7 @@
 //! `SIDELIGHT_MODEL_RUNS` sets the number of runs; 600 by default.
 
 mod world;
+mod writer;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};

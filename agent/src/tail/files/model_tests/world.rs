@@ -1,6 +1,7 @@
 //! The files, their writers, the tail, and what comes out of it.
 
 use super::Op;
+use super::writer::{GENERATIONS, Line, Writer, inode_at};
 use crate::checkpoint::{Checkpoint, Entry, Event, unix_seconds};
 use crate::config::{Interval, Job};
 use crate::identity::Identity;
@@ -14,21 +15,15 @@ use crate::tail::{Config, Start, Tail};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::{self, File};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// Batches that the lanes take before they are full.
 const QUEUE_BATCHES: usize = 6;
-
-/// Rotated files of one name that are kept.
-const GENERATIONS: usize = 6;
-
-/// A line is known by its writer and number.
-type Line = (usize, u64);
 
 /// Lines of one sealed batch with their offsets.
 type Sealed = (Vec<(Line, u64)>, Position);
@@ -56,113 +51,6 @@ pub(super) struct World {
     /// Lines in files that no name leads to any more: only a tail that holds them open has them.
     deleted: BTreeSet<Line>,
     wrong: Vec<String>,
-}
-
-struct Writer {
-    number: usize,
-    path: PathBuf,
-    file: File,
-    is_appending: bool,
-    n_lines: u64,
-    half: Option<String>,
-    n_links: usize,
-    /// Lines by inode of the file that they stand in.
-    written: HashMap<u64, BTreeSet<Line>>,
-}
-
-impl Writer {
-    fn new(folder: &Path, number: usize, is_appending: bool) -> Self {
-        let path = folder.join(format!("w{number}.log"));
-        let file = create(&path, is_appending);
-        let written = HashMap::new();
-        Self { number, path, file, is_appending, n_lines: 0, half: None, n_links: 0, written }
-    }
-
-    fn inode(&self) -> u64 {
-        self.file.metadata().unwrap().ino()
-    }
-
-    fn put(&mut self, text: &str) {
-        self.file.write_all(text.as_bytes()).unwrap();
-        // The kernel's own stamps may be as coarse as 4 ms; operations here are faster.
-        self.file.set_modified(SystemTime::now()).unwrap();
-    }
-
-    /// Ends the half line: what a writer has begun, it ends.
-    fn settle(&mut self) {
-        if let Some(rest) = self.half.take() {
-            self.put(&rest);
-        }
-    }
-
-    fn next_line(&mut self) -> String {
-        let (writer, number) = (self.number, self.n_lines);
-        self.n_lines += 1;
-        self.written.entry(self.inode()).or_default().insert((writer, number));
-        // Long enough for copies to be told by their content.
-        format!("26/11/26 06:26:22 INFO Job: line {writer} {number:06} {:.<40}\n", "")
-    }
-
-    fn write(&mut self, lines: u8) {
-        self.settle();
-        for _ in 0..lines {
-            let line = self.next_line();
-            self.put(&line);
-        }
-    }
-
-    fn write_half(&mut self) {
-        if self.half.is_none() {
-            let line = self.next_line();
-            self.put(&line[..30]);
-            self.half = Some(line[30..].to_owned());
-        }
-    }
-
-    fn reopen(&mut self) {
-        self.settle();
-        self.file = create(&self.path, self.is_appending);
-        self.file.seek(SeekFrom::End(0)).unwrap();
-    }
-
-    fn truncate(&mut self) -> BTreeSet<Line> {
-        self.file.set_len(0).unwrap();
-        self.file.set_modified(SystemTime::now()).unwrap();
-        self.written.remove(&self.inode()).unwrap_or_default()
-    }
-
-    fn generation(&self, index: usize, end: &str) -> PathBuf {
-        self.path.with_file_name(format!("w{}.log.{index}{end}", self.number))
-    }
-
-    /// `.1` becomes `.2` and so on. The inode of the last, which is deleted.
-    fn shift(&self) -> Vec<u64> {
-        let mut deleted = Vec::new();
-        for index in (1..=GENERATIONS).rev() {
-            for end in ["", ".gz"] {
-                let from = self.generation(index, end);
-                if index == GENERATIONS {
-                    deleted.extend(fs::metadata(&from).map(|it| it.ino()));
-                    let _ = fs::remove_file(from);
-                } else {
-                    let _ = fs::rename(from, self.generation(index + 1, end));
-                }
-            }
-        }
-        deleted
-    }
-}
-
-fn create(path: &Path, is_appending: bool) -> File {
-    let mut options = File::options();
-    options.create(true).read(true);
-    let options =
-        if is_appending { options.append(true) } else { options.write(true).truncate(false) };
-    options.open(path).unwrap()
-}
-
-fn inode_at(path: &Path) -> Option<u64> {
-    fs::metadata(path).ok().map(|metadata| metadata.ino())
 }
 
 fn start_tail(
