@@ -43,7 +43,7 @@ const LAST_STEPS: Duration = Duration::from_secs(1);
 /// [`LAST_STEPS`].
 const LAST_BATCH: Duration = Duration::from_millis(300);
 
-/// What the last checkpoint may take.
+/// What the last checkpoint may take at the end of the grace period. Before that it has the rest.
 const LAST_WRITE: Duration = Duration::from_millis(500);
 
 /// How a run differs from the config.
@@ -282,6 +282,7 @@ impl App {
     /// Ends everything in order within the grace period: scrapers after a last scrape, the tail
     /// after a last read, lanes when their queues are empty, the checkpointer after its last write.
     pub async fn drain(mut self) -> Drained {
+        let end = Instant::now() + self.grace;
         let deadline = Instant::now() + self.grace.saturating_sub(LAST_STEPS).max(self.grace / 2);
         self.health.set_phase(Phase::Draining);
         self.stop_scrapers.send_replace(true);
@@ -300,7 +301,8 @@ impl App {
         }
         // Once the lanes are gone, the tail thread cannot wait for anything any more; the
         // checkpointer ends after it, unless a write to a stuck pipe still holds a batch.
-        let write = Instant::now() + LAST_WRITE;
+        // That write is long with very many files.
+        let write = (Instant::now() + LAST_WRITE).max(end - LAST_WRITE.min(self.grace));
         let is_written = match tokio::time::timeout_at(write, &mut self.checkpointer).await {
             Ok(written) => written.unwrap_or(false),
             Err(_) => false,

@@ -174,11 +174,10 @@ impl Store {
 fn make(folder: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|it| !it.exists()).collect();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    for made in missing {
-        match made.parent() {
-            Some(parent) if parent != Path::new("") => File::open(parent)?.sync_all()?,
-            _ => {}
-        }
+    // A parent that may be written and not read cannot be synced; that is no reason not to start.
+    let parents = missing.iter().filter_map(|made| made.parent());
+    for parent in parents.filter_map(|parent| File::open(parent).ok()) {
+        let _ = parent.sync_all();
     }
     Ok(())
 }
