@@ -36,6 +36,9 @@ const BUDGET_UNIT: usize = 1024;
 /// Batches that one look at a file may make.
 const BATCHES_AT_ONCE: usize = 4;
 
+/// Time between two looks whether a spool is drained.
+const SPOOL_LOOK: Duration = Duration::from_millis(20);
+
 /// Part of the grace period that is kept for the last checkpoint and the admin server.
 const LAST_STEPS: Duration = Duration::from_secs(1);
 
@@ -274,9 +277,13 @@ impl App {
     }
 
     /// Waits until the tail has ended by itself: `--once`, `--exit-when-idle`, or a destination
-    /// that is gone for good.
+    /// that is gone for good; and until what earlier runs left in a spool is delivered, as long as
+    /// its destination takes it.
     pub async fn ended(&mut self) {
         let _ = (&mut self.tail_ended).await;
+        while self.statuses.iter().any(|(_, status)| status.is_draining()) {
+            tokio::time::sleep(SPOOL_LOOK).await;
+        }
     }
 
     /// Ends everything in order within the grace period: scrapers after a last scrape, the tail

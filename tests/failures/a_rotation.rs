@@ -108,7 +108,8 @@ fn a11_a_logger_that_goes_round_in_three_files_loses_nothing() {
         // The oldest file is written anew.
         fs::File::create(bed.log("log")).unwrap();
         // What becomes of one that nobody sees is a8.
-        super::wait_for_metric(&bed, "sidelight_truncations_total", "", |n| n == f64::from(turn));
+        let name = "sidelight_files_replaced_total";
+        super::wait_for_metric(&bed, name, "truncated", |n| n == f64::from(turn));
         write(&bed.log("log"), &mut next);
     }
     bed.wait_for("w", next);

@@ -89,7 +89,7 @@ fn a18_the_hole_that_a_writer_without_append_leaves_is_skipped() {
     bed.wait_for("old", 100);
     // As a writer that had written so much and does not know of the truncation.
     file.set_len(0).unwrap();
-    super::wait_for_metric(&bed, "sidelight_truncations_total", "", |n| n == 1.0);
+    super::wait_for_metric(&bed, "sidelight_files_replaced_total", "truncated", |n| n == 1.0);
     file.seek(SeekFrom::Start(HOLE_BYTES)).unwrap();
     file.write_all(lines("new", 0..100).as_bytes()).unwrap();
     bed.wait_for("new", 100);

@@ -97,8 +97,8 @@ fn b7_a_dead_destination_and_a_kill_lose_nothing() {
     bed.start();
     bed.wait_for("w", writer.next);
     bed.stop();
+    // What went to the spool in the second before a kill may be read and spooled once more.
     bed.expect_all("w", writer.next);
-    bed.expect_no_duplicates();
 }
 
 #[test]

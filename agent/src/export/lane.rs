@@ -48,6 +48,7 @@ pub struct Status {
     /// What is in its spool.
     pub spool: Arc<Level>,
     is_settled: AtomicBool,
+    is_down: AtomicBool,
     is_stopping: AtomicBool,
     dead_letters: AtomicU64,
     dropped: AtomicU64,
@@ -59,6 +60,12 @@ impl Status {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.is_settled.load(Ordering::Acquire)
+    }
+
+    /// True while there is something in the spool and the destination takes it.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.spool.batches() > 0 && !self.is_down.load(Ordering::Acquire)
     }
 
     /// Records that became dead letters in this run.
@@ -289,6 +296,7 @@ impl Lane {
 
     fn note_success(&mut self) {
         let failures = self.circuit.succeeded();
+        self.status.is_down.store(false, Ordering::Release);
         if failures > 0 {
             let (exporter, spooled_records) = (self.name, self.status.spool.records());
             tracing::info!(exporter, failures, spooled_records, "destination works again");
@@ -301,6 +309,7 @@ impl Lane {
         retry_after: Option<Duration>,
         error: &(dyn std::error::Error + Send + Sync),
     ) -> Sent {
+        self.status.is_down.store(true, Ordering::Release);
         // One line when it breaks and one an outage later says more than one per try.
         if self.circuit.failed(retry_after) {
             tracing::warn!(exporter = self.name, %error, "delivery failed; trying again");
@@ -340,6 +349,7 @@ impl Lane {
             let exporter = self.name;
             tracing::error!(exporter, %error, "dead letters cannot be written; the lane waits");
         }
+        self.status.is_down.store(true, Ordering::Release);
         self.circuit.failed(Some(intake::DISK_PAUSE));
         Sent::Failed
     }

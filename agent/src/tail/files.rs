@@ -39,10 +39,7 @@ const SCAN_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A renamed or deleted file is held open until nothing came for this long: its writer may not have
 /// noticed yet.
-const DETACHED_IDLE: Duration = Duration::from_secs(60);
-
-/// The same while half the descriptors are in use.
-const CROWDED_IDLE: Duration = Duration::from_secs(10);
+const DETACHED_IDLE: Duration = Duration::from_secs(10);
 
 /// Longest time between two looks at a file that was quiet for long.
 const LOOK_INTERVAL_MAX: Duration = Duration::from_secs(5);

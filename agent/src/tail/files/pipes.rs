@@ -67,7 +67,7 @@ impl Tail {
             let file = &tracked.file;
             let is_nameless = file.path() != Path::new(STDIN)
                 && !file.path().metadata().is_ok_and(|now| Inode::of(&now) == file.inode());
-            file.has_ended() || (is_nameless && file.idle(pass.now) >= super::CROWDED_IDLE)
+            file.has_ended() || (is_nameless && file.idle(pass.now) >= super::DETACHED_IDLE)
         };
         let is_over = |tracked: &Tracked| tracked.file.is_pipe() && has_ended(tracked);
         let Some(index) = self.files.iter().position(is_over) else { return Ok(()) };

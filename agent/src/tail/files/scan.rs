@@ -210,7 +210,7 @@ impl Tail {
 
     /// Lets go of files that are renamed or deleted, read to their end, and quiet.
     pub(super) fn close_ended(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
-        let idle_min = if self.is_crowded() { super::CROWDED_IDLE } else { super::DETACHED_IDLE };
+        let idle_min = super::DETACHED_IDLE;
         let mut index = 0;
         while index < self.files.len() {
             let tracked = &mut self.files[index];
