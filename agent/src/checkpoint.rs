@@ -103,6 +103,8 @@ pub enum Event {
     /// The file is gone or overwritten, and was read to this offset. Once that much is delivered, it
     /// is remembered only so that its archive is known again.
     Ended(FileId, u64),
+    /// The same of a file that nothing is made of: it is forgotten once that much is delivered.
+    Forgotten(FileId, u64),
 }
 
 /// The state that the checkpointer keeps: entries by file.
@@ -112,7 +114,7 @@ pub struct Checkpoint {
     /// `Entry::seen_unix_s` of each, so that the oldest is found at once.
     by_age: BTreeSet<(u64, FileId)>,
     /// Files that are read to their end but not delivered yet.
-    ending: BTreeMap<FileId, u64>,
+    ending: BTreeMap<FileId, (u64, bool)>,
     /// Files that ended, oldest first, and some that did not.
     ended: VecDeque<FileId>,
 }
@@ -156,7 +158,11 @@ impl Checkpoint {
                 }
             }
             Event::Ended(file, offset) => {
-                self.ending.insert(file, offset);
+                self.ending.insert(file, (offset, true));
+                self.note_ended(file);
+            }
+            Event::Forgotten(file, offset) => {
+                self.ending.insert(file, (offset, false));
                 self.note_ended(file);
             }
         }
@@ -205,9 +211,10 @@ impl Checkpoint {
 
     /// Marks a file that is read to its end once all of it is delivered.
     fn note_ended(&mut self, file: FileId) {
-        let Some(last) = self.ending.get(&file) else { return };
+        let Some((last, is_remembered)) = self.ending.get(&file) else { return };
         match self.entries.get_mut(&file) {
             Some(entry) if entry.offset < *last => return,
+            Some(_) if !is_remembered => self.forget(file),
             Some(entry) => {
                 entry.is_ended = true;
                 self.ended.push_back(file);

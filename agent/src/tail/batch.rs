@@ -25,6 +25,24 @@ pub struct BatchLimits {
 /// Takes sealed batches over.
 pub type Emit<'a> = dyn FnMut(LogBatch, Position) -> Result<(), Abandoned> + 'a;
 
+/// What the whole tail thread shares while it works through its files.
+pub struct Pass<'p> {
+    /// Zone and scratch space.
+    pub context: &'p mut ParseContext,
+    /// When batches are sealed.
+    pub limits: BatchLimits,
+    /// Longest record.
+    pub record_bytes_max: usize,
+    /// Where sealed batches go.
+    pub emit: &'p mut Emit<'p>,
+    /// Whether the lanes can take what one look reads; else it stays in the file for now.
+    pub has_room: &'p dyn Fn() -> bool,
+    /// The time of this turn.
+    pub now: Instant,
+    /// What was read last; one buffer for all files, as thousands of them may be open.
+    pub read: Vec<u8>,
+}
+
 /// The lanes are gone: the agent is past its deadline, and what was not delivered stays in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abandoned;

@@ -1,13 +1,12 @@
 //! One log file: reads it, cuts it at record starts, and notices when it is truncated or goes away.
 
-use super::batch::{Abandoned, BatchLimits, Emit, OpenBatch};
+use super::batch::{Abandoned, Emit, OpenBatch, Pass};
 use super::container::{self, Container, Part};
 use super::fingerprint::Inode;
 use super::source::{PipeState, Source, State};
 use super::stream::{Origin, Sink, Stream};
 use crate::checkpoint::Entry;
 use crate::model::{FileId, Resource};
-use crate::parse::ParseContext;
 use crate::telemetry;
 use redaction::Redactor;
 use std::fs::File;
@@ -28,28 +27,14 @@ const TRACE_IDLE: Duration = Duration::from_secs(5);
 /// half a secret slips through the redactor.
 const HALF_LINE_IDLE: Duration = Duration::from_secs(60);
 
+/// A file that nobody wrote to for so long by the clock of its file system is a backlog: nothing is
+/// waited for in it. Long enough for clocks that differ.
+const BACKLOG_AGE: Duration = Duration::from_secs(5);
+
 /// After so long a silence the head of a file is compared before it is read on.
 const THOROUGH_IDLE: Duration = Duration::from_secs(10);
 /// Bytes at the beginning of a file that tell whether a container runtime wrote it.
 const CONTAINER_HEAD_BYTES: usize = 64;
-
-/// What the whole tail thread shares while it works through its files.
-pub struct Pass<'p> {
-    /// Zone and scratch space.
-    pub context: &'p mut ParseContext,
-    /// When batches are sealed.
-    pub limits: BatchLimits,
-    /// Longest record.
-    pub record_bytes_max: usize,
-    /// Where sealed batches go.
-    pub emit: &'p mut Emit<'p>,
-    /// Whether the lanes can take what one look reads; else it stays in the file for now.
-    pub has_room: &'p dyn Fn() -> bool,
-    /// The time of this turn.
-    pub now: Instant,
-    /// What was read last; one buffer for all files, as thousands of them may be open.
-    pub read: Vec<u8>,
-}
 
 /// A file that is being read.
 #[derive(Debug)]
@@ -424,16 +409,19 @@ impl LogFile {
     pub fn flush_when_idle(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let idle = self.idle(pass.now);
         if idle >= HALF_LINE_IDLE {
-            return self.flush(pass, false);
+            self.flush(pass, false)?;
         }
+        let is_backlog = self.is_read() && !self.is_pipe() && self.source.age() >= BACKLOG_AGE;
         self.each_stream(pass, |stream, sink| {
-            let buffer = &stream.buffer;
-            let is_one_line =
-                memchr::memchr(b'\n', buffer).is_some_and(|at| at + 1 == buffer.len());
+            let newline = memchr::memchr(b'\n', &stream.buffer);
+            let is_one_line = newline.is_some_and(|at| at + 1 == stream.buffer.len());
             let wait = if is_one_line { LINE_IDLE } else { TRACE_IDLE };
-            let is_whole = buffer.last() == Some(&b'\n') && idle >= wait;
-            if is_whole { stream.flush(sink, false) } else { Ok(()) }
-        })
+            let is_whole = newline.is_some() && (idle >= wait || is_backlog);
+            if is_whole { stream.flush(sink, true) } else { Ok(()) }
+        })?;
+        // What was waited for need not wait for others.
+        let is_over = !self.batch.is_empty() && (idle >= LINE_IDLE || is_backlog);
+        if is_over && self.is_read() { self.seal(pass) } else { Ok(()) }
     }
 
     /// Puts everything that was read into the batch: at the end of the file's or the agent's life.

@@ -4,14 +4,15 @@ mod asleep;
 mod identify;
 #[cfg(test)]
 mod model_tests;
+mod order;
 mod pipes;
 mod scan;
 mod waiting;
 
 use super::Config;
-use super::batch::{Abandoned, BatchLimits, Emit};
+use super::batch::{Abandoned, BatchLimits, Emit, Pass};
 use super::discover::Finder;
-use super::file::{LogFile, Look, Pass, READ_BYTES};
+use super::file::{LogFile, Look, READ_BYTES};
 use super::fingerprint::Seen;
 use super::known::Known;
 use super::rotated::RotatedLogs;
@@ -56,6 +57,10 @@ struct Tracked {
     file: LogFile,
     /// Where it is, or was last, by a name that a glob matches.
     home: PathBuf,
+    /// Where the newest file of the same log is.
+    family: PathBuf,
+    /// When it was last written before it was opened.
+    modified: (i64, i64),
     evidence: Evidence,
     /// Length of the file when `evidence` was taken.
     seen_bytes: u64,
@@ -313,13 +318,18 @@ impl Tail {
     /// many bytes were read, and whether there is more.
     fn look_at_all(&mut self, pass: &mut Pass<'_>) -> Result<(usize, bool), Abandoned> {
         let (mut bytes, mut has_more) = (0, false);
-        let mut lost = Vec::new();
+        let (mut lost, mut first) = (Vec::new(), 0);
+        let held = self.behind_older();
         let poll_interval = self.config.poll_interval.0;
         let mut open_bytes: usize = self.files.iter().map(|it| it.file.open_bytes()).sum();
         for (index, tracked) in self.files.iter_mut().enumerate() {
             // What cannot be handed over now stays in the file.
             if !(pass.has_room)() {
+                first = index;
                 break;
+            }
+            if held.contains(&tracked.file.id()) {
+                continue;
             }
             open_bytes -= tracked.file.open_bytes();
             if tracked.due <= pass.now || tracked.file.is_pipe() {
@@ -357,6 +367,9 @@ impl Tail {
         for (index, is_truncated) in lost.into_iter().rev() {
             self.restart(index, is_truncated, pass)?;
         }
+        // The next turn begins where this one had no room.
+        let n_files = self.files.len();
+        self.files.rotate_left(first.min(n_files));
         Ok((bytes, has_more))
     }
 

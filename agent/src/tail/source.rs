@@ -11,6 +11,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Opens a regular file for reading; a pipe that took its place does not hold the thread up.
 ///
@@ -128,6 +129,17 @@ impl Source {
     #[must_use]
     pub fn seen(&self) -> Seen {
         self.seen
+    }
+
+    /// Time since the last write that a check has seen.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let (seconds, nanoseconds) = self.seen.modified;
+        let written = Duration::new(
+            u64::try_from(seconds).unwrap_or(0),
+            u32::try_from(nanoseconds).unwrap_or(0),
+        );
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(written)
     }
 
     /// Sizes of an archive that was read to its end.

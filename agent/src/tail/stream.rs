@@ -1,8 +1,7 @@
 //! One stream of lines, joined to records: where they begin, where they are cut, and what of them
 //! is open. Knows nothing of files.
 
-use super::batch::{Abandoned, Chunk, OpenBatch};
-use super::file::Pass;
+use super::batch::{Abandoned, Chunk, OpenBatch, Pass};
 use crate::model::FileId;
 use crate::parse::split::Splitter;
 use crate::telemetry;

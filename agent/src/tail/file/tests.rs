@@ -1,9 +1,10 @@
 //! Where records are cut, and when a quiet file gives its last one up.
 
-use super::{LogFile, Pass};
+use super::LogFile;
 use crate::model::FileId;
 use crate::parse::ParseContext;
 use crate::tail::batch::BatchLimits;
+use crate::tail::batch::Pass;
 use crate::tail::stream::cut_point;
 use std::io::Write;
 use std::time::{Duration, Instant};

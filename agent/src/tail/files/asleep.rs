@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A file that was quiet for so long gives its descriptor back.
-const SLEEP_IDLE: Duration = Duration::from_secs(60);
+const SLEEP_IDLE: Duration = Duration::from_secs(10);
 
 /// A rotated file that was quiet for so long is forgotten: nobody writes to it any more.
 const ROTATED_SLEEP_MAX: Duration = Duration::from_secs(3600);

@@ -3,8 +3,7 @@
 use super::Tail;
 use crate::checkpoint::Event;
 use crate::identity::{Evidence, HEAD_BYTES, Written};
-use crate::tail::batch::Abandoned;
-use crate::tail::file::Pass;
+use crate::tail::batch::{Abandoned, Pass};
 use redaction::Value;
 use std::collections::HashMap;
 use std::fs::Metadata;

@@ -3,8 +3,8 @@
 
 use super::{Tail, Tracked};
 use crate::identity::{Evidence, Written};
-use crate::tail::batch::Abandoned;
-use crate::tail::file::{LogFile, Pass};
+use crate::tail::batch::{Abandoned, Pass};
+use crate::tail::file::LogFile;
 use crate::tail::fingerprint::Inode;
 use std::fs::File;
 use std::io;
@@ -50,6 +50,8 @@ impl Tail {
         self.files.push(Tracked {
             file,
             home: path.to_owned(),
+            family: path.to_owned(),
+            modified: (0, 0),
             evidence,
             seen_bytes: 0,
             since_unix_ms,

@@ -1,14 +1,15 @@
 //! Scanning: which files are new, renamed, overwritten or deleted.
 
 use super::asleep::RotatedName;
+use super::order::family;
 use super::waiting::Waiting;
 use super::{Tail, unix_ms};
 use crate::checkpoint::Event;
 use crate::identity::Written;
-use crate::tail::batch::Abandoned;
-use crate::tail::file::{Look, Pass};
+use crate::tail::batch::{Abandoned, Pass};
+use crate::tail::file::Look;
 use crate::tail::fingerprint::{Inode, Seen};
-use crate::tail::lineage::is_gzip;
+use crate::tail::lineage::{is_gzip, is_kin};
 use crate::tail::rotated::Astray;
 use crate::telemetry;
 use std::collections::{HashMap, HashSet};
@@ -69,6 +70,7 @@ impl Tail {
             } else if let Some(path) = by_inode.get(&inode) {
                 rotated.push(tracked.home.clone());
                 tracked.file.set_path((*path).clone());
+                tracked.family = family(path, &tracked.home, &self.finder);
                 tracked.is_detached = false;
                 renamed.push(index);
             } else if !tracked.is_detached {
@@ -240,9 +242,13 @@ impl Tail {
         let mut tracked = self.files.swap_remove(index);
         tracked.file.flush(pass, false)?;
         tracked.file.seal(pass)?;
-        let id = tracked.file.id();
-        self.send(Event::Ended(id, tracked.file.end()));
-        self.known.remember(id, tracked.file.entry(tracked.home.clone()), None);
+        let (id, end) = (tracked.file.id(), tracked.file.end());
+        if has_archives(&tracked.home) {
+            self.send(Event::Ended(id, end));
+            self.known.remember(id, tracked.file.entry(tracked.home), None);
+        } else {
+            self.send(Event::Forgotten(id, end));
+        }
         Ok(())
     }
 
@@ -304,6 +310,13 @@ impl Tail {
         telemetry::FILES.set("detached", detached as f64);
         telemetry::FILES.set("waiting", self.waiting.len() as f64);
     }
+}
+
+/// True when a rotator compresses files of the log at `home`: one that is gone may be among them.
+fn has_archives(home: &Path) -> bool {
+    let files = home.parent().and_then(|folder| folder.read_dir().ok());
+    let mut paths = files.into_iter().flatten().flatten().map(|file| file.path());
+    paths.any(|path| is_gzip(&path) && is_kin(&path, home))
 }
 
 pub(super) fn to_unix_ms(time: SystemTime) -> u64 {

@@ -1,11 +1,14 @@
 //! Files that were found but are not read yet: their job is not known, or they may be the copy of
 //! another one.
 
+use super::order::family;
 use super::{Tail, Tracked, unix_ms};
 use crate::identity::{Evidence, HEAD_BYTES, Identity, Written};
 use crate::model::{FileId, Resource};
 use crate::tail::file::LogFile;
-use crate::tail::fingerprint::{Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode, read_at_most};
+use crate::tail::fingerprint::{
+    Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode, Seen, read_at_most,
+};
 use crate::tail::known::{Begin, Candidate, PROOF_BYTES_MIN, text_bytes};
 use crate::tail::lineage::{is_derived, is_gzip, is_kin};
 use crate::tail::source;
@@ -241,8 +244,11 @@ impl Tail {
         });
         match opened {
             Ok(file) => {
+                let seen = waiting.file.metadata().map(|now| Seen::of(&now)).unwrap_or_default();
                 self.files.push(Tracked {
                     file,
+                    family: family(&waiting.path, &waiting.home, &self.finder),
+                    modified: seen.modified,
                     home: std::mem::take(&mut waiting.home),
                     evidence: std::mem::take(&mut waiting.evidence),
                     seen_bytes: waiting.seen_bytes.unwrap_or(0),
