@@ -282,6 +282,8 @@ impl Tail {
         self.asleep.values_mut().for_each(|asleep| asleep.due = began);
         self.look_at_asleep(began);
         self.start_waiting(began, true);
+        self.known.end_vain_hunts(&self.finder, began);
+        self.forget_gone();
         let ends: Vec<u64> = self
             .files
             .iter()

@@ -8,7 +8,7 @@ use super::fingerprint::{Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode};
 use super::lineage::{is_derived, is_gzip, is_kin};
 use super::rotated::Astray;
 use super::source::gunzip;
-use crate::checkpoint::{ENDED_MAX, Entry};
+use crate::checkpoint::{ENDED_MAX, Entry, Event};
 use crate::model::FileId;
 use crate::telemetry;
 use std::collections::{HashMap, VecDeque};
@@ -61,14 +61,20 @@ pub(super) struct Known {
     ended: VecDeque<FileId>,
     /// Those whose rest may stand under another name.
     hunted: HashMap<FileId, Hunt>,
+    /// Those that were looked for in vain, and how far they were read.
+    gone: Vec<(FileId, u64)>,
 }
 
 /// A file that is looked for under other names.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Hunt {
-    /// When it is given up. None for one of an earlier run, which is given up when nothing in its
-    /// folder looks like it.
+    /// When it is given up; none before it was looked for.
     until: Option<Instant>,
+    /// How long it is looked for, from the first time on.
+    wait: Duration,
+    is_of_earlier_run: bool,
+    /// True when something in its folder looks like it.
+    has_trace: bool,
     /// Bytes that are known to have been there and were not read.
     unread_bytes: u64,
 }
@@ -79,7 +85,9 @@ impl Known {
         for (id, entry) in entries {
             match entry.is_ended {
                 true => known.ended.push_back(id),
-                false => _ = known.hunted.insert(id, Hunt { until: None, unread_bytes: 0 }),
+                false => {
+                    _ = known.hunted.insert(id, Hunt { is_of_earlier_run: true, ..Hunt::default() })
+                }
             }
             known.put(id, entry);
         }
@@ -99,13 +107,12 @@ impl Known {
 
     /// Remembers a file that has ended: all of it was read and it is gone, or it was overwritten
     /// and `unread_bytes` of it, if not more, may be in a copy.
-    pub(super) fn remember(&mut self, id: FileId, mut entry: Entry, lost: Option<(u64, Instant)>) {
+    pub(super) fn remember(&mut self, id: FileId, mut entry: Entry, lost: Option<u64>) {
         entry.is_ended = true;
         self.put(id, entry);
         self.ended.push_back(id);
-        if let Some((unread_bytes, now)) = lost {
-            let until = Some(now + COPY_HUNT_TIME);
-            self.hunted.insert(id, Hunt { until, unread_bytes });
+        if let Some(unread_bytes) = lost {
+            self.hunted.insert(id, Hunt { unread_bytes, ..Hunt::default() });
         }
         while self.ended.len() > ENDED_MAX {
             let oldest = self.ended.pop_front();
@@ -164,12 +171,8 @@ impl Known {
 
     /// Takes out the entry that `candidate` goes on with: first by its inode, then as a copy or an
     /// archive of a file that is gone.
-    pub(super) fn claim(
-        &mut self,
-        candidate: Candidate<'_>,
-        now: Instant,
-    ) -> io::Result<Option<Begin>> {
-        let by_inode = self.by_inode(candidate, now)?;
+    pub(super) fn claim(&mut self, candidate: Candidate<'_>) -> io::Result<Option<Begin>> {
+        let by_inode = self.by_inode(candidate)?;
         // Nothing was read of it, so nothing proves that it is the same: a copy may have its number.
         let is_weak = by_inode.is_some_and(|id| self.entries[&id].offset == 0);
         let by_content =
@@ -186,7 +189,7 @@ impl Known {
     }
 
     /// The device is not compared: on network file systems it changes with a remount.
-    fn by_inode(&mut self, candidate: Candidate<'_>, now: Instant) -> io::Result<Option<FileId>> {
+    fn by_inode(&mut self, candidate: Candidate<'_>) -> io::Result<Option<FileId>> {
         let number = Inode::of(candidate.metadata).inode;
         let mut best: Option<(u64, FileId)> = None;
         for id in self.by_inode.get(&number).cloned().unwrap_or_default() {
@@ -198,7 +201,7 @@ impl Known {
             } else if !entry.is_ended {
                 // Its number went to another file, or it was written anew while nobody looked.
                 telemetry::FILES_REPLACED.add("unseen", 1);
-                self.overwritten(id, now);
+                self.overwritten(id);
             }
         }
         Ok(best.map(|(_, id)| id))
@@ -254,8 +257,8 @@ impl Known {
     }
 
     /// Looks for a file that sleeps under other names: its path is not its own any more.
-    pub(super) fn hunt(&mut self, id: FileId, now: Instant) {
-        self.end(id, now + HUNT_TIME);
+    pub(super) fn hunt(&mut self, id: FileId) {
+        self.end(id, HUNT_TIME);
     }
 
     /// Nobody writes any more to a file that sleeps; how far it was read.
@@ -267,15 +270,15 @@ impl Known {
     }
 
     /// Looks for the copy of a file whose bytes are others now.
-    fn overwritten(&mut self, id: FileId, now: Instant) {
-        self.end(id, now + COPY_HUNT_TIME);
+    fn overwritten(&mut self, id: FileId) {
+        self.end(id, COPY_HUNT_TIME);
     }
 
-    fn end(&mut self, id: FileId, until: Instant) {
+    fn end(&mut self, id: FileId, wait: Duration) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.is_ended = true;
             self.ended.push_back(id);
-            self.hunted.insert(id, Hunt { until: Some(until), unread_bytes: 0 });
+            self.hunted.entry(id).or_default().wait = wait;
         }
     }
 
@@ -290,16 +293,12 @@ impl Known {
         }
         let mut found = Vec::new();
         for (folder, ids) in moved {
-            let n_before = found.len();
             let entries: Vec<&Entry> = ids.iter().map(|id| &self.entries[id]).collect();
+            let originals = originals::Originals::of(&entries);
+            let n_before = found.len();
             for file in folder.read_dir().into_iter().flatten().flatten() {
                 let path = file.path();
-                let is_kin_of = |entry: &&&Entry| {
-                    is_derived(&path, &entry.path) || (is_gzip(&path) && is_kin(&path, &entry.path))
-                };
-                let is_it = |entry: &&&Entry| entry.inode.inode == file.ino();
-                let original = entries.iter().find(is_it).or(entries.iter().find(is_kin_of));
-                if let Some(original) = original
+                if let Some(original) = originals.find(&path, file.ino())
                     && !finder.found().contains_key(&path)
                 {
                     let home = original.path.clone();
@@ -307,28 +306,57 @@ impl Known {
                 }
             }
             for id in ids {
-                match self.hunted.get_mut(&id) {
-                    // Of the many files of earlier runs, most are gone for good.
-                    Some(hunt) if hunt.until.is_none() && found.len() > n_before => {
-                        hunt.until = Some(now + HUNT_TIME);
-                    }
-                    Some(hunt) if hunt.until.is_none() => _ = self.hunted.remove(&id),
-                    _ => {}
+                let hunt = self.hunted.get_mut(&id);
+                if let Some(hunt) = hunt.filter(|hunt| hunt.until.is_none()) {
+                    hunt.until = Some(now + hunt.wait.max(COPY_HUNT_TIME));
+                    hunt.has_trace = found.len() > n_before;
                 }
             }
         }
         found
     }
 
+    /// Ends the search for files of earlier runs of which no trace was found.
+    pub(super) fn end_vain_hunts(&mut self, finder: &Finder, now: Instant) {
+        for hunt in self.hunted.values_mut().filter(|hunt| hunt.is_of_earlier_run) {
+            hunt.until = hunt.until.filter(|_| hunt.has_trace).or(Some(now));
+        }
+        self.end_hunts(finder, now);
+    }
+
+    /// What the checkpointer is to hear of files that were looked for in vain.
+    pub(super) fn take_gone(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (id, end) in std::mem::take(&mut self.gone) {
+            let home = self.entries.get(&id).map(|entry| entry.path.as_path());
+            if home.is_some_and(has_archives) {
+                events.push(Event::Ended(id, end));
+            } else {
+                self.take(id);
+                events.push(Event::Forgotten(id, end));
+            }
+        }
+        events
+    }
+
     fn end_hunts(&mut self, finder: &Finder, now: Instant) {
-        let entries = &self.entries;
+        let (entries, gone) = (&self.entries, &mut self.gone);
         self.hunted.retain(|id, hunt| {
             let Some(entry) = entries.get(id) else { return false };
-            if hunt.until.is_some_and(|until| until <= now) {
-                telemetry::LOST_BYTES.add("truncated", hunt.unread_bytes);
-                return false;
+            if hunt.until.is_none() {
+                return !hunt.is_of_earlier_run || finder.wants(&entry.path) && is_gone(entry);
             }
-            hunt.until.is_some() || (finder.wants(&entry.path) && is_gone(entry))
+            let is_over = hunt.until.is_some_and(|until| until <= now);
+            if is_over {
+                telemetry::LOST_BYTES.add("truncated", hunt.unread_bytes);
+                // An empty folder may be one on which nothing is mounted yet.
+                let files = entry.path.parent().and_then(|folder| folder.read_dir().ok());
+                let is_there = files.is_some_and(|mut files| files.next().is_some());
+                if is_there || !hunt.is_of_earlier_run {
+                    gone.push((*id, entry.offset));
+                }
+            }
+            !is_over
         });
     }
 
@@ -344,9 +372,8 @@ impl Known {
         candidate: Candidate<'_>,
         read_from: ReadFrom,
         is_first_scan: bool,
-        now: Instant,
     ) -> io::Result<Begin> {
-        if let Some(begin) = self.claim(candidate, now)? {
+        if let Some(begin) = self.claim(candidate)? {
             return Ok(begin);
         }
         let is_from_end = is_first_scan
@@ -365,6 +392,13 @@ impl Known {
         telemetry::LOST_BYTES.add("skipped_old", offset);
         Ok(Begin::New(offset))
     }
+}
+
+/// True when a rotator compresses files of the log at `home`: one that is gone may be among them.
+pub(super) fn has_archives(home: &Path) -> bool {
+    let files = home.parent().and_then(|folder| folder.read_dir().ok());
+    let mut paths = files.into_iter().flatten().flatten().map(|file| file.path());
+    paths.any(|path| is_gzip(&path) && is_kin(&path, home))
 }
 
 /// Length of the text of a file.
@@ -448,5 +482,6 @@ fn last_line_start(file: &File, length: u64) -> io::Result<u64> {
     Ok(memchr::memrchr(b'\n', &end).map_or(length, |newline| from + newline as u64 + 1))
 }
 
+mod originals;
 #[cfg(test)]
 mod tests;

@@ -158,7 +158,7 @@ impl Tail {
     }
 
     /// Finds out whose path is another file's now. Where they were by a name that a glob matches.
-    pub(super) fn follow_asleep(&mut self, now: Instant) -> Vec<PathBuf> {
+    pub(super) fn follow_asleep(&mut self) -> Vec<PathBuf> {
         let mut rotated = Vec::new();
         let (found, known) = (self.finder.found(), &mut self.known);
         self.asleep.retain(|path, asleep| {
@@ -167,7 +167,7 @@ impl Tail {
                 Some(_) => path.metadata().is_ok_and(|now| Inode::of(&now) == asleep.inode),
             };
             if !is_in_place {
-                known.hunt(asleep.id, now);
+                known.hunt(asleep.id);
                 if asleep.rotated_from.is_none() {
                     telemetry::ROTATIONS.add(1);
                     rotated.push(path.clone());

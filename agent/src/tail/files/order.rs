@@ -24,7 +24,9 @@ impl Tail {
     pub(super) fn behind_older(&self) -> HashSet<FileId> {
         let is_unread = |tracked: &&Tracked| {
             let source = tracked.file.source();
-            let has_backlog = source.seen() == Seen::default() || !tracked.file.is_read();
+            let is_open = !tracked.file.is_empty() && !tracked.file.has_half_line();
+            let has_backlog =
+                source.seen() == Seen::default() || !tracked.file.is_read() || is_open;
             // One that cannot be read holds nobody up.
             has_backlog && !tracked.file.is_pipe() && !self.complained.contains(tracked.file.path())
         };

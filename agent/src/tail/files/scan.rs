@@ -9,7 +9,8 @@ use crate::identity::Written;
 use crate::tail::batch::{Abandoned, Pass};
 use crate::tail::file::Look;
 use crate::tail::fingerprint::{Inode, Seen};
-use crate::tail::lineage::{is_gzip, is_kin};
+use crate::tail::known::has_archives;
+use crate::tail::lineage::is_gzip;
 use crate::tail::rotated::Astray;
 use crate::telemetry;
 use std::collections::{HashMap, HashSet};
@@ -87,7 +88,7 @@ impl Tail {
                 rotated.push(waiting.path.clone());
             }
         }
-        rotated.extend(self.follow_asleep(now));
+        rotated.extend(self.follow_asleep());
         for index in renamed {
             self.announce(index);
         }
@@ -102,6 +103,7 @@ impl Tail {
         // What is new goes first: of one path only the first is looked at.
         let mut astray = self.rotated.unseen(&self.finder);
         astray.extend(self.known.astray(&self.finder, now));
+        self.forget_gone();
         self.last_scan = scan_time;
         let mut inodes: HashSet<Inode> =
             self.files.iter().map(|tracked| tracked.file.inode()).collect();
@@ -131,6 +133,13 @@ impl Tail {
         // Those that are older have gone away.
         self.young_archives.retain(|_, (_, since)| now - *since <= 2 * ARCHIVE_REST);
         self.rotated.advance(scan_time, self.is_unsettled, now);
+    }
+
+    /// Tells the checkpointer of files of which nothing is left.
+    pub(super) fn forget_gone(&mut self) {
+        for event in self.known.take_gone() {
+            self.send(event);
+        }
     }
 
     fn take_up(
@@ -193,7 +202,7 @@ impl Tail {
         let (id, file) = (tracked.file.id(), &tracked.file);
         self.send(Event::Ended(id, file.end()));
         self.rotated.note(tracked.home.clone(), self.last_scan, pass.now);
-        let lost = Some((file.lag_bytes(), pass.now));
+        let lost = Some(file.lag_bytes());
         self.known.remember(id, file.entry(tracked.home.clone()), lost);
         // A copy must be taken up before what was written since.
         self.next_scan = pass.now;
@@ -212,30 +221,36 @@ impl Tail {
 
     /// Lets go of files that are renamed or deleted, read to their end, and quiet.
     pub(super) fn close_ended(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
-        let idle_min = super::DETACHED_IDLE;
         let mut index = 0;
         while index < self.files.len() {
             let tracked = &mut self.files[index];
-            let is_quiet = tracked.file.idle(pass.now) >= idle_min;
-            // The last look may be a while ago.
-            if tracked.is_detached
-                && is_quiet
-                && (pass.has_room)()
-                && !matches!(tracked.file.look(pass)?, Ok(Look::Read(_)))
-            {
-                let idle = self.files[index].file.idle(pass.now);
-                let is_empty = self.files[index].file.is_empty();
-                match self.rotated_name(index) {
-                    RotatedName::Path(path) if is_empty => self.sleep(index, path, pass.now),
-                    RotatedName::Path(_) => index += 1,
-                    RotatedName::Unknown if idle < idle_min * MOVED_FACTOR => index += 1,
-                    RotatedName::Unknown | RotatedName::Deleted => self.end(index, pass)?,
-                }
-            } else {
+            let is_quiet = tracked.file.idle(pass.now) >= super::DETACHED_IDLE;
+            if !tracked.is_detached || !is_quiet || !(pass.has_room)() {
                 index += 1;
+                continue;
+            }
+            // The last look may be a while ago.
+            match tracked.file.look(pass)? {
+                Ok(Look::Read(_)) => index += 1,
+                Ok(Look::Lost { is_truncated }) => self.restart(index, is_truncated, pass)?,
+                Ok(Look::Quiet) | Err(_) => index += self.let_go(index, pass)?,
             }
         }
         Ok(())
+    }
+
+    /// Lets go of a quiet file that no glob matches, unless it is only moved; how many files to go
+    /// on behind.
+    fn let_go(&mut self, index: usize, pass: &mut Pass<'_>) -> Result<usize, Abandoned> {
+        let idle = self.files[index].file.idle(pass.now);
+        let is_empty = self.files[index].file.is_empty();
+        match self.rotated_name(index) {
+            RotatedName::Path(path) if is_empty => self.sleep(index, path, pass.now),
+            RotatedName::Path(_) => return Ok(1),
+            RotatedName::Unknown if idle < super::DETACHED_IDLE * MOVED_FACTOR => return Ok(1),
+            RotatedName::Unknown | RotatedName::Deleted => self.end(index, pass)?,
+        }
+        Ok(0)
     }
 
     fn end(&mut self, index: usize, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
@@ -310,13 +325,6 @@ impl Tail {
         telemetry::FILES.set("detached", detached as f64);
         telemetry::FILES.set("waiting", self.waiting.len() as f64);
     }
-}
-
-/// True when a rotator compresses files of the log at `home`: one that is gone may be among them.
-fn has_archives(home: &Path) -> bool {
-    let files = home.parent().and_then(|folder| folder.read_dir().ok());
-    let mut paths = files.into_iter().flatten().flatten().map(|file| file.path());
-    paths.any(|path| is_gzip(&path) && is_kin(&path, home))
 }
 
 pub(super) fn to_unix_ms(time: SystemTime) -> u64 {

@@ -222,7 +222,7 @@ impl Tail {
     /// Begins to read a file that has waited.
     fn open(&mut self, waiting: &mut Waiting, mut resource: Resource, now: Instant) {
         let path = waiting.path.as_path();
-        let (id, offset) = match self.begin(waiting, now) {
+        let (id, offset) = match self.begin(waiting) {
             Ok(Some(Begin::New(offset))) => (FileId::random(), offset),
             Ok(Some(Begin::Resume(id, entry))) => {
                 if resource.job_id.is_none() && !waiting.evidence.is_daemon() {
@@ -273,7 +273,7 @@ impl Tail {
     }
 
     /// Where to begin; none for a file that nobody wants.
-    fn begin(&mut self, waiting: &Waiting, now: Instant) -> io::Result<Option<Begin>> {
+    fn begin(&mut self, waiting: &Waiting) -> io::Result<Option<Begin>> {
         let metadata = waiting.file.metadata()?;
         let candidate = Candidate { path: &waiting.path, file: &waiting.file, metadata: &metadata };
         if waiting.copy_of.is_some() {
@@ -281,11 +281,11 @@ impl Tail {
             return text_bytes(candidate).map(|end| Some(Begin::New(end)));
         }
         if !waiting.is_wanted {
-            let claimed = self.known.claim(candidate, now)?;
+            let claimed = self.known.claim(candidate)?;
             return Ok(claimed.filter(|begin| matches!(begin, Begin::Resume(..))));
         }
         let (read_from, is_first_scan) = (self.config.read_from, waiting.is_first_scan);
-        self.known.begin(candidate, read_from, is_first_scan, now).map(Some)
+        self.known.begin(candidate, read_from, is_first_scan).map(Some)
     }
 }
 

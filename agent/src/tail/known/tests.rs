@@ -34,7 +34,7 @@ fn offset(known: &mut Known, path: &Path) -> (Option<FileId>, u64) {
     let file = File::open(path).unwrap();
     let metadata = file.metadata().unwrap();
     let candidate = Candidate { path, file: &file, metadata: &metadata };
-    match known.begin(candidate, ReadFrom::Auto, true, Instant::now()).unwrap() {
+    match known.begin(candidate, ReadFrom::Auto, true).unwrap() {
         Begin::Resume(id, entry) => (Some(id), entry.offset),
         Begin::New(offset) => (None, offset),
     }
