@@ -60,7 +60,6 @@ fn a2_inodes_that_come_again_while_running_lose_nothing() {
 }
 
 #[test]
-#[ignore = "issue 4: entries of deleted files stay for two weeks, 256 bytes each"]
 fn a3_checkpoints_of_deleted_files_do_not_pile_up() {
     let mut bed = Bed::new(&["*.log"]);
     let mut sizes = Vec::new();

@@ -31,7 +31,6 @@ fn a8_truncated_to_less_between_two_looks_is_read_from_its_beginning() {
 }
 
 #[test]
-#[ignore = "issue 4: a truncation is seen by the length alone"]
 fn a8_truncated_and_longer_than_before_between_two_looks_is_read_from_its_beginning() {
     let mut bed = Bed::new(&["app.log"]);
     let log = bed.log("app.log");
@@ -47,7 +46,6 @@ fn a8_truncated_and_longer_than_before_between_two_looks_is_read_from_its_beginn
 }
 
 #[test]
-#[ignore = "issue 4: a truncation is seen by the length alone"]
 fn a8_truncated_and_exactly_as_long_as_before_is_read_from_its_beginning() {
     let mut bed = Bed::new(&["app.log"]);
     let log = bed.log("app.log");
@@ -78,7 +76,6 @@ fn a17_truncated_while_stopped_is_read_from_its_beginning() {
 }
 
 #[test]
-#[ignore = "issue 4: holes are read and delivered as records of NULs"]
 fn a18_the_hole_that_a_writer_without_append_leaves_is_skipped() {
     const HOLE_BYTES: u64 = 48 << 20;
     let mut bed = Bed::new(&["app.log"]);

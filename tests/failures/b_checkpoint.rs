@@ -146,7 +146,6 @@ fn b9_a_half_line_at_the_stop_is_not_lost() {
 }
 
 #[test]
-#[ignore = "issue 4: a whole line waits as long as the half line behind it, a minute"]
 fn b9_a_whole_line_is_not_held_back_by_a_half_line() {
     let mut bed = Bed::new(&["app.log"]);
     let text = [line("w", 0), "26/11/22 06:26:22 INFO Wri".to_owned()].concat();

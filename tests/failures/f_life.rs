@@ -167,7 +167,6 @@ fn f6_an_agent_that_ends_with_its_job_has_delivered_everything() {
 }
 
 #[test]
-#[ignore = "issue 4: the last line of a file waits a second, and its batch another, in every life anew"]
 fn f7_lives_of_two_seconds_deliver_the_last_line_of_a_rotated_file() {
     let mut bed = Bed::new(&["app.log*"]);
     let mut writer = Writer::open("w", &bed.log("app.log"));

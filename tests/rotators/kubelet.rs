@@ -115,13 +115,11 @@ fn rotation_while_reading_through_links_loses_and_repeats_nothing() {
 }
 
 #[test]
-#[ignore = "issue 4: compressed files are not read yet"]
 fn rotation_while_stopped_loses_and_repeats_nothing() {
     check_while_stopped(STAR);
 }
 
 #[test]
-#[ignore = "issue 4: compressed files are not read yet, nor files that no glob names and no agent has seen"]
 fn rotation_while_stopped_loses_nothing_when_only_the_log_is_named() {
     check_while_stopped(LOG);
 }

@@ -144,7 +144,6 @@ fn straight_to_gzip_loses_and_repeats_nothing() {
 }
 
 #[test]
-#[ignore = "issue 4: compressed files are not read yet"]
 fn straight_to_gzip_faster_than_the_agent_looks_loses_nothing() {
     let Some(mut jvm) = Jvm::new("gzip burst", &["app*"], &[BY_SIZE, TO_GZIP]) else { return };
     jvm.bed.start();
@@ -153,7 +152,6 @@ fn straight_to_gzip_faster_than_the_agent_looks_loses_nothing() {
 }
 
 #[test]
-#[ignore = "issue 4: compressed files are not read yet"]
 fn gzip_while_stopped_loses_and_repeats_nothing() {
     let Some(mut jvm) = Jvm::new("gzip stopped", &["app*"], &[BY_SIZE, TO_GZIP]) else { return };
     jvm.bed.start();

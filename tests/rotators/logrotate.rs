@@ -137,7 +137,6 @@ fn rotations_while_stopped_lose_nothing() {
 }
 
 #[test]
-#[ignore = "issue 4: files of one backlog are read side by side, in the order of their names"]
 fn rotations_while_stopped_keep_the_order_of_the_writer() {
     let Some(mut rotator) = Rotator::new(STAR, "create") else { return };
     let n_lines = rotator.rotate_while_stopped();
@@ -147,25 +146,21 @@ fn rotations_while_stopped_keep_the_order_of_the_writer() {
 }
 
 #[test]
-#[ignore = "issue 4: rotated files that no agent has seen are found by globs alone"]
 fn rotations_while_stopped_lose_nothing_when_only_the_log_is_named() {
     check_while_stopped(ONE, "create");
 }
 
 #[test]
-#[ignore = "issue 4: compressed files are not read yet"]
 fn delayed_compression_while_stopped_loses_nothing() {
     check_while_stopped(STAR, DELAYED);
 }
 
 #[test]
-#[ignore = "issue 4: compressed files are not read yet"]
 fn compression_while_stopped_loses_nothing() {
     check_while_stopped(STAR, "create\n  compress");
 }
 
 #[test]
-#[ignore = "issue 4: compressed files are not read yet"]
 fn compression_while_stopped_loses_nothing_when_only_the_log_is_named() {
     check_while_stopped(ONE, "create\n  compress");
     check_while_stopped(ONE, DELAYED);

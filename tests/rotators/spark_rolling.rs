@@ -39,7 +39,6 @@ fn rolling_executor_logs_with_compression_lose_and_repeat_nothing() {
 }
 
 #[test]
-#[ignore = "issue 4: compressed files are not read yet, and some live for less than a scan takes"]
 fn rolling_executor_logs_with_compression_faster_than_the_agent_looks_lose_nothing() {
     roll(true, 40);
 }

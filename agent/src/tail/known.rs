@@ -272,6 +272,9 @@ impl Known {
     /// Looks for the copy of a file whose bytes are others now.
     fn overwritten(&mut self, id: FileId) {
         self.end(id, COPY_HUNT_TIME);
+        if let Some(hunt) = self.hunted.get_mut(&id) {
+            hunt.is_of_earlier_run = true;
+        }
     }
 
     fn end(&mut self, id: FileId, wait: Duration) {
