@@ -78,6 +78,15 @@ pub(super) struct Sink<'s, 'p> {
     pub(super) framed: Option<(u64, u64)>,
 }
 
+/// What ends where bytes are taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// A record.
+    Record,
+    /// What a record may be long; the rest of it is a part of its own.
+    Limit,
+}
+
 impl Stream {
     /// Begins at `offset`.
     #[must_use]
@@ -106,10 +115,10 @@ impl Stream {
         if self.open_record_bytes() > sink.pass.record_bytes_max {
             self.splitter.open_half_line(&self.buffer, &mut self.starts);
         }
-        self.take(self.before_open_key(self.open_start()), sink)?;
+        self.take(self.before_open_key(self.open_start()), End::Record, sink)?;
         while self.buffer.len() > sink.pass.record_bytes_max {
             let end = cut_point(&self.buffer, sink.pass.record_bytes_max);
-            self.take(end, sink)?;
+            self.take(end, End::Limit, sink)?;
         }
         Ok(())
     }
@@ -128,7 +137,8 @@ impl Stream {
             None if only_lines => 0,
             _ => self.buffer.len(),
         };
-        self.take(end, sink)
+        // A half line is a record of its own then: nothing is cut.
+        self.take(end, End::Record, sink)
     }
 
     /// Where the open record begins in the buffer.
@@ -155,7 +165,7 @@ impl Stream {
 
     /// Moves `buffer[..end]` into the batch. Records that are too long are cut; so is the open one
     /// when `end` lies within it.
-    fn take(&mut self, end: usize, sink: &mut Sink<'_, '_>) -> Result<(), Abandoned> {
+    fn take(&mut self, end: usize, of: End, sink: &mut Sink<'_, '_>) -> Result<(), Abandoned> {
         if end == 0 {
             return Ok(());
         }
@@ -163,7 +173,7 @@ impl Stream {
             // The rest of a record whose beginning was taken before.
             self.starts.insert(0, 0);
         }
-        let is_open_cut = self.open_start() == 0 && end < self.buffer.len();
+        let is_open_cut = of == End::Limit && self.open_start() == 0 && end < self.buffer.len();
         if is_open_cut {
             self.cuts.push(end as u32);
         }

@@ -90,3 +90,11 @@ fn a_private_key_is_not_halved() {
     let key = [b"word\n-----BEGIN RSA PRIVATE KEY-----\n".to_vec(), vec![b'A'; 64]].concat();
     assert_eq!(cut_point(&key, 60), 5);
 }
+
+#[test]
+fn a_whole_line_does_not_wait_for_the_half_line_behind_it_and_neither_is_cut() {
+    let pieces = ["26/03/14 09:26:53 INFO M: one\n26/03/14 09:26:54 INFO M: tw", "o\n"];
+    let text = delivered(&pieces, Duration::from_secs(6));
+    let want = ["26/03/14 09:26:53 INFO M: one\n", "26/03/14 09:26:54 INFO M: two\n"];
+    assert_eq!(text, want);
+}
