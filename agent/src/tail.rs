@@ -11,6 +11,7 @@ mod files;
 pub mod fingerprint;
 mod known;
 pub mod lineage;
+mod names;
 mod rotated;
 pub mod source;
 pub mod stream;

@@ -5,7 +5,8 @@
 use super::ReadFrom;
 use super::discover::Finder;
 use super::fingerprint::{Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode};
-use super::lineage::{is_derived, is_gzip, is_kin};
+use super::lineage::{is_gzip, is_kin};
+use super::names::{NameIndex, is_named_after};
 use super::rotated::Astray;
 use super::source::gunzip;
 use crate::checkpoint::{ENDED_MAX, Entry, Event};
@@ -56,7 +57,7 @@ pub(super) enum Begin {
 pub(super) struct Known {
     entries: HashMap<FileId, Entry>,
     by_inode: HashMap<u64, Vec<FileId>>,
-    by_folder: HashMap<PathBuf, Vec<FileId>>,
+    by_name: NameIndex<FileId>,
     /// Those that ended, oldest first.
     ended: VecDeque<FileId>,
     /// Those whose rest may stand under another name.
@@ -127,17 +128,20 @@ impl Known {
     /// Remembers a file that sleeps in its place.
     pub(super) fn put(&mut self, id: FileId, entry: Entry) {
         self.by_inode.entry(entry.inode.inode).or_default().push(id);
-        let folder = entry.path.parent().unwrap_or(Path::new("")).to_owned();
-        self.by_folder.entry(folder).or_default().push(id);
+        self.by_name.insert(&entry.path, id);
         self.entries.insert(id, entry);
     }
 
     fn take(&mut self, id: FileId) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
         self.hunted.remove(&id);
-        let folder = entry.path.parent().unwrap_or(Path::new(""));
-        forget(&mut self.by_inode, &entry.inode.inode, id);
-        forget(&mut self.by_folder, folder, id);
+        if let Some(ids) = self.by_inode.get_mut(&entry.inode.inode) {
+            ids.retain(|known| *known != id);
+            if ids.is_empty() {
+                self.by_inode.remove(&entry.inode.inode);
+            }
+        }
+        self.by_name.remove(&entry.path, id);
         Some(entry)
     }
 
@@ -210,26 +214,21 @@ impl Known {
     /// The file that `candidate` was made of, and whether all that was read of it is in there.
     fn by_content(&self, candidate: Candidate<'_>) -> io::Result<Option<(FileId, bool)>> {
         let mut short = None;
-        for folder in candidate.path.ancestors().skip(1).take(3) {
-            for id in self.by_folder.get(folder).into_iter().flatten() {
-                let entry = &self.entries[id];
-                let is_named = match is_gzip(candidate.path) {
-                    true => is_kin(candidate.path, &entry.path),
-                    false => is_derived(candidate.path, &entry.path),
-                };
-                if !is_named || entry.head.bytes < PROOF_BYTES_MIN || !is_gone(entry) {
-                    continue;
-                }
-                if holds(entry, candidate)? {
-                    return Ok(Some((*id, true)));
-                }
-                // More was read of the original than was copied: nothing in the copy is new.
-                if !is_gzip(candidate.path)
-                    && candidate.metadata.len() < entry.offset
-                    && entry.head.holds_at(candidate.file, 0)?
-                {
-                    short = Some((*id, false));
-                }
+        for id in self.by_name.originals_of(candidate.path) {
+            let entry = &self.entries[&id];
+            let is_named = is_named_after(candidate.path, &entry.path);
+            if !is_named || entry.head.bytes < PROOF_BYTES_MIN || !is_gone(entry) {
+                continue;
+            }
+            if holds(entry, candidate)? {
+                return Ok(Some((id, true)));
+            }
+            // More was read of the original than was copied: nothing in the copy is new.
+            if !is_gzip(candidate.path)
+                && candidate.metadata.len() < entry.offset
+                && entry.head.holds_at(candidate.file, 0)?
+            {
+                short = Some((id, false));
             }
         }
         Ok(short)
@@ -239,16 +238,14 @@ impl Known {
     pub(super) fn living_original(
         &self,
         path: &Path,
-        is_named: impl Fn(&Path) -> bool,
         has_head: impl Fn(Digest) -> bool,
     ) -> Option<FileId> {
-        let folders = path.ancestors().skip(1).take(3);
-        let mut ids = folders.filter_map(|folder| self.by_folder.get(folder)).flatten();
-        let is_original = |id: &&FileId| {
-            let entry = &self.entries[*id];
-            entry.path != path && is_named(&entry.path) && !is_gone(entry) && has_head(entry.head)
+        let is_original = |id: &FileId| {
+            let entry = &self.entries[id];
+            is_named_after(path, &entry.path) && !is_gone(entry) && has_head(entry.head)
         };
-        ids.find(is_original).copied()
+        let mut ids = self.by_name.originals_of(path).into_iter();
+        ids.find(|id| self.entries[id].path != path && is_original(id))
     }
 
     /// True for a file that sleeps in its place.
@@ -409,19 +406,6 @@ pub(super) fn text_bytes(candidate: Candidate<'_>) -> io::Result<u64> {
     match is_gzip(candidate.path) {
         true => io::copy(&mut gunzip(candidate.file)?, &mut io::sink()),
         false => Ok(candidate.metadata.len()),
-    }
-}
-
-fn forget<K: std::hash::Hash + Eq + std::borrow::Borrow<Q>, Q: std::hash::Hash + Eq + ?Sized>(
-    index: &mut HashMap<K, Vec<FileId>>,
-    key: &Q,
-    id: FileId,
-) {
-    if let Some(ids) = index.get_mut(key) {
-        ids.retain(|known| *known != id);
-        if ids.is_empty() {
-            index.remove(key);
-        }
     }
 }
 

@@ -145,7 +145,7 @@ impl Tail {
     }
 
     fn wake(&mut self, path: &Path, now: Instant) {
-        let mut waiting = match self.found(path, now) {
+        let mut waiting = match self.found(path, None, now) {
             Ok(waiting) => waiting,
             Err(error) => return self.complain_of(path, &error),
         };

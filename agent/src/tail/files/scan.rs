@@ -11,6 +11,7 @@ use crate::tail::file::Look;
 use crate::tail::fingerprint::{Inode, Seen};
 use crate::tail::known::has_archives;
 use crate::tail::lineage::is_gzip;
+use crate::tail::names::NameIndex;
 use crate::tail::rotated::Astray;
 use crate::telemetry;
 use std::collections::{HashMap, HashSet};
@@ -109,6 +110,10 @@ impl Tail {
             self.files.iter().map(|tracked| tracked.file.inode()).collect();
         inodes.extend(self.waiting.iter().map(|waiting| waiting.inode));
         inodes.extend(self.asleep.values().map(|asleep| asleep.inode));
+        let mut tracked = NameIndex::default();
+        for (index, it) in self.files.iter().enumerate() {
+            tracked.insert(it.file.path(), index);
+        }
         let found = self.finder.found().iter();
         // Two names of one file are read once.
         let found = found.filter(|(_, inode)| !inodes.contains(inode));
@@ -127,7 +132,7 @@ impl Tail {
                 break;
             }
             if !self.is_asleep(&path, now) && self.is_whole(&path, now) {
-                self.take_up(&path, astray, &mut inodes, now);
+                self.take_up(&path, astray, &mut inodes, &tracked, now);
             }
         }
         // Those that are older have gone away.
@@ -147,9 +152,10 @@ impl Tail {
         path: &Path,
         astray: Option<Astray>,
         inodes: &mut HashSet<Inode>,
+        tracked: &NameIndex<usize>,
         now: Instant,
     ) {
-        match self.found(path, now) {
+        match self.found(path, Some(tracked), now) {
             Ok(waiting) if !inodes.insert(waiting.inode) => {}
             Ok(mut waiting) => {
                 if let Some(astray) = astray {

@@ -10,7 +10,8 @@ use crate::tail::fingerprint::{
     Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode, Seen, read_at_most,
 };
 use crate::tail::known::{Begin, Candidate, PROOF_BYTES_MIN, text_bytes};
-use crate::tail::lineage::{is_derived, is_gzip, is_kin};
+use crate::tail::lineage::{is_derived, is_gzip};
+use crate::tail::names::{NameIndex, is_named_after};
 use crate::tail::source;
 use crate::telemetry;
 use redaction::Value;
@@ -110,27 +111,36 @@ impl Waiting {
 
 impl Tail {
     /// Opens a new file at once: from here on a rotation costs nothing, even while it waits.
-    pub(super) fn found(&self, path: &Path, now: Instant) -> io::Result<Waiting> {
+    pub(super) fn found(
+        &self,
+        path: &Path,
+        tracked: Option<&NameIndex<usize>>,
+        now: Instant,
+    ) -> io::Result<Waiting> {
         let (file, metadata) = source::open(path)?;
         let born = metadata.created().map_or_else(|_| unix_ms(), super::scan::to_unix_ms);
         let written = Written { since_unix_ms: born, until_unix_ms: born };
         let inode = Inode::of(&metadata);
         let mut waiting = Waiting::new(path.to_owned(), file, inode, written, now);
         waiting.is_first_scan = self.is_first_scan;
-        waiting.copy_of = self.living_original(path, &waiting.file, &metadata);
+        if let Some(tracked) = tracked {
+            waiting.copy_of = self.living_original(path, &waiting.file, &metadata, tracked);
+        }
         Ok(waiting)
     }
 
     /// The file that is still read or asleep in its place, if the one at `path` looks like its copy.
-    fn living_original(&self, path: &Path, file: &File, metadata: &Metadata) -> Option<FileId> {
+    fn living_original(
+        &self,
+        path: &Path,
+        file: &File,
+        metadata: &Metadata,
+        tracked: &NameIndex<usize>,
+    ) -> Option<FileId> {
         let is_gzip = is_gzip(path);
         if metadata.len() < PROOF_BYTES_MIN && !is_gzip {
             return None;
         }
-        let is_named = |original: &Path| match is_gzip {
-            true => is_kin(path, original),
-            false => is_derived(path, original),
-        };
         let copy_head = source::head_bytes(file, is_gzip, HEAD_BYTES_MAX).unwrap_or_default();
         let has_head = |head: Digest| {
             head.bytes >= PROOF_BYTES_MIN
@@ -143,12 +153,13 @@ impl Tail {
             common as u64 >= PROOF_BYTES_MIN && head[..common] == copy_head[..common]
         };
         let is_original = |tracked: &&Tracked| {
-            is_named(tracked.file.path())
+            is_named_after(path, tracked.file.path())
                 && (has_head(tracked.file.source().head()) || begins_like(tracked))
                 && (is_gzip || !is_other(tracked, file, metadata.len()))
         };
-        let tracked = self.files.iter().find(is_original).map(|tracked| tracked.file.id());
-        tracked.or_else(|| self.known.living_original(path, is_named, has_head))
+        let named = tracked.originals_of(path).into_iter().map(|index| &self.files[index]);
+        let original = named.into_iter().find(is_original).map(|tracked| tracked.file.id());
+        original.or_else(|| self.known.living_original(path, has_head))
     }
 
     /// Begins to read files whose job is known, or that have waited long enough for it.
@@ -162,12 +173,13 @@ impl Tail {
             waiting.refresh(&self.identity, now);
         }
         let siblings = self.siblings();
+        let has_containers = self.files.iter().any(|tracked| tracked.file.is_framed());
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain_mut(|waiting| {
             if self.is_held_as_copy(waiting, now, is_last) {
                 return true;
             }
-            let before = self.container_before(&waiting.path);
+            let before = has_containers.then(|| self.container_before(&waiting.path)).flatten();
             if before.is_some_and(|index| self.files[index].file.has_more()) && !is_last {
                 return true;
             }
