@@ -227,6 +227,8 @@ impl App {
             // What is complete has no job that could still come up.
             config.tail.identity_wait = Interval::from_millis(0);
         }
+        let idle = options.exit_when_idle.or(config.shutdown.idle.map(|idle| idle.0));
+        let exit_when_idle = if options.is_once { Some(Duration::ZERO) } else { idle };
         let start = Start {
             limits: batch_limits(&config),
             finder,
@@ -234,7 +236,7 @@ impl App {
             jobs: seen_jobs,
             events: events.clone(),
             entries: loaded.entries,
-            exit_when_idle: options.is_once.then_some(Duration::ZERO).or(options.exit_when_idle),
+            exit_when_idle,
             redactors: redactors.clone(),
             config: config.tail,
         };

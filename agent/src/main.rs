@@ -2,13 +2,13 @@
 
 use clap::{Args, Parser, Subcommand};
 use redaction::Profile;
-use sidelight::app::{App, Drained, Options, StartError, Undelivered};
+use sidelight::app::Options;
 use sidelight::checkpoint::unix_seconds;
 use sidelight::config::{self, Config};
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};
 use sidelight::state::{self, StateError};
-use sidelight::{autodetect, dead_letters_command, demo, panics, telemetry};
+use sidelight::{autodetect, dead_letters_command, demo, life, panics, telemetry};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Exit codes of sysexits(3), as decision 9 wants them.
 mod exit {
@@ -135,9 +134,6 @@ struct Run {
     strict_exit: bool,
 }
 
-/// A signal this long after the first one is a second one.
-const INSIST_AFTER: Duration = Duration::from_millis(500);
-
 /// Threads of the runtime: one works while another waits in a write to a file.
 const RUNTIME_THREADS: usize = 2;
 
@@ -199,7 +195,7 @@ fn start(run: &Run) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(exit::INTERNAL, &error),
     };
-    let drained = runtime.block_on(run_until_signal(config, &options));
+    let drained = runtime.block_on(life::run(config, &options));
     // A thread that hangs in a write to a dead pipe must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match drained {
@@ -264,64 +260,6 @@ fn run_demo(keep: bool) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(exit::INTERNAL, &error),
     }
-}
-
-async fn run_until_signal(config: Config, options: &Options) -> Result<Drained, StartError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut app = App::start(config, options)?;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
-        _ = interrupt.recv() => tracing::info!("interrupted: draining"),
-        () = app.ended() => tracing::info!("nothing more to read: draining"),
-    }
-    let drained = tokio::select! {
-        drained = app.drain() => drained,
-        _ = insisted() => Drained::default(),
-    };
-    report_end(&drained);
-    Ok(drained)
-}
-
-/// The last lines of the log: what was delivered, and where the rest is.
-fn report_end(drained: &Drained) {
-    for left in drained.undelivered.iter().filter(|left| !left.is_nothing()) {
-        let Undelivered { exporter, spooled_records, dead_letters, dropped_records } = *left;
-        tracing::warn!(
-            exporter,
-            spooled_records,
-            dead_letters,
-            dropped_records,
-            "not delivered: what is in the spool goes out at the next start, `sidelight dlq ls` \
-             shows dead letters, and what was dropped is lost"
-        );
-    }
-    let lag_bytes = telemetry::LAG_BYTES.get().unwrap_or(0.0);
-    let records = telemetry::RECORDS.get();
-    if drained.is_delivered() {
-        tracing::info!(records, "drained: everything that was read is delivered");
-    } else if drained.is_complete {
-        tracing::warn!(records, "drained: what is not delivered is on the disk, see above");
-    } else {
-        tracing::warn!(
-            records,
-            lag_bytes,
-            "ended before everything was delivered; the rest is read again at the next start"
-        );
-    }
-}
-
-/// Ends with the second signal. `timeout` and init systems send one stop as two; a person who
-/// insists takes longer.
-async fn insisted() -> std::io::Result<()> {
-    tokio::time::sleep(INSIST_AFTER).await;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 fn check(file: Option<&Path>) -> ExitCode {

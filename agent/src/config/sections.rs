@@ -4,6 +4,7 @@ use super::section::Section;
 use super::units::{Bytes, Interval};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 /// `[admin]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,11 +124,29 @@ pub struct Shutdown {
     /// Time to deliver what is on its way after SIGTERM. Default `5s`; `0` ends at once, at most
     /// `1h`. What is not delivered by then is read again at the next start.
     pub grace: Interval,
+    /// File that the job touches while it lives. The agent ends when it no longer does.
+    pub heartbeat_file: Option<PathBuf>,
+    /// How long it may go untouched, or be gone. Default `1m`; from `1s` to `24h`.
+    pub heartbeat_stale_after: Interval,
+    /// How long it may take to appear. Default `5m`; from `1s` to `24h`.
+    pub heartbeat_initial_wait: Interval,
+    /// The agent ends when this file is there.
+    pub watch_file: Option<PathBuf>,
+    /// The agent ends when no log line came for this long, as with `--exit-when-idle`. Off by
+    /// default; from `1s` to `24h`.
+    pub idle: Option<Interval>,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { grace: Interval::from_secs(5) }
+        Self {
+            grace: Interval::from_secs(5),
+            heartbeat_file: None,
+            heartbeat_stale_after: Interval::from_secs(60),
+            heartbeat_initial_wait: Interval::from_secs(300),
+            watch_file: None,
+            idle: None,
+        }
     }
 }
 
@@ -135,6 +154,32 @@ impl Shutdown {
     pub(super) fn configure(section: &mut Section<'_>) -> Self {
         let shutdown: Self = section.parse();
         section.require("grace", shutdown.grace.0.as_secs() <= 3_600, "must be at most 1h");
+        let files =
+            [("heartbeat_file", &shutdown.heartbeat_file), ("watch_file", &shutdown.watch_file)];
+        for (key, path) in files {
+            let is_absolute = path.as_ref().is_none_or(|path| path.is_absolute());
+            section.require(key, is_absolute, "must be an absolute path");
+        }
+        let default = Self::default();
+        let (stale_after, initial_wait) =
+            (shutdown.heartbeat_stale_after, shutdown.heartbeat_initial_wait);
+        let times = [
+            ("heartbeat_stale_after", Some(stale_after)),
+            ("heartbeat_initial_wait", Some(initial_wait)),
+            ("idle", shutdown.idle),
+        ];
+        for (key, time) in times {
+            let is_allowed = time.is_none_or(|it| (1_000..=86_400_000).contains(&it.0.as_millis()));
+            section.require(key, is_allowed, "must be from 1s to 24h");
+        }
+        let of_heartbeat = [
+            ("heartbeat_stale_after", stale_after == default.heartbeat_stale_after),
+            ("heartbeat_initial_wait", initial_wait == default.heartbeat_initial_wait),
+        ];
+        for (key, is_default) in of_heartbeat {
+            let is_used = is_default || shutdown.heartbeat_file.is_some();
+            section.require(key, is_used, "does nothing without heartbeat_file; name that too");
+        }
         shutdown
     }
 }

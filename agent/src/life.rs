@@ -1,0 +1,102 @@
+//! The life of the agent: it starts, runs until something ends it, and drains.
+
+use crate::app::{App, Drained, Options, StartError, Undelivered};
+use crate::config::Config;
+use crate::ending::Ending;
+use crate::telemetry;
+use std::io;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A signal this long after the first one is a second one. `timeout` and init systems send one stop
+/// as two; a person who insists takes longer.
+const INSIST_AFTER: Duration = Duration::from_millis(500);
+
+/// The signals that end the agent.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one; its name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    /// Ends with the second signal of a drain. The first one may have come before it.
+    async fn insisted(&mut self, is_signalled: bool) {
+        if !is_signalled {
+            let signal = self.next().await;
+            tracing::info!("{signal}: draining already");
+        }
+        tokio::time::sleep(INSIST_AFTER).await;
+        // What came within that time is the first one once more.
+        while let Ok(_) = tokio::time::timeout(Duration::ZERO, self.next()).await {}
+        let signal = self.next().await;
+        tracing::warn!("{signal} again: ending at once");
+    }
+}
+
+/// Runs the agent until a signal, a file of `[shutdown]`, or the end of what there is to read.
+///
+/// # Errors
+/// When it does not start; nothing runs then.
+pub async fn run(config: Config, options: &Options) -> Result<Drained, StartError> {
+    let mut stops = Stops::new()?;
+    let mut ending = Ending::new(&config.shutdown);
+    let mut app = App::start(config, options)?;
+    let mut is_signalled = false;
+    tokio::select! {
+        signal = stops.next() => {
+            is_signalled = true;
+            tracing::info!("{signal}: draining");
+        }
+        reason = ending.due() => tracing::info!("{reason}: draining"),
+        () = app.ended() => tracing::info!("nothing more to read: draining"),
+    }
+    let drained = tokio::select! {
+        drained = app.drain() => drained,
+        () = stops.insisted(is_signalled) => Drained::default(),
+    };
+    report_end(&drained);
+    Ok(drained)
+}
+
+/// The last lines of the log: what was delivered, and where the rest is.
+fn report_end(drained: &Drained) {
+    for left in drained.undelivered.iter().filter(|left| !left.is_nothing()) {
+        let Undelivered { exporter, spooled_records, dead_letters, dropped_records } = *left;
+        tracing::warn!(
+            exporter,
+            spooled_records,
+            dead_letters,
+            dropped_records,
+            "not delivered: what is in the spool goes out at the next start, `sidelight dlq ls` \
+             shows dead letters, and what was dropped is lost"
+        );
+    }
+    let lag_bytes = telemetry::LAG_BYTES.get().unwrap_or(0.0);
+    let records = telemetry::RECORDS.get();
+    if drained.is_delivered() {
+        tracing::info!(records, "drained: everything that was read is delivered");
+    } else if drained.is_complete {
+        tracing::warn!(records, "drained: what is not delivered is on the disk, see above");
+    } else {
+        tracing::warn!(
+            records,
+            lag_bytes,
+            "ended before everything was delivered; the rest is read again at the next start"
+        );
+    }
+}
