@@ -9,7 +9,6 @@ mod c_resources;
 mod f_life;
 
 use crate::harness::bed::Bed;
-use crate::harness::wait;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -47,7 +46,5 @@ fn create_with_inode(path: &Path, wanted: u64) -> bool {
 /// Waits until a metric holds what is wanted.
 #[track_caller]
 fn wait_for_metric(bed: &Bed, name: &str, label: &str, holds: impl Fn(f64) -> bool) {
-    wait::until(&format!("{name} with {label}"), crate::harness::bed::LIMIT, || {
-        holds(bed.metric(name, label)).then_some(())
-    });
+    bed.wait_for_metric(name, label, holds);
 }

@@ -13,6 +13,7 @@ mod harness;
 mod inputs;
 mod kills;
 mod lanes;
+mod life_cycle;
 mod panics;
 mod redact;
 mod rotators;

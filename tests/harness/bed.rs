@@ -84,6 +84,13 @@ impl Bed {
         command
     }
 
+    /// Changes the config that [`command`](Self::command) wrote.
+    pub(crate) fn edit_config(&self, change: impl FnOnce(&str) -> String) {
+        let path = self.scratch.join("sidelight.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, change(&text)).unwrap();
+    }
+
     /// Starts a life and waits until it is ready.
     pub(crate) fn start(&mut self) {
         self.start_with(&self.command());
@@ -111,6 +118,12 @@ impl Bed {
         let (status, took) = self.process.take().unwrap().terminate(LIMIT);
         assert_eq!(status.code(), Some(0), "{}", self.own_log());
         assert!(took < agent::STOP_LIMIT * 2, "the stop took {took:?}");
+        self.tally.read(&self.output());
+    }
+
+    /// Lets go of a life that has ended.
+    pub(crate) fn end(&mut self) {
+        self.process.take().unwrap().wait(LIMIT);
         self.tally.read(&self.output());
     }
 
@@ -158,6 +171,14 @@ impl Bed {
     pub(crate) fn metric(&self, name: &str, label: &str) -> f64 {
         let page = http::get(self.port, "/metrics").unwrap().body;
         metrics::sum(&metrics::parse(&page), name, label).unwrap_or(0.0)
+    }
+
+    /// Waits until a metric holds what is wanted.
+    #[track_caller]
+    pub(crate) fn wait_for_metric(&self, name: &str, label: &str, holds: impl Fn(f64) -> bool) {
+        wait::until(&format!("{name} with {label}"), LIMIT, || {
+            holds(self.metric(name, label)).then_some(())
+        });
     }
 
     /// Waits until that many lines of `writer` came.
