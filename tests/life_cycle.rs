@@ -1,3 +1,4 @@
 //! How the agent ends: by a signal, by a file, by silence; and how it takes a new config.
 
 mod ends;
+mod reload;

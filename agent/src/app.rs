@@ -1,6 +1,9 @@
 //! Wires the parts, runs them, and drains them in order. Reads as a list.
 
 mod banner;
+mod hand_over;
+
+pub use hand_over::HandedOver;
 
 use crate::admin::{Admin, AdminError, AdminHandle, AdminState};
 use crate::checkpoint::{self, Checkpoint, Event, LoadError, Store};
@@ -128,12 +131,13 @@ pub struct App {
     stop_scrapers: watch::Sender<bool>,
     scrapers: Vec<JoinHandle<()>>,
     tail_ended: oneshot::Receiver<()>,
+    has_tail_ended: bool,
     log_lanes: Vec<JoinHandle<()>>,
     metric_lanes: Vec<JoinHandle<()>>,
     statuses: Vec<(&'static str, Arc<Status>)>,
     checkpointer: JoinHandle<bool>,
     admin: AdminHandle,
-    admin_address: SocketAddr,
+    admin_socket: Admin,
     heartbeat: JoinHandle<()>,
     health: Arc<Health>,
     grace: Duration,
@@ -196,17 +200,28 @@ impl App {
     ///
     /// # Errors
     /// When the state folder, the admin address or a component cannot be used; nothing runs then.
-    pub fn start(mut config: Config, options: &Options) -> Result<Self, StartError> {
+    pub fn start(config: &Config, options: &Options) -> Result<Self, StartError> {
+        Self::start_at(config, options, || Admin::bind(config.admin.listen))
+    }
+
+    /// [`start`](Self::start), with an admin address that is held already.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_at(
+        config: &Config,
+        options: &Options,
+        admin: impl FnOnce() -> Result<Admin, AdminError>,
+    ) -> Result<Self, StartError> {
         let (redactors, redactor) = (config.redaction.clone(), config.redaction.base().clone());
-        let mut finder = finder(&config)?;
+        let mut finder = finder(config)?;
         let (store, loaded) = Store::open(&config.state_dir, checkpoint::unix_seconds())?;
-        let admin = Admin::bind(config.admin.listen)?;
-        let admin_address = admin.local_addr();
-        banner::print(&config, admin_address, &mut finder);
+        let admin_socket = admin()?;
+        banner::print(config, admin_socket.local_addr(), &mut finder);
 
         let shared = export::Shared::new(redactor.clone());
         let health = Arc::new(Health::default());
-        let (log_lanes, metric_lanes) = start_lanes(&config, &shared, &health)?;
+        let (log_lanes, metric_lanes) = start_lanes(config, &shared, &health)?;
         let (events, positions) = mpsc::channel(CHECKPOINT_QUEUE);
         let checkpoint = Checkpoint::new(loaded.entries.clone());
         let checkpointer = tokio::spawn(checkpoint::run(positions, checkpoint, store));
@@ -223,22 +238,23 @@ impl App {
         }
 
         let zone = tail::time_zone(&config.tail.timezone).unwrap_or(TimeZone::UTC);
+        let mut tail = config.tail.clone();
         if options.is_once {
             // What is complete has no job that could still come up.
-            config.tail.identity_wait = Interval::from_millis(0);
+            tail.identity_wait = Interval::from_millis(0);
         }
         let idle = options.exit_when_idle.or(config.shutdown.idle.map(|idle| idle.0));
         let exit_when_idle = if options.is_once { Some(Duration::ZERO) } else { idle };
         let start = Start {
-            limits: batch_limits(&config),
+            limits: batch_limits(config),
             finder,
-            identity: identity(&config, redactor.clone(), options),
+            identity: identity(config, redactor.clone(), options),
             jobs: seen_jobs,
             events: events.clone(),
             entries: loaded.entries,
             exit_when_idle,
             redactors: redactors.clone(),
-            config: config.tail,
+            config: tail,
         };
         // The other half is for the open batches of the files.
         let sealed_bytes_max = config.limits.memory_bytes_max.0 / 2;
@@ -253,19 +269,20 @@ impl App {
         let stop = Arc::new(Stop::new()?);
         let tail_ended = spawn_tail(start, zone, stop.clone(), emitter)?;
         let state = Arc::new(AdminState::new(shared.series(), redactors, health.clone()));
-        let admin = admin.serve(state)?;
+        let admin = admin_socket.try_clone()?.serve(state)?;
         health.set_phase(Phase::Ready);
         Ok(Self {
             stop,
             stop_scrapers,
             scrapers,
             tail_ended,
+            has_tail_ended: false,
             statuses: log_lanes.statuses,
             log_lanes: log_lanes.tasks,
             metric_lanes: metric_lanes.tasks,
             checkpointer,
             admin,
-            admin_address,
+            admin_socket,
             heartbeat: tokio::spawn(health::heartbeat(health.clone())),
             health,
             grace: config.shutdown.grace.0,
@@ -275,14 +292,17 @@ impl App {
     /// Where `/metrics` is.
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {
-        self.admin_address
+        self.admin_socket.local_addr()
     }
 
     /// Waits until the tail has ended by itself: `--once`, `--exit-when-idle`, or a destination
     /// that is gone for good; and until what earlier runs left in a spool is delivered, as long as
-    /// its destination takes it.
+    /// its destination takes it. May be dropped and called again.
     pub async fn ended(&mut self) {
-        let _ = (&mut self.tail_ended).await;
+        if !self.has_tail_ended {
+            let _ = (&mut self.tail_ended).await;
+            self.has_tail_ended = true;
+        }
         while self.statuses.iter().any(|(_, status)| status.is_draining()) {
             tokio::time::sleep(SPOOL_LOOK).await;
         }
@@ -297,14 +317,7 @@ impl App {
         self.stop_scrapers.send_replace(true);
         self.stop.drain();
         let scraped = join_until(deadline, &mut self.scrapers).await.is_some();
-        let _ = join_until(deadline, &mut self.log_lanes).await;
-        self.statuses.iter().for_each(|(_, status)| status.stop());
-        let _ = join_until(Instant::now() + LAST_BATCH, &mut self.log_lanes).await;
-        let _ = join_until(deadline, &mut self.metric_lanes).await;
-        self.stop.abandon();
-        for lane in self.log_lanes.iter().chain(&self.metric_lanes) {
-            lane.abort();
-        }
+        self.end_lanes(deadline).await;
         for scraper in &self.scrapers {
             scraper.abort();
         }
@@ -317,6 +330,7 @@ impl App {
             Err(_) => false,
         };
         self.heartbeat.abort();
+        drop(self.admin_socket);
         self.admin.shutdown();
         let is_settled = self.statuses.iter().all(|(_, status)| status.is_settled());
         let undelivered = self.statuses.iter().map(|(name, status)| Undelivered {
@@ -328,6 +342,19 @@ impl App {
         Drained {
             is_complete: scraped && is_settled && is_written,
             undelivered: undelivered.collect(),
+        }
+    }
+
+    /// Waits until the lanes have delivered what is in their queues; at the deadline they end all
+    /// the same, after the batch that they are sending.
+    async fn end_lanes(&mut self, deadline: Instant) {
+        let _ = join_until(deadline, &mut self.log_lanes).await;
+        self.statuses.iter().for_each(|(_, status)| status.stop());
+        let _ = join_until(Instant::now() + LAST_BATCH, &mut self.log_lanes).await;
+        let _ = join_until(deadline, &mut self.metric_lanes).await;
+        self.stop.abandon();
+        for lane in self.log_lanes.iter().chain(&self.metric_lanes) {
+            lane.abort();
         }
     }
 }

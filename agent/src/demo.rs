@@ -55,7 +55,7 @@ pub async fn run(keep: bool) -> Result<(), DemoError> {
     let began = Instant::now();
     let rest = server::start(Recording::parse(REST_ANSWERS), began, REPLAY).await?;
     let records = folder.0.join("records.jsonl");
-    let mut app = App::start(config(&folder.0, rest, &records)?, &Options::default())?;
+    let mut app = App::start(&config(&folder.0, rest, &records)?, &Options::default())?;
     let metrics = app.admin_address();
     show::say(&format!(
         "replaying a recorded Spark 3.5.9 job, {} s; /metrics is at http://{metrics}/metrics\n",

@@ -1,16 +1,28 @@
 //! The life of the agent: it starts, runs until something ends it, and drains.
 
+mod reload;
+mod sources;
+
+pub use sources::Sources;
+
 use crate::app::{App, Drained, Options, StartError, Undelivered};
 use crate::config::Config;
 use crate::ending::Ending;
 use crate::telemetry;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A signal this long after the first one is a second one. `timeout` and init systems send one stop
 /// as two; a person who insists takes longer.
 const INSIST_AFTER: Duration = Duration::from_millis(500);
+
+/// An agent and its config.
+struct Running {
+    app: App,
+    config: Config,
+}
 
 /// The signals that end the agent.
 struct Stops {
@@ -49,28 +61,69 @@ impl Stops {
 }
 
 /// Runs the agent until a signal, a file of `[shutdown]`, or the end of what there is to read.
+/// SIGHUP makes it take up a new config.
 ///
 /// # Errors
 /// When it does not start; nothing runs then.
-pub async fn run(config: Config, options: &Options) -> Result<Drained, StartError> {
+pub async fn run(
+    sources: &Sources,
+    config: Config,
+    options: &Options,
+) -> Result<Drained, StartError> {
     let mut stops = Stops::new()?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let mut ending = Ending::new(&config.shutdown);
-    let mut app = App::start(config, options)?;
+    let mut running = Running { app: App::start(&config, options)?, config };
     let mut is_signalled = false;
-    tokio::select! {
-        signal = stops.next() => {
-            is_signalled = true;
-            tracing::info!("{signal}: draining");
+    loop {
+        tokio::select! {
+            signal = stops.next() => {
+                is_signalled = true;
+                tracing::info!("{signal}: draining");
+            }
+            reason = ending.due() => tracing::info!("{reason}: draining"),
+            () = running.app.ended() => tracing::info!("nothing more to read: draining"),
+            _ = hang_up.recv() => {
+                let before = running.config.shutdown.clone();
+                let reload = reload::reload(running, sources, options);
+                running = match until_stopped(reload, &mut stops, &mut is_signalled).await {
+                    Some(reloaded) => reloaded?,
+                    None => return Ok(Drained::default()),
+                };
+                if running.config.shutdown != before {
+                    ending = Ending::new(&running.config.shutdown);
+                }
+                if !is_signalled {
+                    continue;
+                }
+            }
         }
-        reason = ending.due() => tracing::info!("{reason}: draining"),
-        () = app.ended() => tracing::info!("nothing more to read: draining"),
+        break;
     }
     let drained = tokio::select! {
-        drained = app.drain() => drained,
+        drained = running.app.drain() => drained,
         () = stops.insisted(is_signalled) => Drained::default(),
     };
     report_end(&drained);
     Ok(drained)
+}
+
+/// Waits for a reload. A signal that ends the agent waits for it, too; none when a second one came.
+async fn until_stopped<T>(
+    reload: impl Future<Output = T>,
+    stops: &mut Stops,
+    is_signalled: &mut bool,
+) -> Option<T> {
+    let mut reload = pin!(reload);
+    tokio::select! {
+        reloaded = &mut reload => return Some(reloaded),
+        signal = stops.next() => tracing::info!("{signal}: draining after the reload"),
+    }
+    *is_signalled = true;
+    tokio::select! {
+        reloaded = &mut reload => Some(reloaded),
+        () = stops.insisted(true) => None,
+    }
 }
 
 /// The last lines of the log: what was delivered, and where the rest is.

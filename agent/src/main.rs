@@ -5,11 +5,11 @@ use redaction::Profile;
 use sidelight::app::Options;
 use sidelight::checkpoint::unix_seconds;
 use sidelight::config::{self, Config};
+use sidelight::life::Sources;
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};
 use sidelight::state::{self, StateError};
 use sidelight::{autodetect, dead_letters_command, demo, life, panics, telemetry};
-use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -178,24 +178,24 @@ fn main() -> ExitCode {
 }
 
 fn start(run: &Run) -> ExitCode {
-    let variables = config::environment();
-    let mut config = match Config::load(run.config.as_deref(), &variables) {
+    let sources = Sources {
+        file: run.config.clone(),
+        logs: run.logs.clone(),
+        state_dir: run.state_dir.clone(),
+        listen: run.listen,
+    };
+    let config = match sources.load() {
         Ok(config) => config,
         Err(problems) => return wrong_config(&problems),
     };
     telemetry::start_log(tracing::Level::from(config.log.level).into());
-    let environment = autodetect::readable(&variables);
-    config.tail.include.extend(run.logs.iter().cloned());
-    autodetect::find_logs(&mut config, &environment);
-    config.state_dir =
-        state_folder(run.state_dir.as_deref(), run.config.is_some(), &config, &environment);
-    config.admin.listen = run.listen.unwrap_or(config.admin.listen);
+    let environment = autodetect::readable(&config::environment());
     let options = Options { is_once: run.once, exit_when_idle: run.exit_when_idle, environment };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return failed(exit::INTERNAL, &error),
     };
-    let drained = runtime.block_on(life::run(config, &options));
+    let drained = runtime.block_on(life::run(&sources, config, &options));
     // A thread that hangs in a write to a dead pipe must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match drained {
@@ -207,29 +207,16 @@ fn start(run: &Run) -> ExitCode {
     }
 }
 
-/// Where the checkpoints are.
-fn state_folder(
-    given: Option<&Path>,
-    has_file: bool,
-    config: &Config,
-    environment: &BTreeMap<String, String>,
-) -> PathBuf {
-    match given {
-        Some(folder) => folder.to_owned(),
-        None if has_file => config.state_dir.clone(),
-        None => autodetect::state_folder(&config.state_dir, environment),
-    }
-}
-
 fn run_state(options: &StateOptions) -> ExitCode {
-    let variables = config::environment();
-    let config = match Config::load(options.config.as_deref(), &variables) {
-        Ok(config) => config,
+    let sources = Sources {
+        file: options.config.clone(),
+        state_dir: options.state_dir.clone(),
+        ..Sources::default()
+    };
+    let folder = match sources.load() {
+        Ok(config) => config.state_dir,
         Err(problems) => return wrong_config(&problems),
     };
-    let environment = autodetect::readable(&variables);
-    let given = options.state_dir.as_deref();
-    let folder = state_folder(given, options.config.is_some(), &config, &environment);
     match options.command.run(&folder, unix_seconds()) {
         Ok(state::Answer { text, is_good }) => {
             print(&text.trim_end());

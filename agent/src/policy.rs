@@ -23,6 +23,16 @@ pub struct Redactors {
     policy: Policy,
     base: Arc<Redactor>,
     sources: Vec<Source>,
+    /// What the redactors of earlier configs did: counters of a process do not go down.
+    before: Done,
+}
+
+/// What redactors have done.
+#[derive(Default)]
+struct Done {
+    counts: BTreeMap<(String, &'static str), u64>,
+    n_failed_lines: u64,
+    suspects: BTreeMap<&'static str, u64>,
 }
 
 /// Files that are redacted in another way than the rest.
@@ -48,7 +58,7 @@ impl Redactors {
     /// All that is wrong with the policy.
     pub fn new(policy: Policy) -> Result<Self, Vec<Problem>> {
         let base = Arc::new(redactor(&policy)?);
-        Ok(Self { policy, base, sources: Vec::new() })
+        Ok(Self { policy, base, sources: Vec::new(), before: Done::default() })
     }
 
     /// What the base redactor looks for.
@@ -77,7 +87,7 @@ impl Redactors {
             let (policy, redactor) = remake(&source.policy)?;
             sources.push(Source { files: source.files.clone(), policy, redactor });
         }
-        Ok(Self { policy, base, sources })
+        Ok(Self { policy, base, sources, before: Done::default() })
     }
 
     /// The redactor of all that is not a file with one of its own: labels, answers of APIs, paths.
@@ -104,11 +114,51 @@ impl Redactors {
     /// Findings of all redactors so far, by type and name of the strategy.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<(&str, &'static str), u64> {
-        let mut counts = BTreeMap::new();
+        let before = self.before.counts.iter();
+        let mut counts: BTreeMap<_, _> =
+            before.map(|((entity, strategy), n)| ((entity.as_str(), *strategy), *n)).collect();
         for count in self.all().flat_map(Redactor::counts) {
             *counts.entry((count.entity, count.strategy.name())).or_default() += count.n_findings;
         }
         counts
+    }
+
+    /// Lines so far that were hidden because a redactor failed on them.
+    #[must_use]
+    pub fn n_failed_lines(&self) -> u64 {
+        self.before.n_failed_lines + self.all().map(Redactor::n_failed_lines).sum::<u64>()
+    }
+
+    /// What still looked like something to hide when it was searched again, by kind.
+    #[must_use]
+    pub fn suspects(&self) -> BTreeMap<&'static str, u64> {
+        let mut suspects = self.before.suspects.clone();
+        for (kind, n) in self.all().flat_map(Redactor::suspects) {
+            *suspects.entry(kind).or_default() += n;
+        }
+        suspects
+    }
+
+    /// Counts on from where the redactors of the config before are, which must work no more.
+    pub fn count_on_from(&mut self, before: &Self) {
+        let counts = before.counts();
+        let owned = |((entity, strategy), n): ((&str, _), _)| ((entity.to_owned(), strategy), n);
+        self.before = Done {
+            counts: counts.into_iter().map(owned).collect(),
+            n_failed_lines: before.n_failed_lines(),
+            suspects: before.suspects(),
+        };
+    }
+
+    /// True when both do the same with the same text: also with the same dictionaries and keys.
+    #[must_use]
+    pub fn is_same_policy(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Source, &Source)| {
+            one.policy == other.policy && one.files.patterns == other.files.patterns
+        };
+        self.policy == other.policy
+            && self.sources.len() == other.sources.len()
+            && self.sources.iter().zip(&other.sources).all(same)
     }
 }
 
@@ -121,7 +171,12 @@ impl fmt::Debug for Redactors {
 
 impl Default for Redactors {
     fn default() -> Self {
-        Self { policy: Policy::default(), base: Arc::new(Redactor::new()), sources: Vec::new() }
+        Self {
+            policy: Policy::default(),
+            base: Arc::new(Redactor::new()),
+            sources: Vec::new(),
+            before: Done::default(),
+        }
     }
 }
 

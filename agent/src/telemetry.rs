@@ -37,6 +37,9 @@ const RECORD_DROP_REASONS: [&str; 2] = ["redaction_policy", "other"];
 const FILE_STATES: [&str; 5] = ["active", "asleep", "waiting", "detached", "other"];
 const REPLACED_REASONS: [&str; 4] = ["truncated", "rewritten", "unseen", "other"];
 const FILE_ERROR_REASONS: [&str; 6] = ["permission", "io", "too_many", "archive", "watch", "other"];
+/// It runs; it is what runs already; it is wrong and what ran goes on; it did not start and what ran
+/// was started again.
+const RELOAD_OUTCOMES: [&str; 5] = ["applied", "unchanged", "refused", "failed", "other"];
 const EXPORT_OUTCOMES: [&str; 5] = ["ok", "error", "timeout", "rejected", "other"];
 const SCRAPE_OUTCOMES: [&str; N_OUTCOMES] = scrape_outcomes();
 const N_OUTCOMES: usize = Outcome::ALL.len() + 1;
@@ -291,7 +294,19 @@ pub static SCRAPE_CUT: Family2<N_SOURCES, N_CUTS> = Family2::new(
     &SOURCE_NAMES,
     &CUT_KINDS,
 );
-static ALL: [&dyn OwnMetric; 30] = [
+/// Configs that were loaded anew at SIGHUP, by what became of them.
+pub static CONFIG_RELOADS: Family<5> = Family::from_zero(
+    descriptor(
+        Kind::Counter,
+        "sidelight_config_reloads_total",
+        "",
+        "Configs that were loaded again at SIGHUP, by what became of them.",
+    ),
+    "outcome",
+    &RELOAD_OUTCOMES,
+);
+static ALL: [&dyn OwnMetric; 31] = [
+    &CONFIG_RELOADS,
     &HOLE_BYTES,
     &RECORDS_DROPPED,
     &SCRAPE_CUT,

@@ -47,6 +47,11 @@ impl Bed {
         self.globs.push(glob.to_string_lossy().into_owned());
     }
 
+    /// Port of the admin server, the same in every life.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A path in `logs/`.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.scratch.join("logs").join(name)

@@ -63,6 +63,13 @@ impl Admin {
         self.address
     }
 
+    /// The same socket once more: what comes while nobody answers waits, and is not refused.
+    pub fn try_clone(&self) -> Result<Self, AdminError> {
+        let listener = self.listener.try_clone();
+        let listener = listener.map_err(|source| AdminError::Start { source })?;
+        Ok(Self { listener, address: self.address })
+    }
+
     /// Answers requests on a thread of its own until the handle is shut down or dropped.
     pub fn serve(self, state: Arc<AdminState>) -> Result<AdminHandle, AdminError> {
         let (stop, stopped) = oneshot::channel();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Registry, reload};
 
 /// Least time between two lines of one [`RateLimit`], milliseconds.
 const REPEAT_MS: u64 = 60_000;
@@ -25,24 +26,34 @@ pub fn log_level(text: Option<&str>) -> Result<LevelFilter, LogLevelError> {
     }
 }
 
-/// Starts the agent's own log on standard error. A second call changes nothing.
+/// Changes the level of the log that runs.
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
+/// Starts the agent's own log on standard error. A second call changes its level.
 ///
 /// Only events of our own crates pass: those of libraries may carry URLs or bodies that nobody
 /// redacted.
 pub fn start_log(level: LevelFilter) {
     super::process::start_unix_ms();
+    let targets = Targets::new().with_target("sidelight", level).with_target("redaction", level);
+    if let Some(running) = LEVEL.get() {
+        // It fails only when the log is gone, which it never is.
+        let _ = running.reload(targets);
+        return;
+    }
     let is_colored = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let (targets, handle) = reload::Layer::new(targets);
+    let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_writer(std::io::stderr)
         // It would be told on standard error too, and a reader that went away must not end us.
         .log_internal_errors(false)
-        .with_ansi(is_colored)
-        .finish()
-        .with(Targets::new().with_target("sidelight", level).with_target("redaction", level));
+        .with_ansi(is_colored);
+    let subscriber = tracing_subscriber::registry().with(targets).with(lines);
     // It fails when a subscriber is installed already, as in tests.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    if tracing::subscriber::set_global_default(subscriber).is_ok() {
+        let _ = LEVEL.set(handle);
+    }
 }
 
 /// Lets one repeated warning through per minute and counts those it held back.

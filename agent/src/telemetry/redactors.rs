@@ -4,7 +4,6 @@ use super::metric::descriptor;
 use crate::model::{Kind, MetricDescriptor, Sample};
 use crate::policy::{self, Redactors};
 use redaction::Value;
-use std::collections::BTreeMap;
 
 static REDACTIONS: MetricDescriptor = descriptor(
     Kind::Counter,
@@ -33,17 +32,12 @@ static RULES: MetricDescriptor = descriptor(
 
 /// Appends what all redactors counted.
 pub(super) fn collect(redactors: &Redactors, out: &mut Vec<Sample>) {
-    let mut suspects = BTreeMap::<_, u64>::new();
-    for (kind, n) in redactors.all().flat_map(|redactor| redactor.suspects()) {
-        *suspects.entry(kind).or_default() += n;
-    }
     for ((entity, strategy), n) in redactors.counts() {
         let labels = vec![("type", type_name(entity)), ("strategy", Value::literal(strategy))];
         out.push(Sample::number(&REDACTIONS, labels, n as f64));
     }
-    let n_failed: u64 = redactors.all().map(|redactor| redactor.n_failed_lines()).sum();
-    out.push(Sample::number(&FAILURES, vec![], n_failed as f64));
-    for (kind, n) in suspects {
+    out.push(Sample::number(&FAILURES, vec![], redactors.n_failed_lines() as f64));
+    for (kind, n) in redactors.suspects() {
         out.push(Sample::number(&SUSPECTS, vec![("kind", Value::literal(kind))], n as f64));
     }
     // What it is made of: eight bytes in hex.
