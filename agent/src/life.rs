@@ -54,7 +54,7 @@ impl Stops {
         }
         tokio::time::sleep(INSIST_AFTER).await;
         // What came within that time is the first one once more.
-        while let Ok(_) = tokio::time::timeout(Duration::ZERO, self.next()).await {}
+        while tokio::time::timeout(Duration::ZERO, self.next()).await.is_ok() {}
         let signal = self.next().await;
         tracing::warn!("{signal} again: ending at once");
     }

@@ -289,14 +289,17 @@ for number in range(2000):
 }
 
 #[test]
-#[ignore = "issue 4: reload at SIGHUP is not built yet"]
 fn a23_rotation_is_seen_after_ten_reloads() {
     let mut bed = Bed::new(&["app.log"]);
     let log = bed.log("app.log");
     let mut writer = Writer::open("w", &log);
     bed.start();
     for round in 1..=10 {
+        let age = |ms| format!("age_max = \"{ms}ms\"");
+        bed.edit_config(|text| text.replace(&age(99 + round), &age(100 + round)));
         bed.process().send("HUP");
+        let is_applied = |n| n == round as f64;
+        bed.wait_for_metric("sidelight_config_reloads_total", "outcome=\"applied\"", is_applied);
         writer.write(20);
         bed.wait_for("w", round * 20);
     }

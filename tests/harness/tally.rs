@@ -14,7 +14,7 @@ const RUNS_SHOWN_MAX: usize = 20;
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     writers: BTreeMap<String, Arrived>,
-    /// The last line of each writer from each file, by `file_id`.
+    /// The last line of each writer from each file, by `file_id`, or by name.
     last: HashMap<(String, String), u64>,
     /// Bytes of the output that are counted.
     position: u64,
@@ -60,7 +60,10 @@ impl Tally {
 
     fn add_record(&mut self, record: &[u8]) -> Option<()> {
         let is_whole = record.starts_with(b"{\"") && record.ends_with(b"}");
-        let file_id = between(record, b"\"file_id\":\"", b'"').filter(|_| is_whole)?;
+        // A pipe has no identity but its name.
+        let file_id = between(record, b"\"file_id\":\"", b'"')
+            .or_else(|| between(record, b"\"file\":\"", b'"'))
+            .filter(|_| is_whole)?;
         let mut rest = record;
         // A record that joins lines has several marks; one without any is a line of somebody else.
         while let Some(at) = memchr::memmem::find(rest, b"line =") {

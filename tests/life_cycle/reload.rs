@@ -167,16 +167,14 @@ fn a_config_that_does_not_start_gives_way_to_the_old_one() {
     writer.write(100);
     bed.wait_for("w", 99);
     // Only a new agent opens these, as the old one does not spool.
-    let spool = bed.scratch.join("state/spool");
-    fs::create_dir_all(&spool).unwrap();
-    let _ = fs::remove_dir_all(spool.join("file"));
-    fs::write(spool.join("file"), "no folder").unwrap();
+    let segment = bed.scratch.join("state/spool/file/000000000001.segment");
+    fs::create_dir_all(&segment).unwrap();
     bed.edit_config(|text| text.replace("age_max = \"100ms\"", "age_max = \"200ms\""));
     bed.process().send("HUP");
     wait::until("the new config does not start", LIMIT, || {
         bed.own_log().contains("the new config does not start").then_some(())
     });
-    fs::remove_file(spool.join("file")).unwrap();
+    fs::remove_dir(&segment).unwrap();
     bed.wait_for_metric("sidelight_config_reloads_total", "failed", |n| n == 1.0);
     writer.write(100);
     bed.wait_for("w", 199);
