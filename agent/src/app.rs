@@ -132,8 +132,8 @@ pub struct App {
     scrapers: Vec<JoinHandle<()>>,
     tail_ended: oneshot::Receiver<()>,
     has_tail_ended: bool,
-    log_lanes: Vec<JoinHandle<()>>,
-    metric_lanes: Vec<JoinHandle<()>>,
+    log_lanes: Vec<JoinHandle<Vec<Arc<Batch>>>>,
+    metric_lanes: Vec<JoinHandle<Vec<Arc<Batch>>>>,
     statuses: Vec<(&'static str, Arc<Status>)>,
     checkpointer: JoinHandle<bool>,
     admin: AdminHandle,
@@ -147,7 +147,7 @@ pub struct App {
 #[derive(Default)]
 struct Lanes {
     queues: Queues,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<Vec<Arc<Batch>>>>,
     statuses: Vec<(&'static str, Arc<Status>)>,
 }
 

@@ -32,8 +32,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Tries of a destination that does not work, once the agent is ending and all is in the spool.
 const LAST_TRIES: u32 = 3;
@@ -41,6 +41,8 @@ const LAST_TRIES: u32 = 3;
 const LAST_PAUSE: Duration = Duration::from_millis(200);
 /// Time for each of them.
 const LAST_TIMEOUT: Duration = Duration::from_secs(1);
+/// What the batch that is being sent may still take when the lane is stopped.
+const CUT_OFF: Duration = Duration::from_millis(150);
 
 /// How a lane stands, for others to look at.
 #[derive(Debug, Default)]
@@ -49,7 +51,7 @@ pub struct Status {
     pub spool: Arc<Level>,
     is_settled: AtomicBool,
     is_down: AtomicBool,
-    is_stopping: AtomicBool,
+    is_stopping: watch::Sender<bool>,
     dead_letters: AtomicU64,
     dropped: AtomicU64,
 }
@@ -80,10 +82,28 @@ impl Status {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Asks the lane to end after the batch that it is sending: one that is cut off in the middle of
-    /// it would have to send it again.
+    /// Asks the lane to end. The batch that it is sending gets a moment, as one that is cut off may
+    /// arrive twice; all the others go to the spool at once.
     pub fn stop(&self) {
-        self.is_stopping.store(true, Ordering::Release);
+        self.is_stopping.send_replace(true);
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.is_stopping.borrow()
+    }
+
+    /// Returns at `end`, or when the lane is asked to end.
+    async fn sleep_until(&self, end: Instant) {
+        tokio::select! {
+            () = sleep_until(end) => {}
+            () = self.stopped() => {}
+        }
+    }
+
+    /// Returns when the lane is asked to end.
+    async fn stopped(&self) {
+        // It cannot fail, as the sender is held here.
+        let _ = self.is_stopping.subscribe().wait_for(|is_stopping| *is_stopping).await;
     }
 
     fn set_settled(&self) {
@@ -151,6 +171,8 @@ enum Sent {
     Part,
     /// Not now.
     Failed,
+    /// The lane is stopped, and the batch is not delivered.
+    CutOff,
     /// Nobody will ever take anything there again.
     Gone,
 }
@@ -217,37 +239,54 @@ impl Lane {
         self.status.clone()
     }
 
+    /// Puts batches before all that come through the queue: those that the lane of an agent before
+    /// handed back.
+    #[must_use]
+    pub fn with_first(mut self, batches: Vec<Arc<Batch>>) -> Self {
+        self.intake.put_first(batches);
+        self
+    }
+
     /// Delivers everything that comes through the queue until its senders are gone, and then what is
-    /// in the spool for as long as the destination takes it.
-    pub async fn run(mut self) {
+    /// in the spool for as long as the destination takes it. When it is stopped before, or the
+    /// destination is gone, it hands back what is neither delivered nor stored, in order.
+    pub async fn run(mut self) -> Vec<Arc<Batch>> {
+        let is_gone = self.deliver().await;
+        self.intake.end(!is_gone).await
+    }
+
+    /// True when it ended because the destination is gone for good.
+    async fn deliver(&mut self) -> bool {
         let mut unfinished: Option<Head> = None;
         let mut n_last_tries = 0;
-        loop {
-            if let Some(end) = self.circuit.retry_at()
-                && !self.pause(end, &mut n_last_tries).await
-            {
-                return;
+        while !self.status.is_stopping() {
+            if let Some(end) = self.circuit.retry_at() {
+                if !self.pause(end, &mut n_last_tries).await {
+                    break;
+                }
+                if self.status.is_stopping() {
+                    break;
+                }
             }
             let next = match unfinished.take() {
                 Some(head) => Some(head),
                 None => self.intake.next().await,
             };
-            let Some(mut head) = next else { return };
-            if self.status.is_stopping.load(Ordering::Acquire) {
-                return;
-            }
+            let Some(mut head) = next else { break };
             match self.send(&mut head).await {
                 Sent::All if head.is_spooled => self.intake.advance().await,
                 Sent::All => self.intake.settle_live().await,
                 Sent::Part => unfinished = Some(head),
                 // A live one waits in memory, or went to the spool.
                 Sent::Failed => unfinished = head.is_spooled.then_some(head),
+                Sent::CutOff => break,
                 Sent::Gone => {
                     tracing::warn!(exporter = self.name, "destination is gone for good; ending");
-                    return;
+                    return true;
                 }
             }
         }
+        false
     }
 
     /// Waits for the next try of a destination that does not work. When all is in the spool and the
@@ -256,7 +295,7 @@ impl Lane {
         self.intake.wait(end).await;
         if self.intake.is_settled() {
             *n_last_tries += 1;
-            sleep_until(end.min(Instant::now() + LAST_PAUSE)).await;
+            self.status.sleep_until(end.min(Instant::now() + LAST_PAUSE)).await;
         }
         *n_last_tries <= LAST_TRIES
     }
@@ -269,11 +308,20 @@ impl Lane {
         let is_last_try = self.circuit.is_open() && self.intake.is_settled();
         let limit = if is_last_try { LAST_TIMEOUT } else { self.request_timeout };
         let export = timeout(limit.min(self.request_timeout), self.exporter.export(head.signal()));
+        let status = self.status.clone();
+        let export = async {
+            tokio::select! {
+                biased;
+                result = export => Some(result),
+                () = async { status.stopped().await; sleep(CUT_OFF).await } => None,
+            }
+        };
         let result = if head.is_spooled && is_behind {
             self.intake.run_while(export).await
         } else {
             export.await
         };
+        let Some(result) = result else { return Sent::CutOff };
         match result {
             Ok(Ok(())) => {
                 telemetry::EXPORTS.add(self.name, "ok", 1);

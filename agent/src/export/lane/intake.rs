@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 /// Batches that are stored, and synced, together at most.
 const GROUP_BATCHES_MAX: usize = 64;
@@ -91,15 +91,46 @@ impl Intake {
         self.is_closed && self.pending.is_empty() && self.storing.is_none()
     }
 
-    /// The next batch to deliver; none when there will be no more.
+    /// Puts batches before those of the queue.
+    pub(super) fn put_first(&mut self, batches: Vec<Arc<Batch>>) {
+        self.pending.extend(batches);
+    }
+
+    /// Ends the taking in: what the queue holds and what waits in memory goes to the spool, if it may,
+    /// and what finds no place there is handed back. Nothing is given up, also where the lane is not
+    /// required.
+    pub(super) async fn end(mut self, may_store: bool) -> Vec<Arc<Batch>> {
+        while self.storing.is_some() {
+            self.step().await;
+        }
+        // Whoever still has something to send gets it back.
+        self.is_closed = self.queue.is_closed();
+        self.queue.close();
+        while let Some(batch) = self.queue.recv().await {
+            self.pending.push_back(batch);
+        }
+        if may_store && !self.pending.is_empty() {
+            self.is_required = true;
+            self.blocked = None;
+            self.store().await;
+        }
+        self.note_closed();
+        self.pending.into()
+    }
+
+    /// The next batch to deliver; none when there will be no more, or the lane is stopped.
     pub(super) async fn next(&mut self) -> Option<Head> {
-        loop {
+        let status = self.status.clone();
+        while !status.is_stopping() {
             if self.status.spool.batches() > 0 {
                 match self.load().await {
                     Ok(Some(signal)) if signal.is_empty() => self.advance().await,
                     Ok(Some(signal)) => return Some(Head::spooled(signal)),
                     Ok(None) => {}
-                    Err(()) => self.run_while(sleep(DISK_PAUSE)).await,
+                    Err(()) => {
+                        let end = Instant::now() + DISK_PAUSE;
+                        self.run_while(status.sleep_until(end)).await;
+                    }
                 }
             } else if self.storing.is_some() {
                 self.step().await;
@@ -109,15 +140,22 @@ impl Intake {
                 }
                 // A batch whose records were all dropped only settles its position, in its turn.
                 self.settle_live().await;
-            } else if let (false, Some(batch)) = (self.is_closed, self.queue.recv().await) {
-                telemetry::QUEUE_BATCHES.set(self.name, self.queue.len() as f64);
-                self.pending.push_back(batch);
-            } else {
-                self.is_closed = true;
+            } else if self.is_closed {
                 self.note_closed();
                 return None;
+            } else {
+                tokio::select! {
+                    biased;
+                    () = status.stopped() => return None,
+                    batch = self.queue.recv() => {
+                        telemetry::QUEUE_BATCHES.set(self.name, self.queue.len() as f64);
+                        self.is_closed = batch.is_none();
+                        self.pending.extend(batch);
+                    }
+                }
             }
         }
+        None
     }
 
     async fn load(&mut self) -> Result<Option<Signal>, ()> {
@@ -181,12 +219,14 @@ impl Intake {
         }
     }
 
-    /// Takes batches into the spool until `end`, or until all that came is settled and no more will.
+    /// Takes batches into the spool until `end`, until all that came is settled and no more will, or
+    /// until the lane is stopped.
     pub(super) async fn wait(&mut self, end: Instant) {
+        let status = self.status.clone();
         while !self.is_settled() {
             tokio::select! {
                 biased;
-                () = sleep_until(end) => return,
+                () = status.sleep_until(end) => return,
                 () = self.step() => {}
             }
         }

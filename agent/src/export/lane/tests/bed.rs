@@ -81,7 +81,7 @@ pub(super) struct Bed {
 struct Life {
     queue: mpsc::Sender<Arc<Batch>>,
     events: mpsc::Sender<Event>,
-    lane: JoinHandle<()>,
+    lane: JoinHandle<Vec<Arc<Batch>>>,
     status: Arc<Status>,
 }
 
@@ -103,6 +103,11 @@ impl Bed {
     }
 
     pub(super) fn start(&mut self, config: &Config) {
+        self.start_with(config, Vec::new());
+    }
+
+    /// Starts a life with what the one before handed back.
+    pub(super) fn start_with(&mut self, config: &Config, first: Vec<Arc<Batch>>) {
         let (events, mut positions) = mpsc::channel(16);
         let settled = self.settled.clone();
         tokio::spawn(async move {
@@ -115,6 +120,7 @@ impl Bed {
         let exporter = Box::new(Fake(self.destination.clone()));
         let shared = (Arc::default(), self.health.clone());
         let lane = Lane::logs("file", exporter, batches, config, stores, shared);
+        let lane = lane.with_first(first);
         let status = lane.status();
         self.life = Some(Life { queue, events, lane: tokio::spawn(lane.run()), status });
     }
@@ -192,6 +198,15 @@ impl Bed {
         status
     }
 
+    /// Stops this life while more could come; what its lane hands back. It takes half a second at most.
+    pub(super) async fn stop(&mut self) -> Vec<Arc<Batch>> {
+        let Life { queue, lane, status, .. } = self.life.take().unwrap();
+        status.stop();
+        let handed_back = timeout(Duration::from_millis(500), lane).await;
+        assert!(queue.is_closed());
+        handed_back.expect("the lane ends").unwrap()
+    }
+
     /// Ends this life as a kill does, once the lane has nothing in memory: what is in memory would
     /// be read again from the log file, which there is none of here.
     pub(super) async fn kill(&mut self) {
@@ -201,6 +216,11 @@ impl Bed {
 
     pub(super) fn delivered(&self) -> Vec<u64> {
         self.destination.lock().unwrap().delivered.clone()
+    }
+
+    /// Records that were put into a queue.
+    pub(super) fn n_sent(&self) -> u64 {
+        self.next
     }
 
     pub(super) fn n_calls(&self) -> u64 {

@@ -6,7 +6,7 @@ use crate::export::lane::Config;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Sends batches of 50 with poison in them, with and without an outage before.
 async fn check_poison(poison: BTreeSet<u64>, is_down_first: bool, config: &Config) {
@@ -127,7 +127,8 @@ async fn a_lane_that_is_stopped_while_its_spool_drains_repeats_nothing() {
         bed.start(&Config::default());
         let status = bed.status();
         bed.until_delivered(n_delivered - 1).await;
-        sleep(Duration::from_millis(500)).await;
+        // What is almost there is waited for.
+        sleep(Duration::from_millis(900)).await;
         status.stop();
         bed.end().await;
         assert_eq!(bed.delivered().len(), n_delivered);
@@ -135,4 +136,75 @@ async fn a_lane_that_is_stopped_while_its_spool_drains_repeats_nothing() {
     bed.start(&Config::default());
     bed.end().await;
     assert_eq!(bed.delivered(), (0..50).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_is_stopped_without_a_spool_hands_everything_over_to_the_next_one() {
+    for is_required in [true, false] {
+        let mut bed = Bed::new();
+        let config = Config { required: is_required, ..small(0) };
+        bed.start(&config);
+        bed.send(0..2).await;
+        bed.until_settled(2).await;
+        bed.destination(|it| it.hangs = true);
+        bed.send(2..7).await;
+        let handed_back = bed.stop().await;
+        assert_eq!(handed_back.len(), 5, "one that was being sent, and four of the queue");
+        assert_eq!((bed.delivered().len(), bed.settled().len()), (2, 2));
+        bed.destination(|it| it.hangs = false);
+        bed.start_with(&config, handed_back);
+        bed.send(7..12).await;
+        let status = bed.end().await;
+        assert_eq!(bed.delivered(), (0..12).collect::<Vec<_>>());
+        assert_eq!(bed.settled(), bed.delivered());
+        assert!(status.is_settled() && status.dropped() == 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_is_stopped_puts_everything_into_its_spool_at_once() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.hangs = true);
+    bed.start(&Config::default());
+    bed.send(0..5).await;
+    assert!(bed.settled().is_empty(), "the circuit is closed, so nothing is stored");
+    let status = bed.status();
+    assert!(bed.stop().await.is_empty());
+    assert_eq!((status.spool.records(), bed.settled().len()), (5, 5));
+    assert!(!status.is_settled(), "more could have come");
+    // So does one that waits between two tries, and one that waits for something to come.
+    bed.destination(|it| {
+        it.hangs = false;
+        it.is_down = true;
+        it.retry_after = Some(Duration::from_secs(300));
+    });
+    for n in 1..3 {
+        bed.start(&Config::default());
+        bed.send(n * 5..n * 5 + 5).await;
+        assert!(bed.stop().await.is_empty());
+        bed.until_settled(n as usize * 5 + 5).await;
+    }
+    bed.destination(|it| it.is_down = false);
+    bed.start(&Config::default());
+    bed.until_delivered(15).await;
+    assert!(bed.stop().await.is_empty());
+    assert_eq!(bed.delivered(), (0..15).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_is_stopped_hands_back_what_its_full_spool_does_not_take() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.hangs = true);
+    bed.start(&small(4_000));
+    let _ = timeout(Duration::from_secs(60), bed.send(0..100)).await;
+    let n_sent = bed.n_sent();
+    let n_stored = bed.settled().len();
+    let handed_back = bed.stop().await;
+    assert_eq!(handed_back.len() + n_stored, n_sent as usize);
+    bed.destination(|it| it.hangs = false);
+    bed.start_with(&small(4_000), handed_back);
+    bed.send_rest(100).await;
+    bed.end().await;
+    assert_eq!(bed.delivered(), (0..100).collect::<Vec<_>>());
+    assert_eq!(bed.settled(), bed.delivered());
 }
