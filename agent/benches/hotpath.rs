@@ -152,7 +152,7 @@ fn follow(redactors: &Arc<Redactors>, path: &Path, is_encoded: bool) -> usize {
         Ok(())
     };
     let tail = Tail::new(start, std::time::Instant::now());
-    tail.run(jiff::tz::TimeZone::UTC, &stop, &mut emit, &|| true);
+    Box::new(tail).run(jiff::tz::TimeZone::UTC, &stop, &mut emit, &|| true);
     count
 }
 

@@ -1,43 +1,36 @@
 //! Wires the parts, runs them, and drains them in order. Reads as a list.
 
 mod banner;
+mod core;
 mod hand_over;
+mod lanes;
+mod tail_thread;
 
-pub use hand_over::HandedOver;
+pub use core::Core;
 
-use crate::admin::{Admin, AdminError, AdminHandle, AdminState};
-use crate::checkpoint::{self, Checkpoint, Event, LoadError, Store};
+use crate::admin::{AdminError, AdminHandle, AdminState};
+use crate::checkpoint::LoadError;
 use crate::config::{Config, Interval};
-use crate::export::lane::{Lane, Status, Stores};
 use crate::export::{self, BuildError};
 use crate::health::{self, Health, Phase};
 use crate::identity::{Identity, POD_LABELS_FILE};
-use crate::model::{Batch, LogBatch, Position, SignalKind};
-use crate::scrape;
-use crate::scrape::timer::{self, Queues};
-use crate::tail::batch::{Abandoned, BatchLimits};
+use crate::scrape::timer::{self, End, Running};
+use crate::scrape::{self, Job, ScraperConfig, ScraperDefinition};
+use crate::tail::batch::BatchLimits;
 use crate::tail::discover::{Finder, GlobError};
-use crate::tail::{self, Start, Stop, Tail};
+use crate::tail::{self, Start, Tail};
 use jiff::tz::TimeZone;
+use lanes::Lanes;
 use redaction::Redactor;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tail_thread::TailThread;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-
-/// Positions and file news on their way to the checkpointer.
-const CHECKPOINT_QUEUE: usize = 256;
-
-/// One permit of the memory budget.
-const BUDGET_UNIT: usize = 1024;
-
-/// Batches that one look at a file may make.
-const BATCHES_AT_ONCE: usize = 4;
 
 /// Time between two looks whether a spool is drained.
 const SPOOL_LOOK: Duration = Duration::from_millis(20);
@@ -127,72 +120,49 @@ impl Drained {
 /// The running agent.
 #[derive(Debug)]
 pub struct App {
-    stop: Arc<Stop>,
-    stop_scrapers: watch::Sender<bool>,
-    scrapers: Vec<JoinHandle<()>>,
-    tail_ended: oneshot::Receiver<()>,
-    has_tail_ended: bool,
-    log_lanes: Vec<JoinHandle<Vec<Arc<Batch>>>>,
-    metric_lanes: Vec<JoinHandle<Vec<Arc<Batch>>>>,
-    statuses: Vec<(&'static str, Arc<Status>)>,
-    checkpointer: JoinHandle<bool>,
+    core: Core,
+    tail: TailThread,
+    end_scrapers: watch::Sender<End>,
+    scrapers: Vec<JoinHandle<Option<Running>>>,
+    log_lanes: Lanes,
+    metric_lanes: Lanes,
     admin: AdminHandle,
-    admin_socket: Admin,
     heartbeat: JoinHandle<()>,
     health: Arc<Health>,
     grace: Duration,
 }
 
-/// The lanes of one kind of signal.
-#[derive(Default)]
-struct Lanes {
-    queues: Queues,
-    tasks: Vec<JoinHandle<Vec<Arc<Batch>>>>,
-    statuses: Vec<(&'static str, Arc<Status>)>,
+/// An agent that could be made and does not run yet.
+struct Prepared {
+    finder: Finder,
+    log_lanes: lanes::Idle,
+    metric_lanes: lanes::Idle,
+    scrapers: Vec<Running>,
+    tail: tail_thread::Idle,
+    admin: AdminHandle,
+    health: Arc<Health>,
 }
 
-impl Lanes {
-    fn add(
-        &mut self,
-        name: &'static str,
-        queue_batches_max: usize,
-        lane: impl FnOnce(mpsc::Receiver<Arc<Batch>>) -> Lane,
-    ) {
-        let (queue, batches) = mpsc::channel(queue_batches_max);
-        let lane = lane(batches);
-        self.queues.push((name, queue));
-        self.statuses.push((name, lane.status()));
-        self.tasks.push(tokio::spawn(lane.run()));
+impl Prepared {
+    /// Makes everything that may fail.
+    fn new(config: &Config, core: &Core) -> Result<Self, StartError> {
+        let redactor = config.redaction.base();
+        let mut finder = finder(config)?;
+        banner::print(config, core.admin.local_addr(), &mut finder);
+        let shared = export::Shared::new(redactor.clone());
+        let health = Arc::new(Health::default());
+        let (log_lanes, metric_lanes) = lanes::prepare(config, &shared, &health)?;
+        let given = scrape::Given::new(&config.job, redactor);
+        let shared_scrape = scrape::Shared { redactor: redactor.clone(), given };
+        let build = |(definition, section): &(&ScraperDefinition, Box<dyn ScraperConfig>)| {
+            Ok(Running::new(definition.name, section.build(&shared_scrape)?))
+        };
+        let scrapers = config.scrapers.iter().map(build).collect::<Result<_, StartError>>()?;
+        let tail = tail_thread::Idle::spawn()?;
+        let state = AdminState::new(shared.series(), config.redaction.clone(), health.clone());
+        let admin = core.admin.try_clone()?.serve(Arc::new(state))?;
+        Ok(Self { finder, log_lanes, metric_lanes, scrapers, tail, admin, health })
     }
-}
-
-/// One lane per exporter and signal.
-fn start_lanes(
-    config: &Config,
-    shared: &export::Shared,
-    health: &Arc<Health>,
-) -> Result<(Lanes, Lanes), StartError> {
-    let (mut logs, mut metrics) = (Lanes::default(), Lanes::default());
-    let queue_batches_max = config.limits.queue_batches_max;
-    for (definition, section) in &config.exporters {
-        let name = definition.name;
-        for signal in definition.signals {
-            let exporter = section.exporter.build(shared)?;
-            match signal {
-                SignalKind::Metrics => metrics
-                    .add(name, queue_batches_max, |queue| Lane::metrics(name, exporter, queue)),
-                SignalKind::Logs => {
-                    let stores = Stores::open(&config.state_dir, name, &section.lane)?;
-                    stores.say_what_is_left(name);
-                    let shared = (config.redaction.clone(), health.clone());
-                    logs.add(name, queue_batches_max, |queue| {
-                        Lane::logs(name, exporter, queue, &section.lane, stores, shared)
-                    });
-                }
-            }
-        }
-    }
-    Ok((logs, metrics))
 }
 
 impl App {
@@ -201,90 +171,59 @@ impl App {
     /// # Errors
     /// When the state folder, the admin address or a component cannot be used; nothing runs then.
     pub fn start(config: &Config, options: &Options) -> Result<Self, StartError> {
-        Self::start_at(config, options, || Admin::bind(config.admin.listen))
+        Self::start_on(Core::open(config)?, config, options).map_err(|failed| failed.0)
     }
 
-    /// [`start`](Self::start), with an admin address that is held already.
+    /// [`start`](Self::start), with what an agent with another config has handed over. Where the
+    /// state folder is does not change.
     ///
     /// # Errors
-    /// As there.
-    pub fn start_at(
+    /// When a component cannot be used; nothing has changed then.
+    pub fn start_on(
+        mut core: Core,
         config: &Config,
         options: &Options,
-        admin: impl FnOnce() -> Result<Admin, AdminError>,
-    ) -> Result<Self, StartError> {
-        let (redactors, redactor) = (config.redaction.clone(), config.redaction.base().clone());
-        let mut finder = finder(config)?;
-        let (store, loaded) = Store::open(&config.state_dir, checkpoint::unix_seconds())?;
-        let admin_socket = admin()?;
-        banner::print(config, admin_socket.local_addr(), &mut finder);
+    ) -> Result<Self, Box<(StartError, Core)>> {
+        let prepared = match Prepared::new(config, &core) {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(Box::new((error, core))),
+        };
+        let (queues, log_lanes) = prepared.log_lanes.run(std::mem::take(&mut core.left));
+        let (metric_queues, metric_lanes) = prepared.metric_lanes.run(Vec::new());
+        let (end_scrapers, told) = watch::channel(End::Never);
+        let (jobs, seen_jobs) = core.jobs.clone();
+        let names: Vec<_> = prepared.scrapers.iter().map(|it| it.name).collect();
+        jobs.keep(&names);
+        let mut inherited = std::mem::take(&mut core.scrapers);
+        let scrapers = prepared.scrapers.into_iter().map(|new| {
+            let same = inherited.iter().position(|it| it.name == new.name);
+            let scraper = same.map_or(new, |index| inherited.swap_remove(index));
+            tokio::spawn(timer::run(scraper, jobs.clone(), metric_queues.clone(), told.clone()))
+        });
+        let scrapers = scrapers.collect();
 
-        let shared = export::Shared::new(redactor.clone());
-        let health = Arc::new(Health::default());
-        let (log_lanes, metric_lanes) = start_lanes(config, &shared, &health)?;
-        let (events, positions) = mpsc::channel(CHECKPOINT_QUEUE);
-        let checkpoint = Checkpoint::new(loaded.entries.clone());
-        let checkpointer = tokio::spawn(checkpoint::run(positions, checkpoint, store));
-        let (jobs, seen_jobs) = timer::JobTable::new();
-        let (stop_scrapers, stopped) = watch::channel(false);
-        let given = scrape::Given::new(&config.job, &redactor);
-        let shared_scrape = scrape::Shared { redactor: redactor.clone(), given };
-        let mut scrapers = Vec::new();
-        for (definition, section) in &config.scrapers {
-            let scraper = section.build(&shared_scrape)?;
-            let queues = metric_lanes.queues.clone();
-            let task = timer::run(definition.name, scraper, jobs.clone(), queues, stopped.clone());
-            scrapers.push(tokio::spawn(task));
-        }
-
+        let start = tail_start(config, options, prepared.finder, seen_jobs, &mut core);
         let zone = tail::time_zone(&config.tail.timezone).unwrap_or(TimeZone::UTC);
-        let mut tail = config.tail.clone();
-        if options.is_once {
-            // What is complete has no job that could still come up.
-            tail.identity_wait = Interval::from_millis(0);
-        }
-        let idle = options.exit_when_idle.or(config.shutdown.idle.map(|idle| idle.0));
-        let exit_when_idle = if options.is_once { Some(Duration::ZERO) } else { idle };
-        let start = Start {
-            limits: batch_limits(config),
-            finder,
-            identity: identity(config, redactor.clone(), options),
-            jobs: seen_jobs,
-            events: events.clone(),
-            entries: loaded.entries,
-            exit_when_idle,
-            redactors: redactors.clone(),
-            config: tail,
+        let now = std::time::Instant::now();
+        let tail = match core.tail.take() {
+            Some(tail) => tail.renew(start, now),
+            None => Box::new(Tail::new(start, now)),
         };
         // The other half is for the open batches of the files.
         let sealed_bytes_max = config.limits.memory_bytes_max.0 / 2;
-        let budget_units = u32::try_from(sealed_bytes_max / BUDGET_UNIT as u64).unwrap_or(u32::MAX);
-        let emitter = Emitter {
-            runtime: Handle::current(),
-            budget: Arc::new(Semaphore::new(budget_units as usize)),
-            budget_units,
-            queues: log_lanes.queues,
-            events,
-        };
-        let stop = Arc::new(Stop::new()?);
-        let tail_ended = spawn_tail(start, zone, stop.clone(), emitter)?;
-        let state = Arc::new(AdminState::new(shared.series(), redactors, health.clone()));
-        let admin = admin_socket.try_clone()?.serve(state)?;
-        health.set_phase(Phase::Ready);
+        let events = core.events.clone();
+        let tail = prepared.tail.begin(tail, zone, sealed_bytes_max, queues, events);
+        prepared.health.set_phase(Phase::Ready);
         Ok(Self {
-            stop,
-            stop_scrapers,
+            core,
+            tail,
+            end_scrapers,
             scrapers,
-            tail_ended,
-            has_tail_ended: false,
-            statuses: log_lanes.statuses,
-            log_lanes: log_lanes.tasks,
-            metric_lanes: metric_lanes.tasks,
-            checkpointer,
-            admin,
-            admin_socket,
-            heartbeat: tokio::spawn(health::heartbeat(health.clone())),
-            health,
+            log_lanes,
+            metric_lanes,
+            admin: prepared.admin,
+            heartbeat: tokio::spawn(health::heartbeat(prepared.health.clone())),
+            health: prepared.health,
             grace: config.shutdown.grace.0,
         })
     }
@@ -292,18 +231,15 @@ impl App {
     /// Where `/metrics` is.
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {
-        self.admin_socket.local_addr()
+        self.core.admin.local_addr()
     }
 
     /// Waits until the tail has ended by itself: `--once`, `--exit-when-idle`, or a destination
     /// that is gone for good; and until what earlier runs left in a spool is delivered, as long as
     /// its destination takes it. May be dropped and called again.
     pub async fn ended(&mut self) {
-        if !self.has_tail_ended {
-            let _ = (&mut self.tail_ended).await;
-            self.has_tail_ended = true;
-        }
-        while self.statuses.iter().any(|(_, status)| status.is_draining()) {
+        self.tail.ended().await;
+        while self.log_lanes.are_draining() {
             tokio::time::sleep(SPOOL_LOOK).await;
         }
     }
@@ -314,48 +250,75 @@ impl App {
         let end = Instant::now() + self.grace;
         let deadline = Instant::now() + self.grace.saturating_sub(LAST_STEPS).max(self.grace / 2);
         self.health.set_phase(Phase::Draining);
-        self.stop_scrapers.send_replace(true);
-        self.stop.drain();
+        self.end_scrapers.send_replace(End::AfterLastRound);
+        self.tail.drain();
         let scraped = join_until(deadline, &mut self.scrapers).await.is_some();
-        self.end_lanes(deadline).await;
-        for scraper in &self.scrapers {
-            scraper.abort();
-        }
+        self.scrapers.iter().for_each(JoinHandle::abort);
+        let _ = self.log_lanes.join_until(deadline).await;
+        self.log_lanes.stop();
+        let last = Instant::now() + LAST_BATCH;
+        let _ = self.log_lanes.join_until(last).await;
+        let _ = self.metric_lanes.join_until(deadline.min(last)).await;
+        self.tail.abandon();
+        self.log_lanes.abort(last).await;
+        self.metric_lanes.abort(last).await;
+        let undelivered = self.given_up();
+        let is_settled = self.log_lanes.are_settled();
         // Once the lanes are gone, the tail thread cannot wait for anything any more; the
         // checkpointer ends after it, unless a write to a stuck pipe still holds a batch.
         // That write is long with very many files.
+        let Core { admin, events, mut checkpointer, .. } = self.core;
+        drop(events);
         let write = (Instant::now() + LAST_WRITE).max(end - LAST_WRITE.min(self.grace));
-        let is_written = match tokio::time::timeout_at(write, &mut self.checkpointer).await {
+        let is_written = match tokio::time::timeout_at(write, &mut checkpointer).await {
             Ok(written) => written.unwrap_or(false),
             Err(_) => false,
         };
         self.heartbeat.abort();
-        drop(self.admin_socket);
+        drop(admin);
         self.admin.shutdown();
-        let is_settled = self.statuses.iter().all(|(_, status)| status.is_settled());
-        let undelivered = self.statuses.iter().map(|(name, status)| Undelivered {
-            exporter: name,
-            spooled_records: status.spool.records(),
-            dead_letters: status.dead_letters(),
-            dropped_records: status.dropped(),
-        });
-        Drained {
-            is_complete: scraped && is_settled && is_written,
-            undelivered: undelivered.collect(),
-        }
+        Drained { is_complete: scraped && is_settled && is_written, undelivered }
     }
 
-    /// Waits until the lanes have delivered what is in their queues; at the deadline they end all
-    /// the same, after the batch that they are sending.
-    async fn end_lanes(&mut self, deadline: Instant) {
-        let _ = join_until(deadline, &mut self.log_lanes).await;
-        self.statuses.iter().for_each(|(_, status)| status.stop());
-        let _ = join_until(Instant::now() + LAST_BATCH, &mut self.log_lanes).await;
-        let _ = join_until(deadline, &mut self.metric_lanes).await;
-        self.stop.abandon();
-        for lane in self.log_lanes.iter().chain(&self.metric_lanes) {
-            lane.abort();
+    /// What the exporters have not got, also of what was read under earlier configs.
+    fn given_up(&self) -> Vec<Undelivered> {
+        let mut all = self.log_lanes.undelivered();
+        for before in &self.core.given_up {
+            match all.iter_mut().find(|it| it.exporter == before.exporter) {
+                Some(now) => {
+                    now.dead_letters += before.dead_letters;
+                    now.dropped_records += before.dropped_records;
+                }
+                None => all.push(before.clone()),
+            }
         }
+        all
+    }
+}
+
+fn tail_start(
+    config: &Config,
+    options: &Options,
+    finder: Finder,
+    jobs: watch::Receiver<Arc<Vec<Job>>>,
+    core: &mut Core,
+) -> Start {
+    let mut tail = config.tail.clone();
+    if options.is_once {
+        // What is complete has no job that could still come up.
+        tail.identity_wait = Interval::from_millis(0);
+    }
+    let idle = options.exit_when_idle.or(config.shutdown.idle.map(|idle| idle.0));
+    Start {
+        limits: batch_limits(config),
+        finder,
+        identity: identity(config, config.redaction.base().clone(), options),
+        jobs,
+        events: core.events.clone(),
+        entries: std::mem::take(&mut core.entries),
+        exit_when_idle: if options.is_once { Some(Duration::ZERO) } else { idle },
+        redactors: config.redaction.clone(),
+        config: tail,
     }
 }
 
@@ -368,58 +331,6 @@ async fn join_until<T>(deadline: Instant, tasks: &mut Vec<JoinHandle<T>>) -> Opt
         tasks.pop();
     }
     Some(returned)
-}
-
-/// Hands sealed batches from the tail thread to every log lane.
-struct Emitter {
-    runtime: Handle,
-    budget: Arc<Semaphore>,
-    budget_units: u32,
-    queues: Queues,
-    events: mpsc::Sender<Event>,
-}
-
-impl Emitter {
-    /// True when what the tail reads at once can be handed over without waiting.
-    fn has_room(&self) -> bool {
-        let n_needed = |queue: &mpsc::Sender<_>| queue.max_capacity().min(BATCHES_AT_ONCE);
-        self.budget.available_permits() >= self.budget_units as usize / 8
-            && self
-                .queues
-                .iter()
-                .all(|(_, queue)| queue.is_closed() || queue.capacity() >= n_needed(queue))
-    }
-
-    fn emit(&self, logs: LogBatch, position: Position) -> Result<(), Abandoned> {
-        let bytes = logs.text.len() + size_of_val(logs.records.as_slice());
-        let units = u32::try_from(bytes / BUDGET_UNIT).unwrap_or(u32::MAX);
-        let units = units.clamp(1, self.budget_units);
-        let permit = self.runtime.block_on(self.budget.clone().acquire_many_owned(units));
-        let permit = permit.map_err(|_| Abandoned)?;
-        let lanes = self.queues.len() as u32;
-        let batch = Batch::logs(logs, position, lanes, self.events.clone(), permit);
-        for (_, queue) in &self.queues {
-            queue.blocking_send(batch.clone()).map_err(|_| Abandoned)?;
-        }
-        Ok(())
-    }
-}
-
-/// The tail has a thread of its own: reading files blocks, and tokio's threads must not.
-fn spawn_tail(
-    start: Start,
-    zone: TimeZone,
-    stop: Arc<Stop>,
-    emitter: Emitter,
-) -> Result<oneshot::Receiver<()>, StartError> {
-    let (ended, tail_ended) = oneshot::channel();
-    std::thread::Builder::new().name("tail".to_owned()).spawn(move || {
-        let mut emit = |logs, position| emitter.emit(logs, position);
-        Tail::new(start, std::time::Instant::now())
-            .run(zone, &stop, &mut emit, &|| emitter.has_room());
-        let _ = ended.send(());
-    })?;
-    Ok(tail_ended)
 }
 
 fn finder(config: &Config) -> Result<Finder, GlobError> {

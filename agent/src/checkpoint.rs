@@ -105,6 +105,8 @@ pub enum Event {
     Ended(FileId, u64),
     /// The same of a file that nothing is made of: it is forgotten once that much is delivered.
     Forgotten(FileId, u64),
+    /// Somebody wants to know everything that is to be written.
+    Asked(mpsc::Sender<Vec<(FileId, Entry)>>),
 }
 
 /// The state that the checkpointer keeps: entries by file.
@@ -146,11 +148,11 @@ impl Checkpoint {
                 }
             }
             Event::Settled(position) => {
-                if let Some(entry) = self.entries.get_mut(&position.file) {
-                    assert!(
-                        position.offset >= entry.offset,
-                        "lanes are sequential, so positions of one file settle in order"
-                    );
+                // Lanes are sequential, so positions of one file settle in order. One of a lane that
+                // was given up may come late, and says nothing new.
+                if let Some(entry) = self.entries.get_mut(&position.file)
+                    && position.offset >= entry.offset
+                {
                     entry.offset = position.offset;
                     entry.frontier = position.frontier;
                     self.see(position.file, now_unix_s);
@@ -164,6 +166,11 @@ impl Checkpoint {
             Event::Forgotten(file, offset) => {
                 self.ending.insert(file, (offset, false));
                 self.note_ended(file);
+            }
+            Event::Asked(answer) => {
+                let entries = self.entries().map(|(file, entry)| (file, entry.clone()));
+                // Who asked may have lost patience.
+                let _ = answer.try_send(entries.collect());
             }
         }
     }

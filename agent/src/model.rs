@@ -66,6 +66,26 @@ pub struct Resource {
     pub host: Option<Value>,
 }
 
+impl Resource {
+    /// The same as another policy wants it: what `redactor` finds in free text is hidden.
+    #[must_use]
+    pub fn redacted(&self, redactor: &redaction::Redactor) -> Self {
+        let text = |value: &Option<Value>| value.as_deref().map(|text| redactor.value(text));
+        Self {
+            job_id: text(&self.job_id),
+            job_name: text(&self.job_name),
+            run_id: text(&self.run_id),
+            user_id: text(&self.user_id),
+            run_context: text(&self.run_context),
+            source_data_path: text(&self.source_data_path),
+            executor_id: text(&self.executor_id),
+            file: text(&self.file),
+            host: text(&self.host),
+            ..self.clone()
+        }
+    }
+}
+
 /// Random number of a log file, kept over restarts; a re-created or truncated file gets a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub u64);
@@ -155,7 +175,7 @@ impl Batch {
         position: Position,
         lanes: u32,
         settled: mpsc::Sender<Event>,
-        budget: OwnedSemaphorePermit,
+        budget: Option<OwnedSemaphorePermit>,
     ) -> Arc<Self> {
         assert!(lanes > 0, "a batch of logs has at least one lane");
         Arc::new(Self {
@@ -163,7 +183,7 @@ impl Batch {
             position: Some(position),
             remaining: AtomicU32::new(lanes),
             settled: Some(settled),
-            _budget: Some(budget),
+            _budget: budget,
         })
     }
 

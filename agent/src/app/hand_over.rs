@@ -1,28 +1,17 @@
-//! Ends an agent so that one with another config goes on where it was, in the same process.
+//! Ends an agent so that another config goes on where it was, in the same process: with the same
+//! open files, the same checkpoint, the same counts, and what no destination has taken yet.
 
-use super::{App, LAST_BATCH, LAST_STEPS, LAST_WRITE, StartError, finder, join_until};
-use crate::admin::Admin;
+use super::{App, Core, LAST_BATCH, LAST_STEPS, StartError, finder};
 use crate::config::Config;
 use crate::export;
 use crate::health::Phase;
 use crate::scrape;
-use std::fs::File;
+use crate::scrape::timer::End;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What the old agent may take. Nothing is read meanwhile, so a destination that is stuck is not
-/// waited for as long as at the end; what it has not got is read again.
+/// What the old agent may take. Nothing is read meanwhile.
 const HAND_OVER: Duration = Duration::from_secs(5);
-
-/// What the next agent takes over.
-#[derive(Debug)]
-pub struct HandedOver {
-    /// The admin port: who connects is not refused, but waits for the next agent.
-    pub admin: Admin,
-    /// The named pipes that were read, to be kept until the next agent reads them: a pipe without a
-    /// reader loses what is in it, and kills its writer.
-    pub pipes: Vec<File>,
-}
 
 impl App {
     /// Finds out whether an agent with this config would start, as far as that is possible while
@@ -45,36 +34,46 @@ impl App {
         Ok(())
     }
 
-    /// Ends everything but the admin port, after a last read: the next agent reads on where the
-    /// checkpoint says that this one was. `config` is that of this agent.
-    pub async fn hand_over(mut self, config: &Config) -> HandedOver {
-        let end = Instant::now() + HAND_OVER;
+    /// Ends everything but what outlives the config. Where a part does not end in time, files are
+    /// read again from where all lanes have delivered them.
+    pub async fn hand_over(mut self) -> Core {
+        let deadline = Instant::now() + HAND_OVER - LAST_STEPS;
         self.health.set_phase(Phase::Draining);
-        // The next agent asks again at once.
-        self.scrapers.iter().for_each(tokio::task::JoinHandle::abort);
-        let pipes = tokio::task::block_in_place(|| pipes(config));
-        // What was read of a pipe or of a deleted file cannot be read again, so all of it goes out.
-        self.stop.drain();
-        self.end_lanes(end - LAST_STEPS).await;
-        // The state folder is free only when nobody uses it any more.
-        let _ = join_until(Instant::now() + LAST_BATCH, &mut self.log_lanes).await;
-        let write = (Instant::now() + LAST_WRITE).max(end);
-        let written = tokio::time::timeout_at(write, &mut self.checkpointer).await;
-        if !matches!(written, Ok(Ok(true))) {
-            tracing::warn!("the last checkpoint was not written: records may be sent again");
-            self.checkpointer.abort();
-            let _ = tokio::time::timeout(LAST_WRITE, &mut self.checkpointer).await;
+        self.end_scrapers.send_replace(End::HandOver);
+        self.tail.hand_over();
+        self.log_lanes.stop();
+        self.metric_lanes.stop();
+        let lanes = self.log_lanes.join_until(deadline).await;
+        let tail = tokio::time::timeout_at(deadline, self.tail.handed_over()).await.ok().flatten();
+        for task in &mut self.scrapers {
+            match tokio::time::timeout_at(deadline, &mut *task).await {
+                Ok(scraper) => self.core.scrapers.extend(scraper.ok().flatten()),
+                Err(_) => task.abort(),
+            }
         }
+        match (lanes, tail) {
+            (Some(left), Some((tail, behind))) => {
+                self.core.tail = Some(tail);
+                self.core.left = left.into_iter().chain(behind).collect();
+            }
+            _ => {
+                tracing::warn!(
+                    "a destination or a disk hangs: what is not delivered is read again"
+                );
+                self.tail.abandon();
+            }
+        }
+        let end = Instant::now() + LAST_BATCH;
+        self.log_lanes.abort(end).await;
+        self.metric_lanes.abort(end).await;
         self.heartbeat.abort();
-        tokio::task::block_in_place(|| self.admin.shutdown());
-        HandedOver { admin: self.admin_socket, pipes }
+        self.core.given_up = self.given_up();
+        if self.core.tail.is_none() {
+            self.core.entries = self.core.ask_checkpoint(deadline).await;
+        }
+        let admin = self.admin;
+        // It joins a thread.
+        let _ = tokio::task::spawn_blocking(move || admin.shutdown()).await;
+        self.core
     }
-}
-
-/// The named pipes that are read, opened once more.
-fn pipes(config: &Config) -> Vec<File> {
-    let Ok(mut finder) = finder(config) else { return Vec::new() };
-    finder.scan(std::time::Instant::now());
-    let open = |path| File::options().read(true).write(true).open(path).ok();
-    finder.pipes().iter().filter_map(open).collect()
 }

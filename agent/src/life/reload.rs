@@ -3,10 +3,9 @@
 
 use super::{Running, Sources};
 use crate::admin::Admin;
-use crate::app::{App, HandedOver, Options, StartError};
+use crate::app::{App, Core, Options, StartError};
 use crate::config::Config;
 use crate::telemetry;
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +13,6 @@ use std::time::Duration;
 /// process ends: whoever watches it starts it anew.
 const RESTARTS_MAX: u32 = 10;
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
-
-/// After this long the new agent reads the pipes that were kept open for it.
-const PIPES_KEPT: Duration = Duration::from_secs(10);
 
 /// A config that was found good, and its admin port when that is another one.
 struct Proven {
@@ -83,49 +79,45 @@ fn is_same(one: &Config, other: &Config) -> bool {
 async fn swap(running: Running, proven: Proven, options: &Options) -> Result<Running, StartError> {
     let Running { app, config: old } = running;
     let Proven { mut config, admin } = proven;
-    let HandedOver { admin: old_admin, pipes } = app.hand_over(&old).await;
+    let mut core = app.hand_over().await;
     if let Some(redactors) = Arc::get_mut(&mut config.redaction) {
         redactors.count_on_from(&old.redaction);
     }
+    core.fit(&old, &config);
+    let old_admin = match admin {
+        Some(moved) => Some(std::mem::replace(&mut core.admin, moved)),
+        None => None,
+    };
     telemetry::start_log(tracing::Level::from(config.log.level).into());
-    let started = App::start_at(&config, options, || match &admin {
-        Some(moved) => moved.try_clone(),
-        None => old_admin.try_clone(),
-    });
-    let running = match started {
+    let (error, mut core) = match App::start_on(core, &config, options) {
         Ok(app) => {
             telemetry::CONFIG_RELOADS.add("applied", 1);
             tracing::info!("the new config is taken up");
-            Running { app, config }
+            return Ok(Running { app, config });
         }
-        Err(error) => {
-            telemetry::start_log(tracing::Level::from(old.log.level).into());
-            telemetry::CONFIG_RELOADS.add("failed", 1);
-            tracing::error!(%error, "the new config does not start; going back to the old one");
-            restart(old, &old_admin, options).await?
-        }
+        Err(failed) => *failed,
     };
-    tokio::spawn(keep(pipes));
-    Ok(running)
+    telemetry::start_log(tracing::Level::from(old.log.level).into());
+    telemetry::CONFIG_RELOADS.add("failed", 1);
+    tracing::error!(%error, "the new config does not start; going back to the old one");
+    core.admin = old_admin.unwrap_or(core.admin);
+    restart(core, old, options).await
 }
 
 /// Starts the old config again.
-async fn restart(config: Config, admin: &Admin, options: &Options) -> Result<Running, StartError> {
+async fn restart(mut core: Core, config: Config, options: &Options) -> Result<Running, StartError> {
     let mut n_tries = 1;
     loop {
-        match App::start_at(&config, options, || admin.try_clone()) {
+        let (error, left) = match App::start_on(core, &config, options) {
             Ok(app) => return Ok(Running { app, config }),
-            Err(error) if n_tries == RESTARTS_MAX => return Err(error),
-            Err(error) => tracing::error!(%error, "the old config does not start; trying again"),
+            Err(failed) => *failed,
+        };
+        if n_tries == RESTARTS_MAX {
+            return Err(error);
         }
+        tracing::error!(%error, "the old config does not start; trying again");
+        core = left;
         n_tries += 1;
         tokio::time::sleep(RESTART_PAUSE).await;
     }
-}
-
-async fn keep(pipes: Vec<File>) {
-    if !pipes.is_empty() {
-        tokio::time::sleep(PIPES_KEPT).await;
-    }
-    drop(pipes);
 }

@@ -28,6 +28,17 @@ impl JobTable {
         (Arc::new(Self { by_scraper: Mutex::default(), merged }), jobs)
     }
 
+    /// Forgets what scrapers saw that are not among these.
+    pub fn keep(&self, scrapers: &[&'static str]) {
+        let seen: Vec<_> = {
+            let table = self.by_scraper.lock().unwrap_or_else(PoisonError::into_inner);
+            table.keys().copied().collect()
+        };
+        for gone in seen.into_iter().filter(|name| !scrapers.contains(name)) {
+            self.replace(gone, Vec::new());
+        }
+    }
+
     /// Replaces what one scraper sees; readers hear of it only when something changed.
     pub fn replace(&self, scraper: &'static str, jobs: Vec<Job>) {
         let mut table = self.by_scraper.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,46 +73,84 @@ fn tell_changes(before: &[Job], now: &[Job]) {
 /// Queues of lanes, by the name of their exporter.
 pub type Queues = Vec<(&'static str, mpsc::Sender<Arc<Batch>>)>;
 
-/// Scrapes until `stop` says so, then once more, as the job that just ended has its final numbers
-/// now.
-pub async fn run(
-    name: &'static str,
-    mut scraper: Box<dyn Scraper>,
-    jobs: Arc<JobTable>,
-    queues: Queues,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut reported = ScrapeStats::default();
-    let mut failing = None;
-    let began = Instant::now();
-    loop {
-        let is_last = round(name, scraper.as_mut(), &jobs, &queues, &mut failing, &mut stop).await;
-        report(name, scraper.stats(), &mut reported, began.elapsed());
-        if is_last {
-            return;
-        }
-        let interval = scraper.interval();
-        // A stop during the pause brings the last round at once.
-        let _ = tokio::time::timeout(interval, told(&mut stop)).await;
+/// How long scrapers go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// For now.
+    Never,
+    /// For one more round: the job that just ended has its final numbers now.
+    AfterLastRound,
+    /// At once, so that the next config takes them over with what they have counted.
+    HandOver,
+}
+
+/// A scraper that runs, or may run on.
+pub struct Running {
+    /// Name of its section.
+    pub name: &'static str,
+    scraper: Box<dyn Scraper>,
+    since: Instant,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// One round. True when it was the last one: it began, or went on, after the stop. That one may
-/// take only so long, as a target that hangs must not hold the end up.
+impl Running {
+    /// It has not done anything yet.
+    #[must_use]
+    pub fn new(name: &'static str, scraper: Box<dyn Scraper>) -> Self {
+        Self { name, scraper, since: Instant::now() }
+    }
+}
+
+/// Scrapes until `end` says so. Returns the scraper unless a round had to be given up, which may
+/// leave it in any state.
+pub async fn run(
+    mut running: Running,
+    jobs: Arc<JobTable>,
+    queues: Queues,
+    mut end: watch::Receiver<End>,
+) -> Option<Running> {
+    let Running { name, ref mut scraper, since } = running;
+    let mut reported = scraper.stats().clone();
+    let mut failing = None;
+    loop {
+        let is_whole = round(name, scraper.as_mut(), &jobs, &queues, &mut failing, &mut end).await;
+        report(name, scraper.stats(), &mut reported, since.elapsed());
+        if !is_whole {
+            return None;
+        }
+        if *end.borrow() != End::Never {
+            return Some(running);
+        }
+        let interval = scraper.interval();
+        // An end during the pause brings the last round at once.
+        let _ = tokio::time::timeout(interval, told(&mut end)).await;
+        if *end.borrow() == End::HandOver {
+            return Some(running);
+        }
+    }
+}
+
+/// One round. False when it was given up: one that goes on after the end may take only so long, as a
+/// target that hangs must not hold the end up.
 async fn round(
     name: &'static str,
     scraper: &mut dyn Scraper,
     jobs: &JobTable,
     queues: &Queues,
     failing: &mut Option<String>,
-    stop: &mut watch::Receiver<bool>,
+    end: &mut watch::Receiver<End>,
 ) -> bool {
     let mut scraped = Scraped::default();
     let result = {
         let mut scrape = scraper.scrape(&mut scraped);
         tokio::select! {
             biased;
-            () = told(stop) => {
+            () = told(end) => {
                 tokio::time::timeout(LAST_SCRAPE, &mut scrape).await.ok()
             }
             result = &mut scrape => Some(result),
@@ -109,7 +158,7 @@ async fn round(
     };
     let Some(result) = result else {
         tracing::info!(scraper = name, "the last scrape took too long and was given up");
-        return true;
+        return false;
     };
     complain(name, result, failing);
     jobs.replace(name, scraped.jobs);
@@ -122,13 +171,13 @@ async fn round(
             }
         }
     }
-    *stop.borrow()
+    true
 }
 
-/// Waits for the stop.
-async fn told(stop: &mut watch::Receiver<bool>) {
+/// Waits for the end.
+async fn told(end: &mut watch::Receiver<End>) {
     // The app keeps the sender until it has joined this task.
-    drop(stop.wait_for(|is_over| *is_over).await);
+    drop(end.wait_for(|end| *end != End::Never).await);
 }
 
 /// Says once what is wrong, and once that it is over; counters say how often.
@@ -167,7 +216,7 @@ fn report(name: &'static str, stats: &ScrapeStats, reported: &mut ScrapeStats, w
 
 #[cfg(test)]
 mod tests {
-    use super::{JobTable, run};
+    use super::{End, JobTable, Running, run};
     use crate::export::BoxFuture;
     use crate::model::MetricBatch;
     use crate::scrape::meter::ScrapeStats;
@@ -207,29 +256,35 @@ mod tests {
         }
     }
 
-    /// Rounds that were brought, and how long the end took, when stopped after 25 seconds.
-    async fn check(takes: Duration) -> (usize, Duration) {
+    /// Rounds that were brought, how long the end took, and whether the scraper is left, when it is
+    /// ended after 25 seconds.
+    async fn check(takes: Duration, end: End) -> (usize, Duration, bool) {
         let (queue, mut batches) = mpsc::channel(100);
-        let (stop, stopped) = watch::channel(false);
+        let (ends, told) = watch::channel(End::Never);
         let scraper = Slow { takes, stats: ScrapeStats::default() };
         let (jobs, _seen) = JobTable::new();
-        let task = tokio::spawn(run("spark", Box::new(scraper), jobs, vec![("x", queue)], stopped));
+        let running = Running::new("spark", Box::new(scraper));
+        let task = tokio::spawn(run(running, jobs, vec![("x", queue)], told));
         tokio::time::sleep(Duration::from_secs(25)).await;
-        let told = Instant::now();
-        stop.send_replace(true);
-        task.await.unwrap();
+        let ended = Instant::now();
+        ends.send_replace(end);
+        let is_left = task.await.unwrap().is_some();
         let mut n_batches = 0;
         while batches.try_recv().is_ok() {
             n_batches += 1;
         }
-        (n_batches, told.elapsed())
+        (n_batches, ended.elapsed(), is_left)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stop_brings_one_last_round_and_a_hanging_target_does_not_hold_it_up() {
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(60));
         // Rounds at 0, 11 and 22 seconds, and the last one.
-        assert_eq!(check(Duration::from_secs(1)).await, (4, Duration::from_secs(1)));
-        // The round that runs at the stop is the last; it is given up after two seconds.
-        assert_eq!(check(Duration::from_secs(60)).await, (0, Duration::from_secs(2)));
+        assert_eq!(check(short, End::AfterLastRound).await, (4, short, true));
+        // The round that runs at the end is the last; it is given up after two seconds.
+        assert_eq!(check(long, End::AfterLastRound).await, (0, Duration::from_secs(2), false));
+        assert_eq!(check(long, End::HandOver).await, (0, Duration::from_secs(2), false));
+        // Nothing is asked once more when another agent goes on.
+        assert_eq!(check(short, End::HandOver).await, (3, Duration::ZERO, true));
     }
 }

@@ -321,6 +321,12 @@ impl OpenBatch {
         }
         Ok(())
     }
+
+    /// Says how records are redacted from here on; the batch is empty.
+    pub fn set_redactor(&mut self, redactor: Arc<Redactor>) {
+        debug_assert!(self.is_empty(), "one redactor has redacted all of a batch");
+        self.redactor = redactor;
+    }
 }
 
 #[cfg(test)]

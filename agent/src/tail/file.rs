@@ -297,6 +297,20 @@ impl LogFile {
         self.batch.set_resource(resource, self.id, emit)
     }
 
+    /// Says how records are redacted from here on. Those that are already are sealed first.
+    ///
+    /// # Errors
+    /// When they could not be handed over.
+    pub fn set_redactor(
+        &mut self,
+        redactor: Arc<Redactor>,
+        pass: &mut Pass<'_>,
+    ) -> Result<(), Abandoned> {
+        self.seal(pass)?;
+        self.batch.set_redactor(redactor);
+        Ok(())
+    }
+
     /// Who writes the records.
     #[must_use]
     pub fn resource(&self) -> &Arc<Resource> {

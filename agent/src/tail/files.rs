@@ -6,6 +6,7 @@ mod identify;
 mod model_tests;
 mod order;
 mod pipes;
+mod renew;
 mod scan;
 mod waiting;
 
@@ -91,6 +92,8 @@ pub struct Tail {
     asleep: HashMap<PathBuf, Asleep>,
     complained: BTreeSet<PathBuf>,
     is_first_scan: bool,
+    /// The files of the config before, until the first scan with this one.
+    former_finder: Option<Finder>,
     next_scan: Instant,
     /// True when the last scan left something for the next one, whatever has changed by then.
     is_unsettled: bool,
@@ -153,6 +156,7 @@ impl Tail {
             asleep: HashMap::new(),
             complained: BTreeSet::new(),
             is_first_scan: true,
+            former_finder: None,
             next_scan: now,
             is_unsettled: true,
             rotated,
@@ -166,18 +170,20 @@ impl Tail {
         }
     }
 
-    /// Works until it is told to stop, nothing came for long enough, or the lanes are gone.
+    /// Works until it is told to stop, nothing came for long enough, or the lanes are gone. Returns
+    /// itself when it is to go on under another config.
     pub fn run(
-        mut self,
+        mut self: Box<Self>,
         zone: TimeZone,
         stop: &Stop,
         emit: &mut Emit<'_>,
         has_room: &dyn Fn() -> bool,
-    ) {
+    ) -> Option<Box<Self>> {
         let mut context = ParseContext::new(zone);
         let mut pass = self.pass(&mut context, emit, has_room, Instant::now());
         // Abandoned means that the process is past its deadline: nothing is left to do here.
-        let _ = self.work(stop, &mut pass);
+        let worked = self.work(stop, &mut pass);
+        (worked.is_ok() && stop.is_handing_over()).then_some(self)
     }
 
     /// What the files share for a while.
@@ -201,7 +207,8 @@ impl Tail {
 
     fn work(&mut self, stop: &Stop, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let mut watch = Watch::new();
-        while !stop.is_draining() {
+        self.take_up_config(pass)?;
+        while !stop.is_told() {
             pass.now = Instant::now();
             let has_more = self.turn(pass)?;
             if std::mem::take(&mut self.is_watch_stale) {
@@ -221,7 +228,7 @@ impl Tail {
             let news = watch.wait(stop, &pipes, wait.min(until_scan));
             self.hear(&news, Instant::now());
         }
-        self.finish(stop, pass)
+        if stop.is_handing_over() { Ok(()) } else { self.finish(stop, pass) }
     }
 
     /// One turn through everything that is due. True when there is more to read at once.

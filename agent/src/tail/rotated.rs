@@ -46,6 +46,18 @@ impl RotatedLogs {
         Self { homes: homes.map(|(home, since)| (home, Log { since, until: now })).collect() }
     }
 
+    /// Goes on with other globs: as before where `former` had the same, else as at the start.
+    pub(super) fn renew(
+        &mut self,
+        mut homes: HashMap<PathBuf, SystemTime>,
+        (former, finder): (&Finder, &Finder),
+        now: Instant,
+    ) {
+        self.homes.retain(|home, _| finder.wants(home));
+        homes.retain(|home, _| !former.wants(home));
+        self.homes.extend(Self::new(homes, finder, now).homes);
+    }
+
     /// True when no log is rotated.
     pub(super) fn is_empty(&self) -> bool {
         self.homes.is_empty()

@@ -39,14 +39,19 @@ impl Stop {
         Ok(Self { phase: AtomicU8::new(0), wake })
     }
 
+    /// End after this turn: another config goes on with everything as it is.
+    pub fn hand_over(&self) {
+        self.advance(1);
+    }
+
     /// Read what is there, hand it over, end.
     pub fn drain(&self) {
-        self.advance(1);
+        self.advance(2);
     }
 
     /// The deadline is over: end now.
     pub fn abandon(&self) {
-        self.advance(2);
+        self.advance(3);
     }
 
     fn advance(&self, phase: u8) {
@@ -55,16 +60,22 @@ impl Stop {
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// True once the tail shall end.
+    /// True once the tail shall end, in whichever way.
     #[must_use]
-    pub fn is_draining(&self) -> bool {
+    pub fn is_told(&self) -> bool {
         self.phase.load(Ordering::Acquire) >= 1
+    }
+
+    /// True once the tail shall end as it is.
+    #[must_use]
+    pub fn is_handing_over(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == 1
     }
 
     /// True once nothing shall be waited for any more.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
-        self.phase.load(Ordering::Acquire) >= 2
+        self.phase.load(Ordering::Acquire) >= 3
     }
 }
 
@@ -145,7 +156,7 @@ impl Watch {
         if !rest.is_zero() {
             wait_for(stop, &[], rest);
         }
-        if !stop.is_draining() {
+        if !stop.is_told() {
             let pipes = pipes.iter().map(AsFd::as_fd);
             let all: Vec<_> = self.inotify.iter().map(AsFd::as_fd).chain(pipes).collect();
             wait_for(stop, &all, timeout - rest);
@@ -236,6 +247,6 @@ mod tests {
         stop.drain();
         let began = Instant::now();
         watch.wait(&stop, &[], LONG);
-        assert!(began.elapsed() < LONG && stop.is_draining() && !stop.is_abandoned());
+        assert!(began.elapsed() < LONG && stop.is_told() && !stop.is_abandoned());
     }
 }

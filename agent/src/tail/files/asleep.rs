@@ -39,9 +39,9 @@ pub(super) struct Asleep {
     since: Instant,
     pub(super) due: Instant,
     /// Who writes it, when that is known.
-    resource: Option<Arc<Resource>>,
+    pub(super) resource: Option<Arc<Resource>>,
     /// Where it was by a name that a glob matches, when it has such a name no more.
-    rotated_from: Option<PathBuf>,
+    pub(super) rotated_from: Option<PathBuf>,
 }
 
 impl Tail {

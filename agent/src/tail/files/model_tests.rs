@@ -46,6 +46,8 @@ enum Op {
     Kill,
     /// An orderly end, and an agent starts again.
     Stop,
+    /// Another config is taken up in the middle of everything.
+    Reload,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -68,6 +70,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => Just(Op::Save),
         1 => Just(Op::Kill),
         1 => Just(Op::Stop),
+        1 => Just(Op::Reload),
     ]
 }
 

@@ -38,7 +38,7 @@ impl Tail {
             self.find_overwritten(pass)?;
             self.follow_renames(pass.now);
             self.take_up_new(pass.now);
-            self.is_first_scan = false;
+            (self.is_first_scan, self.former_finder) = (false, None);
         }
         self.open_pipes(pass.now);
         self.put_to_sleep(pass.now);

@@ -122,7 +122,8 @@ impl Tail {
         let written = Written { since_unix_ms: born, until_unix_ms: born };
         let inode = Inode::of(&metadata);
         let mut waiting = Waiting::new(path.to_owned(), file, inode, written, now);
-        waiting.is_first_scan = self.is_first_scan;
+        let was_wanted = self.former_finder.as_ref().is_some_and(|former| former.wants(path));
+        waiting.is_first_scan = self.is_first_scan && !was_wanted;
         if let Some(tracked) = tracked {
             waiting.copy_of = self.living_original(path, &waiting.file, &metadata, tracked);
         }

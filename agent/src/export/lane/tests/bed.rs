@@ -131,7 +131,8 @@ impl Bed {
         let permit = self.budget.clone().acquire_owned().await.unwrap();
         let position =
             Position { file: FileId(1), offset: offset + 1, frontier: Digest::default() };
-        let batch = Batch::logs(logs(offset..offset + 1), position, 2, life.events.clone(), permit);
+        let batch =
+            Batch::logs(logs(offset..offset + 1), position, 2, life.events.clone(), Some(permit));
         life.queue.reserve().await.unwrap().send(batch.clone());
         let room = other.life.as_ref().unwrap().queue.reserve().await.unwrap();
         room.send(batch);
@@ -165,7 +166,7 @@ impl Bed {
         let position =
             Position { file: FileId(1), offset: offsets.end, frontier: Digest::default() };
         let end = offsets.end;
-        let batch = Batch::logs(logs(offsets), position, 1, life.events.clone(), permit);
+        let batch = Batch::logs(logs(offsets), position, 1, life.events.clone(), Some(permit));
         let room = life.queue.reserve().await.unwrap();
         room.send(batch);
         self.next = end;

@@ -59,6 +59,10 @@ fn start_tail(
     now: Instant,
 ) -> (Tail, mpsc::Receiver<Event>) {
     let (events, receiver) = mpsc::channel(4096);
+    (Tail::new(start(glob, entries, events), now), receiver)
+}
+
+fn start(glob: &Path, entries: Vec<(FileId, Entry)>, events: mpsc::Sender<Event>) -> Start {
     let (_, jobs) = watch::channel(Arc::default());
     let redactors = Arc::new(Redactors::default());
     let identity = Identity::new(redactors.base().clone(), &Job::default(), &BTreeMap::new(), "");
@@ -70,7 +74,7 @@ fn start_tail(
         open_bytes_max: 1 << 20,
     };
     let finder = Finder::new(&[glob.display().to_string()], &[], Vec::new()).unwrap();
-    let start = Start {
+    Start {
         config,
         limits,
         finder,
@@ -80,8 +84,7 @@ fn start_tail(
         events,
         entries,
         exit_when_idle: None,
-    };
-    (Tail::new(start, now), receiver)
+    }
 }
 
 impl World {
@@ -151,6 +154,7 @@ impl World {
             Op::Save => self.save(),
             Op::Kill => self.kill(),
             Op::Stop => self.stop(),
+            Op::Reload => self.reload(),
         }
     }
 
@@ -330,6 +334,22 @@ impl World {
         self.deliver(usize::MAX);
         self.save();
         self.start_again();
+    }
+
+    fn reload(&mut self) {
+        let start = start(&self.glob, Vec::new(), self.tail.events.clone());
+        let (placeholder, _) = start_tail(&self.glob, Vec::new(), self.now);
+        let tail = std::mem::replace(&mut self.tail, placeholder);
+        self.tail = *Box::new(tail).renew(start, self.now);
+        let pending = &self.pending;
+        let mut emit = |logs, position| {
+            pending.borrow_mut().push_back(sealed(&logs, position));
+            Ok::<(), Abandoned>(())
+        };
+        let mut context = ParseContext::new(jiff::tz::TimeZone::UTC);
+        let mut pass = self.tail.pass(&mut context, &mut emit, &|| true, self.now);
+        self.tail.take_up_config(&mut pass).unwrap();
+        self.hear();
     }
 
     fn start_again(&mut self) {
