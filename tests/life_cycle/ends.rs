@@ -112,7 +112,11 @@ fn the_config_can_end_an_idle_agent_too() {
 #[test]
 fn sigint_and_sigterm_deliver_what_was_written_just_before_them() {
     for signal in ["INT", "TERM"] {
-        let (mut bed, mut writer) = bed(&[("SIDELIGHT_BATCH__AGE_MAX", "1h")]);
+        let (mut bed, mut writer) = bed(&[
+            ("SIDELIGHT_BATCH__AGE_MAX", "1h"),
+            // A build without optimisation on a busy machine.
+            ("SIDELIGHT_SHUTDOWN__GRACE", "40s"),
+        ]);
         bed.wait_for_metric("sidelight_files", "active", |n| n == 1.0);
         writer.write(20_000);
         bed.process().send(signal);

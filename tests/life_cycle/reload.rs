@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// Sends SIGHUP and waits for what becomes of it.
 #[track_caller]
-fn reload(bed: &mut Bed, outcome: &str) {
+pub(super) fn reload(bed: &mut Bed, outcome: &str) {
     let name = "sidelight_config_reloads_total";
     let label = format!("outcome=\"{outcome}\"");
     let before = bed.metric(name, &label);
