@@ -260,6 +260,8 @@ impl Spool {
             return;
         };
         self.delivered_to = front.sequence + 1;
+        // What is stored from here on must not be taken for delivered, whatever was counted.
+        self.next_sequence = self.next_sequence.max(self.delivered_to);
         if let Some(segment) = self.segments.front_mut() {
             segment.batches = segment.batches.saturating_sub(1);
             segment.records = segment.records.saturating_sub(u64::from(front.n_records));
@@ -299,7 +301,10 @@ impl Spool {
     fn report(&self) {
         let sum = |of: fn(&Segment) -> u64| self.segments.iter().map(of).sum::<u64>();
         let quarantined: u64 = self.quarantined.iter().map(|it| it.bytes).sum();
-        let (batches, bytes) = (sum(|it| it.batches), sum(|it| it.bytes) + quarantined);
+        // One that is being read may have more in it than was counted; newer ones come behind that.
+        let is_read_on = self.reading.as_ref().is_some_and(|reading| !reading.is_at_end());
+        let batches = sum(|it| it.batches).max(u64::from(is_read_on));
+        let bytes = sum(|it| it.bytes) + quarantined;
         self.level.batches.store(batches, Ordering::Relaxed);
         self.level.records.store(sum(|it| it.records), Ordering::Relaxed);
         self.level.bytes.store(bytes, Ordering::Relaxed);

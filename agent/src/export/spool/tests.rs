@@ -68,9 +68,11 @@ fn drain(spool: &mut Spool) -> Vec<String> {
     let redactors = Redactors::default();
     let mut drained = Vec::new();
     while let Some(logs) = spool.front(&redactors).unwrap() {
+        assert!(spool.level().batches() > 0, "a lane would go on to newer ones");
         drained.push(json(&logs));
         spool.advance();
     }
+    assert_eq!(spool.level().batches(), 0);
     drained
 }
 
@@ -216,6 +218,43 @@ fn a_flipped_bit_anywhere_costs_one_batch_and_never_gives_a_wrong_one() {
         assert_eq!(aside.len(), 1, "byte {at}: the damage is put aside");
         fs::remove_file(&aside[0]).unwrap();
         let _ = fs::remove_file(folder.path().join("spool/file/cursor"));
+    }
+}
+
+#[test]
+fn what_is_stored_after_a_restart_over_damage_comes_behind_everything_that_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let batches = three();
+    let mut spool = open(folder.path());
+    store(&mut spool, &batches);
+    drop(spool);
+    let path = files(folder.path(), ".segment").remove(0);
+    let whole = fs::read(&path).unwrap();
+    let first = segment::frame_at(&whole, segment::HEADER_BYTES, segment::salt(&whole).unwrap());
+    let second = first.unwrap().end;
+    let newer = [batch(9, &["newer"]), batch(10, &["newest"])];
+    // The second frame has a page of zeros or text over its head, or one bit is another one.
+    let mut damages = vec![vec![0; segment::HEAD_BYTES], b"some text of elsewhere".to_vec()];
+    for byte in 0..segment::HEAD_BYTES {
+        let mut head = whole[second..second + segment::HEAD_BYTES].to_vec();
+        head[byte] ^= 1 << (byte % 8);
+        damages.push(head);
+    }
+    for (number, damage) in damages.iter().enumerate() {
+        for is_drained_first in [false, true] {
+            let mut damaged = whole.clone();
+            damaged[second..second + damage.len()].copy_from_slice(damage);
+            fs::write(&path, damaged).unwrap();
+            let mut spool = open(folder.path());
+            let mut got = if is_drained_first { drain(&mut spool) } else { Vec::new() };
+            store(&mut spool, &newer);
+            drop(spool);
+            got.extend(drain(&mut open(folder.path())));
+            let want = [&batches[0], &batches[2], &newer[0], &newer[1]].map(json);
+            assert_eq!(got, want, "damage {number}, drained first: {is_drained_first}");
+            fs::remove_dir_all(folder.path().join("spool/file")).unwrap();
+            fs::create_dir(folder.path().join("spool/file")).unwrap();
+        }
     }
 }
 
