@@ -93,6 +93,8 @@ struct Quarantined {
 struct Writing {
     file: File,
     salt: u64,
+    /// A sync failed. The system says that once, and calls the next one good all the same.
+    has_failed: bool,
 }
 
 /// The spool of one exporter. Every call may wait for the disk.
@@ -139,6 +141,8 @@ impl Spool {
         }
         match self.sync() {
             Ok(()) => n_safe = n_written,
+            // What came first says more.
+            Err(_) if matches!(stop, Some(Stop::Failed(_))) => {}
             Err(error) => stop = Some(Stop::Failed(error)),
         }
         if matches!(stop, Some(Stop::Failed(_))) {
@@ -176,7 +180,7 @@ impl Spool {
         // The file itself is durable only once its folder is.
         File::open(&self.folder)?.sync_all()?;
         self.grow(segment::HEADER_BYTES as u64, 0);
-        self.writing = Some(Writing { file, salt });
+        self.writing = Some(Writing { file, salt, has_failed: false });
         Ok(())
     }
 
@@ -207,7 +211,11 @@ impl Spool {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.writing.as_ref().map_or(Ok(()), |writing| writing.file.sync_data())
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        if writing.has_failed {
+            return Err(io::Error::other("the disk has not kept what was written before"));
+        }
+        writing.file.sync_data().inspect_err(|_| writing.has_failed = true)
     }
 
     /// Takes frames off the end that are not known to be on the disk; they are written again.

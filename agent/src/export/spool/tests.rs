@@ -313,6 +313,23 @@ fn a_spool_that_cannot_be_written_keeps_nothing_half_and_works_when_it_can() {
 }
 
 #[test]
+fn a_sync_that_works_after_one_that_failed_proves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let batches = three();
+    let mut spool = open(folder.path());
+    store(&mut spool, &batches[..1]);
+    // A pipe cannot be synced.
+    let (_reader, pipe) = std::io::pipe().unwrap();
+    let pipe = fs::File::from(std::os::fd::OwnedFd::from(pipe));
+    let file = std::mem::replace(&mut spool.writing.as_mut().unwrap().file, pipe);
+    assert!(spool.sync().is_err());
+    spool.writing.as_mut().unwrap().file = file;
+    assert!(matches!(spool.append(&[&batches[1]]), (0, Some(Stop::Failed(_)))));
+    store(&mut spool, &batches[1..]);
+    assert_eq!(drain(&mut spool), batches.iter().map(json).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_is_read_back_goes_through_the_policy_of_today() {
     let config = |text: &str| {
         crate::config::Config::parse("c.toml", text, &Default::default()).unwrap().redaction
