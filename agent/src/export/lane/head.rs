@@ -19,7 +19,8 @@ enum Held {
 #[derive(Debug)]
 pub(super) struct Head {
     held: Held,
-    pub(super) is_spooled: bool,
+    /// What it is in memory; none of one that came out of the spool.
+    pub(super) live: Option<Arc<Batch>>,
     pub(super) work: Work,
     /// All records of a copy, once it is sent in parts.
     records: Vec<LogRecord>,
@@ -28,12 +29,16 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn live(batch: Arc<Batch>) -> Self {
         let work = Work::new(batch.signal.len());
-        Self { held: Held::Live(batch), is_spooled: false, work, records: Vec::new() }
+        Self { held: Held::Live(batch.clone()), live: Some(batch), work, records: Vec::new() }
     }
 
     pub(super) fn spooled(signal: Signal) -> Self {
         let work = Work::new(signal.len());
-        Self { held: Held::Copy(signal), is_spooled: true, work, records: Vec::new() }
+        Self { held: Held::Copy(signal), live: None, work, records: Vec::new() }
+    }
+
+    pub(super) fn is_spooled(&self) -> bool {
+        self.live.is_none()
     }
 
     /// What is to be sent next.

@@ -86,6 +86,13 @@ impl Intake {
         self.spool.is_some()
     }
 
+    /// True while that is what the lane is to deliver next. A live one is not any more once it is
+    /// stored: it comes again from the spool.
+    pub(super) fn has(&self, head: &Head) -> bool {
+        let is_first = |batch| self.pending.front().is_some_and(|first| Arc::ptr_eq(first, batch));
+        head.live.as_ref().is_none_or(is_first)
+    }
+
     /// True when the queue is closed and everything that came out of it is settled.
     pub(super) fn is_settled(&self) -> bool {
         self.is_closed && self.pending.is_empty() && self.storing.is_none()
