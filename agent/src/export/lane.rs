@@ -160,7 +160,6 @@ pub struct Lane {
     n_last_tries: u32,
     intake: Intake,
     dead_letters: Option<Arc<Mutex<DeadLetters>>>,
-    redactors: Arc<Redactors>,
     health: Arc<Health>,
     status: Arc<Status>,
 }
@@ -192,7 +191,7 @@ impl Lane {
     ) -> Self {
         let spool = stores.spool.as_ref().map(Spool::level).unwrap_or_default();
         let status = Arc::new(Status { spool, ..Status::default() });
-        let (redactors, health) = shared.clone();
+        let health = shared.1.clone();
         let intake =
             Intake::new(name, queue, stores.spool, config.required, shared, status.clone());
         Self {
@@ -203,7 +202,6 @@ impl Lane {
             n_last_tries: 0,
             intake,
             dead_letters: Some(Arc::new(Mutex::new(stores.dead_letters))),
-            redactors,
             health,
             status,
         }
@@ -216,9 +214,8 @@ impl Lane {
         exporter: Box<dyn Exporter>,
         queue: mpsc::Receiver<Arc<Batch>>,
     ) -> Self {
-        let (redactors, health, status) =
-            (Arc::<Redactors>::default(), Arc::<Health>::default(), Arc::<Status>::default());
-        let shared = (redactors.clone(), health.clone());
+        let (health, status) = (Arc::<Health>::default(), Arc::<Status>::default());
+        let shared = (Arc::<Redactors>::default(), health.clone());
         let intake = Intake::new(name, queue, None, true, shared, status.clone());
         let circuit = Circuit::new(name);
         let request_timeout = Config::default().request_timeout.0;
@@ -231,7 +228,6 @@ impl Lane {
             n_last_tries: 0,
             intake,
             dead_letters,
-            redactors,
             health,
             status,
         }
@@ -381,7 +377,7 @@ impl Lane {
         if is_stored && self.intake.store().await || !self.intake.has(head) {
             return Sent::Failed;
         }
-        if head.halve(&self.redactors) {
+        if head.halve() {
             return Sent::Part;
         }
         let Signal::Logs(logs) = head.signal() else { return Sent::Failed };

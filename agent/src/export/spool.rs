@@ -15,7 +15,7 @@ pub use open::{OpenError, orphans};
 
 pub(super) use codec::redacted;
 
-use crate::model::{LogBatch, Signal};
+use crate::model::LogBatch;
 use crate::policy::Redactors;
 use crate::telemetry;
 use std::collections::VecDeque;
@@ -114,6 +114,8 @@ pub struct Spool {
     cursor: Option<File>,
     level: Arc<Level>,
     frame: Vec<u8>,
+    /// Fingerprint of the rules that what is appended was redacted with.
+    rules: Option<u64>,
 }
 
 impl Spool {
@@ -121,6 +123,12 @@ impl Spool {
     #[must_use]
     pub fn level(&self) -> Arc<Level> {
         self.level.clone()
+    }
+
+    /// Says which rules all that is appended from here on was redacted with; none when that is not
+    /// known, and it has to be redacted again when it is read.
+    pub(super) fn set_rules(&mut self, fingerprint: Option<u64>) {
+        self.rules = fingerprint;
     }
 
     /// Appends batches until one does not fit, and syncs. Returns how many of them are safe now.
@@ -172,8 +180,13 @@ impl Spool {
     fn open_segment(&mut self) -> io::Result<()> {
         make_folder(&self.folder)?;
         let number = self.next_number;
-        let mut file = private_file(&segment_path(&self.folder, number))?;
         self.next_number += 1;
+        // One that stands there is somebody else's.
+        let mut file = File::options()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(segment_path(&self.folder, number))?;
         self.segments.push_back(Segment { number, bytes: 0, batches: 0, records: 0 });
         let salt = crate::model::FileId::random().0;
         file.write_all(&segment::header(salt))?;
@@ -187,7 +200,8 @@ impl Spool {
     fn write(&mut self, logs: &LogBatch) -> Result<(), Stop> {
         let Some(writing) = &mut self.writing else { return Ok(()) };
         let (sequence, n_records) = (self.next_sequence, logs.records.len());
-        let encode = |out: &mut Vec<u8>| codec::encode(logs, out);
+        let rules = self.rules;
+        let encode = |out: &mut Vec<u8>| codec::encode(logs, rules, out);
         segment::write_frame(&mut self.frame, writing.salt, sequence, n_records, encode)
             .map_err(Stop::Failed)?;
         let n_bytes = self.frame.len() as u64;
@@ -225,7 +239,7 @@ impl Spool {
         last.batches = last.batches.saturating_sub(batches.len() as u64);
         for logs in batches {
             last.records = last.records.saturating_sub(logs.records.len() as u64);
-            segment_frame_bytes(logs, &mut self.frame);
+            segment_frame_bytes(logs, self.rules, &mut self.frame);
             last.bytes = last.bytes.saturating_sub(self.frame.len() as u64);
         }
         if let Some(writing) = writing {
@@ -243,7 +257,8 @@ impl Spool {
         }
     }
 
-    /// The oldest batch that is not delivered, redacted again; none when there is none.
+    /// The oldest batch that is not delivered, redacted again when the rules are other ones; none when
+    /// there is none.
     ///
     /// # Errors
     /// When the disk does not give it. What is damaged is no error: it is put aside.
@@ -321,17 +336,9 @@ impl Spool {
     }
 }
 
-/// A batch of log records that is nobody else's; none for any other signal.
-pub(super) fn copy(signal: &Signal, redactors: &Redactors) -> Option<Signal> {
-    let Signal::Logs(logs) = signal else { return None };
-    let mut bytes = Vec::new();
-    codec::encode(logs, &mut bytes);
-    codec::decode(&bytes, redactors).map(Signal::Logs)
-}
-
 /// Length of a frame, by writing it: only after a failed write.
-fn segment_frame_bytes(logs: &LogBatch, frame: &mut Vec<u8>) {
-    let _ = segment::write_frame(frame, 0, 0, 0, |out| codec::encode(logs, out));
+fn segment_frame_bytes(logs: &LogBatch, rules: Option<u64>, frame: &mut Vec<u8>) {
+    let _ = segment::write_frame(frame, 0, 0, 0, |out| codec::encode(logs, rules, out));
 }
 
 /// Drops the oldest of what was put aside until there is room; false when that is not enough.

@@ -1,9 +1,7 @@
 //! The batch at the head of a lane: the next to be delivered.
 
 use super::work::Work;
-use crate::export::spool;
 use crate::model::{Batch, LogRecord, Signal};
-use crate::policy::Redactors;
 use std::sync::Arc;
 
 /// Where the batch stands while it is being delivered.
@@ -50,11 +48,10 @@ impl Head {
     }
 
     /// Halves what was refused; false when it is to be given up as it is.
-    pub(super) fn halve(&mut self, redactors: &Redactors) -> bool {
+    pub(super) fn halve(&mut self) -> bool {
         if let (Held::Live(batch), true) = (&self.held, self.signal().len() > 1) {
-            let Some(copy) = spool::copy(&batch.signal, redactors) else { return false };
-            self.work = Work::new(copy.len());
-            self.held = Held::Copy(copy);
+            let Signal::Logs(logs) = &batch.signal else { return false };
+            self.held = Held::Copy(Signal::Logs(logs.clone()));
         }
         if !self.work.halve() {
             return false;

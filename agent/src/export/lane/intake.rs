@@ -67,13 +67,17 @@ impl Intake {
         (redactors, health): (Arc<Redactors>, Arc<Health>),
         status: Arc<Status>,
     ) -> Self {
+        let spool = spool.map(|mut spool| {
+            spool.set_rules(Some(redactors.fingerprint()));
+            Arc::new(Mutex::new(spool))
+        });
         Self {
             name,
             queue,
             is_closed: false,
             pending: VecDeque::new(),
             storing: None,
-            spool: spool.map(|spool| Arc::new(Mutex::new(spool))),
+            spool,
             is_required,
             blocked: None,
             redactors,
@@ -100,6 +104,10 @@ impl Intake {
 
     /// Puts batches before those of the queue.
     pub(super) fn put_first(&mut self, batches: Vec<Arc<Batch>>) {
+        if let (Some(spool), false) = (&self.spool, batches.is_empty()) {
+            // They may have been redacted with the rules of another config.
+            lock(spool).set_rules(None);
+        }
         self.pending.extend(batches);
     }
 

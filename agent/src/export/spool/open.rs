@@ -50,6 +50,7 @@ impl Spool {
             cursor: None,
             level: Arc::new(Level::default()),
             frame: Vec::new(),
+            rules: None,
             folder,
         };
         spool.look().map_err(|source| OpenError::new(&spool.folder, source))?;

@@ -340,12 +340,46 @@ fn what_is_read_back_goes_through_the_policy_of_today() {
          [[redaction.rules]]\nname = \"SECRET_PROJECT\"\nterms = [\"nightowl\"]\nstrategy = \"drop_record\"\n",
     );
     let mut bytes = Vec::new();
-    codec::encode(&batch(0, &["about bluebird", "about nightowl", "ssn 536-90-4399"]), &mut bytes);
-    let logs = codec::decode(&bytes, &stricter).unwrap();
-    let shown = json(&logs);
-    assert!(shown.contains("about [PROJECT]") && !shown.contains("nightowl"), "{shown}");
-    // That was hidden when it came, so there is nothing left to drop.
-    assert!(shown.contains("[US_SSN]") && logs.records.len() == 2, "{shown}");
+    let stored = batch(0, &["about bluebird", "about nightowl", "ssn 536-90-4399"]);
+    for rules in [None, Some(Redactors::default().fingerprint())] {
+        bytes.clear();
+        codec::encode(&stored, rules, &mut bytes);
+        let logs = codec::decode(&bytes, &stricter).unwrap();
+        let shown = json(&logs);
+        assert!(shown.contains("about [PROJECT]") && !shown.contains("nightowl"), "{shown}");
+        // That was hidden when it came, so there is nothing left to drop.
+        assert!(shown.contains("[US_SSN]") && logs.records.len() == 2, "{shown}");
+    }
+}
+
+#[test]
+fn what_was_redacted_with_the_rules_of_today_comes_back_as_it_is() {
+    let config = |text: &str| {
+        crate::config::Config::parse("c.toml", text, &Default::default()).unwrap().redaction
+    };
+    // A rule about whole lines: what the record keeps of one may look like another.
+    let rule = "[[redaction.rules]]\nname = \"BEAT\"\nregex = \"^Heartbeat \\\\d+\"\nstrategy = \"drop_record\"\n";
+    let source = "[[redaction.sources]]\nfiles = [\"/var/**\"]\nprofile = \"secrets\"\n";
+    let (redactors, other) = (config(rule), config(&format!("{rule}{source}")));
+    assert_ne!(redactors.fingerprint(), other.fingerprint());
+    assert_eq!(redactors.fingerprint(), config(rule).fingerprint());
+    let stored = batch(0, &["Heartbeat 7", "two"]);
+    let n_back = |rules| {
+        let mut bytes = Vec::new();
+        codec::encode(&stored, rules, &mut bytes);
+        codec::decode(&bytes, &redactors).unwrap().records.len()
+    };
+    assert_eq!(n_back(Some(redactors.fingerprint())), 2);
+    assert_eq!([n_back(None), n_back(Some(other.fingerprint()))], [1, 1], "as it always was");
+    // The spool keeps what it was told.
+    let folder = tempfile::tempdir().unwrap();
+    for (rules, want) in [(Some(redactors.fingerprint()), 2), (None, 1)] {
+        let mut spool = open(folder.path());
+        spool.set_rules(rules);
+        store(&mut spool, std::slice::from_ref(&stored));
+        assert_eq!(spool.front(&redactors).unwrap().unwrap().records.len(), want);
+        spool.advance();
+    }
 }
 
 #[test]
@@ -367,7 +401,7 @@ fn pseudonyms_and_forms_of_findings_come_back_as_they_are() {
     let before = json(&logs);
     assert!(before.contains("[EMAIL:k1:") && before.contains(":**1111]"), "{before}");
     let mut bytes = Vec::new();
-    codec::encode(&logs, &mut bytes);
+    codec::encode(&logs, None, &mut bytes);
     assert_eq!(json(&codec::decode(&bytes, &redactors).unwrap()), before);
 }
 
@@ -389,7 +423,7 @@ proptest! {
         let body = Redactor::new().redact_chunk(&raw, &mut logs.text);
         logs.records.push(LogRecord { body, offset: u64::MAX, ..LogRecord::default() });
         let mut bytes = Vec::new();
-        codec::encode(&logs, &mut bytes);
+        codec::encode(&logs, None, &mut bytes);
         let back = codec::decode(&bytes, &Redactors::default()).unwrap();
         prop_assert_eq!(json(&back), json(&logs));
         prop_assert_eq!(&*back.resource, &*logs.resource);
@@ -399,7 +433,7 @@ proptest! {
     fn no_bytes_are_taken_for_a_batch_by_panicking(bytes in any::<Vec<u8>>(), cut in 0..500_usize) {
         let _ = codec::decode(&bytes, &Redactors::default());
         let mut whole = Vec::new();
-        codec::encode(&batch(0, &["a", "b"]), &mut whole);
+        codec::encode(&batch(0, &["a", "b"]), Some(7), &mut whole);
         whole.truncate(cut);
         if cut < whole.len() {
             prop_assert!(codec::decode(&whole, &Redactors::default()).is_none());
