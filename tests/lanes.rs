@@ -403,6 +403,11 @@ fn dead_letters_are_listed_beside_a_running_agent_and_changed_by_none() {
     }
     let _reader = node.read();
     node.stop();
+    // Without a config they go to standard output, which the command writes to as well.
+    let (code, said) = dlq(&["replay"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("\"offset\":7") && said.contains("file: 1 sent"), "{said}");
+    fs::write(folder.join("000000000001.jsonl"), letter).unwrap();
     assert_eq!(dlq(&["purge"]).0, Some(64));
     assert_eq!(dlq(&["purge", "--yes"]), (Some(0), "1 dead letters deleted\n".to_owned()));
 }

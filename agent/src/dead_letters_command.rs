@@ -145,6 +145,8 @@ pub fn run(command: &Command, environment: &Environment, out: &mut dyn Write) ->
         }
         Command::Purge { selection, yes } => {
             let state = open(&selection.place, environment)?;
+            // What is counted is what is deleted.
+            let _lock = if *yes { state.lock()? } else { None };
             let files = state.files(selection.exporter.as_deref())?;
             let mut n_letters = 0;
             for (_, path) in &files {
@@ -153,11 +155,8 @@ pub fn run(command: &Command, environment: &Environment, out: &mut dyn Write) ->
             if !yes && n_letters > 0 {
                 return Err(Error::NotConfirmed(n_letters));
             }
-            if !files.is_empty() {
-                let _lock = state.lock()?;
-                for (_, path) in files {
-                    fs::remove_file(&path).map_err(Error::io(path.display().to_string()))?;
-                }
+            for (_, path) in files {
+                fs::remove_file(&path).map_err(Error::io(path.display().to_string()))?;
             }
             writeln!(out, "{n_letters} dead letters deleted").map_err(Error::io("output"))
         }
@@ -212,10 +211,22 @@ struct Stored {
 
 /// The letters of a file; what is none is passed over.
 fn read(path: &Path) -> Result<Vec<Stored>, Error> {
+    read_all(path).map(|(letters, _)| letters)
+}
+
+/// The letters of a file, and the lines in it that are none: damaged, or of a newer version. Half a
+/// line at the end is no line: its record came again after the crash.
+fn read_all(path: &Path) -> Result<(Vec<Stored>, Vec<Vec<u8>>), Error> {
     let bytes = fs::read(path).map_err(Error::io(path.display().to_string()))?;
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    let stored = |line: &[u8]| Some(Stored { letter: Letter::parse(line)?, line: line.to_vec() });
-    Ok(lines.filter_map(stored).collect())
+    let (mut letters, mut unknown) = (Vec::new(), Vec::new());
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match Letter::parse(line) {
+            Some(letter) => letters.push(Stored { letter, line: line.to_vec() }),
+            None if line.len() > 1 && line.ends_with(b"\n") => unknown.push(line.to_vec()),
+            None => {}
+        }
+    }
+    Ok((letters, unknown))
 }
 
 /// What `ls` says of one exporter.

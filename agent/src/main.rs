@@ -298,8 +298,8 @@ fn filter(options: &Redact) -> ExitCode {
 
 fn dead_letters(command: &dead_letters_command::Command) -> ExitCode {
     use dead_letters_command::Error;
-    let done =
-        dead_letters_command::run(command, &config::environment(), &mut std::io::stdout().lock());
+    // Not locked: what is sent again may go to standard output as well, from another thread.
+    let done = dead_letters_command::run(command, &config::environment(), &mut std::io::stdout());
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {

@@ -13,6 +13,7 @@ pub(crate) use section::configure;
 use crate::config::Problems;
 use globset::GlobSet;
 use redaction::{DETECTORS, DETECTORS_ON_REQUEST, Detector, Policy, Problem, Profile, Redactor};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -148,6 +149,17 @@ impl Redactors {
             n_failed_lines: before.n_failed_lines(),
             suspects: before.suspects(),
         };
+    }
+
+    /// Says with which rules something was redacted: equal only where the same comes out again.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = Sha256::new();
+        hash.update(self.base.rules_hash());
+        for source in &self.sources {
+            hash.update(format!("{:?} {}", source.files.patterns, source.redactor.rules_hash()));
+        }
+        hash.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
     /// True when both do the same with the same text: also with the same dictionaries and keys.

@@ -19,7 +19,7 @@ pub struct Edit {
 }
 
 /// Append-only bytes, all of which went through a [`Redactor`](crate::Redactor).
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Text {
     bytes: Vec<u8>,
     edits: Vec<Edit>,
@@ -87,6 +87,15 @@ impl Text {
         }
     }
 
+    /// Appends bytes that a redactor gave out and that were kept since. Only for who has made sure
+    /// that they are those, and that its rules were the ones of today; all else must be redacted.
+    pub fn restore(&mut self, redacted: &[u8]) -> Range<u32> {
+        self.begin();
+        let start = offset(self.bytes.len());
+        self.bytes.extend_from_slice(redacted);
+        start..offset(self.bytes.len())
+    }
+
     /// Starts an append: edits tell of the last one only.
     pub(crate) fn begin(&mut self) {
         self.edits.clear();
@@ -116,8 +125,8 @@ impl Text {
 
 /// A short redacted string that is cheap to clone: a label value or an attribute.
 ///
-/// Made by [`Redactor::value`](crate::Redactor::value), from a literal in the source code, or from
-/// a number: none of them can carry PII.
+/// Made by [`Redactor::value`](crate::Redactor::value), from a literal in the source code, from a
+/// number, or from what was one of them before: none of them can carry PII.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Value(Arc<str>);
 
@@ -132,6 +141,12 @@ impl Value {
     #[must_use]
     pub fn number(number: u64) -> Self {
         Self(Arc::from(number.to_string()))
+    }
+
+    /// A string that a redactor gave out and that was kept since: as [`Text::restore`].
+    #[must_use]
+    pub fn restore(redacted: &[u8]) -> Self {
+        Self::from_redacted(redacted)
     }
 
     pub(crate) fn from_redacted(bytes: &[u8]) -> Self {

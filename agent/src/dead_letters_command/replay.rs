@@ -1,6 +1,6 @@
 //! Sends dead letters again. What is refused again stays, with its new reason.
 
-use super::{Error, State, Stored, read};
+use super::{Error, State, Stored, read_all};
 use crate::export::dead_letters;
 use crate::export::lane::Work;
 use crate::export::{ExportError, Exporter, Shared};
@@ -24,6 +24,8 @@ struct Outcome {
     /// The policy of today drops their records.
     n_dropped: usize,
     n_left: usize,
+    /// Lines that are no letters; they stay.
+    n_unknown: usize,
     /// What the destination said when it stopped taking anything.
     failure: Option<String>,
 }
@@ -60,13 +62,20 @@ pub(super) fn run(state: &State, only: Option<&str>, out: &mut dyn Write) -> Res
         for (_, path) in files.iter().filter(|(its, _)| its == name) {
             runtime.block_on(sender.send_file(path))?;
         }
-        let Outcome { n_sent, n_refused, n_dropped, n_left, failure } = sender.outcome;
+        let Outcome { n_sent, n_refused, n_dropped, n_left, n_unknown, failure } = sender.outcome;
         writeln!(
             out,
             "{name}: {n_sent} sent, {n_refused} refused again, {n_dropped} dropped by the policy of \
              redaction, {n_left} left"
         )
         .map_err(Error::io("output"))?;
+        if n_unknown > 0 {
+            writeln!(
+                out,
+                "{name}: {n_unknown} lines are no dead letters of this version; they stay"
+            )
+            .map_err(Error::io("output"))?;
+        }
         if let Some(reason) = failure {
             result = Err(Error::NotSent { exporter: definition.name, n_left, reason });
         }
@@ -87,8 +96,9 @@ struct Sender<'a> {
 impl Sender<'_> {
     /// Sends the letters of one file, and leaves in it what was not taken.
     async fn send_file(&mut self, path: &Path) -> Result<(), Error> {
-        let letters = read(path)?;
-        let mut kept = Vec::new();
+        let (letters, unknown) = read_all(path)?;
+        self.outcome.n_unknown += unknown.len();
+        let mut kept = unknown.concat();
         let mut rest = letters.as_slice();
         while !rest.is_empty() {
             let (logs, lines) = self.next_batch(&mut rest);

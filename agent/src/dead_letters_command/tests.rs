@@ -189,4 +189,8 @@ fn damaged_lines_are_passed_over() {
         let shown = bed.run(&Command::Show(bed.selection())).unwrap();
         assert_eq!(shown.lines().count(), 1, "{cut}");
     }
+    // They are nobody's to delete, but the half line of a crash is no line.
+    let said = bed.run(&Command::Replay(bed.selection())).unwrap();
+    assert!(said.contains("1 sent") && said.contains("2 lines are no dead letters"), "{said}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "\u{0}\n[1]\n");
 }

@@ -14,6 +14,7 @@ use crate::telemetry;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Folder of all dead letters in the state folder.
@@ -77,52 +78,49 @@ impl DeadLetters {
             self.drop_oldest()?;
         }
         let written = self.write(lines);
-        if let (Err(_), Some(file), Some(last)) = (&written, self.writing.take(), self.files.back())
-        {
-            // Half a line that stays behind is passed over by whoever reads it.
-            let _ = file.set_len(last.bytes);
-        } else if let (Ok(file), Some(last)) = (&written, self.files.back_mut()) {
+        if let (Ok(()), Some(last)) = (&written, self.files.back_mut()) {
             last.bytes += n_bytes;
             last.n_letters += n_letters as u64;
-            self.writing = Some(file.try_clone()?);
             telemetry::DEAD_LETTERS.add(self.exporter, n_letters as u64);
         }
         self.report();
-        written.map(drop)
+        written
     }
 
-    fn write(&mut self, lines: &[u8]) -> io::Result<File> {
+    /// Writes to the end of the last file, which is as it was when that fails.
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let file_bytes = FILE_BYTES.min(self.bytes_max / FILES_MIN);
         if self.files.back().is_some_and(|last| last.bytes >= file_bytes) {
             self.writing = None;
         }
-        let mut file = match self.writing.take() {
-            Some(file) => file,
-            None => {
-                make_folder(&self.folder)?;
-                let file = private_file(&path_of(&self.folder, self.next_number))?;
-                File::open(&self.folder)?.sync_all()?;
-                let number = self.next_number;
-                self.files.push_back(Kept { number, bytes: 0, n_letters: 0 });
-                self.next_number += 1;
-                file
-            }
-        };
-        file.write_all(lines)?;
-        file.sync_data()?;
-        Ok(file)
+        if self.writing.is_none() {
+            make_folder(&self.folder)?;
+            let file = private_file(&path_of(&self.folder, self.next_number))?;
+            File::open(&self.folder)?.sync_all()?;
+            let number = self.next_number;
+            self.files.push_back(Kept { number, bytes: 0, n_letters: 0 });
+            self.next_number += 1;
+            self.writing = Some(file);
+        }
+        let (Some(file), Some(last)) = (&self.writing, self.files.back()) else { return Ok(()) };
+        file.write_all_at(lines, last.bytes).and_then(|()| file.sync_data()).inspect_err(|_| {
+            // Half a line that stays behind is written over, or passed over by whoever reads it.
+            let _ = file.set_len(last.bytes);
+        })
     }
 
     fn drop_oldest(&mut self) -> io::Result<()> {
-        let Some(oldest) = self.files.pop_front() else { return Ok(()) };
+        let Some(oldest) = self.files.front() else { return Ok(()) };
+        match fs::remove_file(path_of(&self.folder, oldest.number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        telemetry::DEAD_LETTERS_DROPPED.add(self.exporter, oldest.n_letters);
+        self.files.pop_front();
         if self.files.is_empty() {
             self.writing = None;
         }
-        telemetry::DEAD_LETTERS_DROPPED.add(self.exporter, oldest.n_letters);
-        match fs::remove_file(path_of(&self.folder, oldest.number)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn bytes(&self) -> u64 {
@@ -219,8 +217,9 @@ fn path_of(folder: &Path, number: u64) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::{DeadLetters, files_of, folder};
-    use std::fs;
+    use std::fs::{self, File};
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     #[test]
     fn the_oldest_go_when_the_cap_is_reached_also_over_a_restart() {
@@ -241,6 +240,46 @@ mod tests {
         }
         let mode = fs::metadata(folder(state.path(), "file")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
+    }
+
+    fn text(state: &Path) -> String {
+        let files = files_of(&folder(state, "file")).unwrap();
+        files.iter().map(|it| fs::read_to_string(&it.1).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_gets_no_new_files_and_no_letter_twice() {
+        let state = tempfile::tempdir().unwrap();
+        let mut letters = DeadLetters::open(state.path(), "file", 4_000).unwrap();
+        letters.append(b"{\"n\":1}\n", 1).unwrap();
+        // What takes no bytes at an offset.
+        let (_reader, pipe) = std::io::pipe().unwrap();
+        let pipe = File::from(std::os::fd::OwnedFd::from(pipe));
+        let file = letters.writing.replace(pipe).unwrap();
+        for _ in 0..5 {
+            letters.append(b"{\"n\":2}\n", 1).unwrap_err();
+        }
+        letters.writing = Some(file);
+        letters.append(b"{\"n\":2}\n", 1).unwrap();
+        assert_eq!(files_of(&folder(state.path(), "file")).unwrap().len(), 1);
+        assert_eq!(text(state.path()), "{\"n\":1}\n{\"n\":2}\n");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_removed_keeps_its_place_under_the_cap() {
+        let state = tempfile::tempdir().unwrap();
+        let mut letters = DeadLetters::open(state.path(), "file", 800).unwrap();
+        let line = |n: usize| format!("{{\"n\":{n},\"pad\":\"{}\"}}\n", "x".repeat(180));
+        (0..4).for_each(|n| letters.append(line(n).as_bytes(), 1).unwrap());
+        let oldest = files_of(&folder(state.path(), "file")).unwrap().remove(0).1;
+        fs::remove_file(&oldest).unwrap();
+        fs::create_dir(&oldest).unwrap();
+        for _ in 0..5 {
+            letters.append(line(4).as_bytes(), 1).unwrap_err();
+        }
+        fs::remove_dir(&oldest).unwrap();
+        letters.append(line(4).as_bytes(), 1).unwrap();
+        assert_eq!(text(state.path()), [1, 2, 3, 4].map(line).concat());
     }
 
     #[test]

@@ -160,6 +160,9 @@ mod tests {
             let given_up = timeout(Duration::from_millis(20), exporter.export(&signal(1))).await;
             assert!(given_up.is_err());
         }
+        // Whoever made a pipe may make it anew: the one that was there is not waited for.
+        std::fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         let reader = std::thread::spawn(move || {
             let lines = BufReader::new(std::fs::File::open(path).unwrap()).lines();
             lines.map(Result::unwrap).collect::<Vec<_>>()

@@ -156,9 +156,10 @@ pub struct Lane {
     exporter: Box<dyn Exporter>,
     request_timeout: Duration,
     circuit: Circuit,
+    /// Tries at the end since the last one that worked.
+    n_last_tries: u32,
     intake: Intake,
     dead_letters: Option<Arc<Mutex<DeadLetters>>>,
-    redactors: Arc<Redactors>,
     health: Arc<Health>,
     status: Arc<Status>,
 }
@@ -190,7 +191,7 @@ impl Lane {
     ) -> Self {
         let spool = stores.spool.as_ref().map(Spool::level).unwrap_or_default();
         let status = Arc::new(Status { spool, ..Status::default() });
-        let (redactors, health) = shared.clone();
+        let health = shared.1.clone();
         let intake =
             Intake::new(name, queue, stores.spool, config.required, shared, status.clone());
         Self {
@@ -198,9 +199,9 @@ impl Lane {
             exporter,
             request_timeout: config.request_timeout.0,
             circuit: Circuit::new(name),
+            n_last_tries: 0,
             intake,
             dead_letters: Some(Arc::new(Mutex::new(stores.dead_letters))),
-            redactors,
             health,
             status,
         }
@@ -213,9 +214,8 @@ impl Lane {
         exporter: Box<dyn Exporter>,
         queue: mpsc::Receiver<Arc<Batch>>,
     ) -> Self {
-        let (redactors, health, status) =
-            (Arc::<Redactors>::default(), Arc::<Health>::default(), Arc::<Status>::default());
-        let shared = (redactors.clone(), health.clone());
+        let (health, status) = (Arc::<Health>::default(), Arc::<Status>::default());
+        let shared = (Arc::<Redactors>::default(), health.clone());
         let intake = Intake::new(name, queue, None, true, shared, status.clone());
         let circuit = Circuit::new(name);
         let request_timeout = Config::default().request_timeout.0;
@@ -225,9 +225,9 @@ impl Lane {
             exporter,
             request_timeout,
             circuit,
+            n_last_tries: 0,
             intake,
             dead_letters,
-            redactors,
             health,
             status,
         }
@@ -258,15 +258,12 @@ impl Lane {
     /// True when it ended because the destination is gone for good.
     async fn deliver(&mut self) -> bool {
         let mut unfinished: Option<Head> = None;
-        let mut n_last_tries = 0;
         while !self.status.is_stopping() {
             if let Some(end) = self.circuit.retry_at() {
-                if !self.pause(end, &mut n_last_tries).await {
+                if !self.pause(end).await || self.status.is_stopping() {
                     break;
                 }
-                if self.status.is_stopping() {
-                    break;
-                }
+                unfinished = unfinished.filter(|head| self.intake.has(head));
             }
             let next = match unfinished.take() {
                 Some(head) => Some(head),
@@ -274,11 +271,11 @@ impl Lane {
             };
             let Some(mut head) = next else { break };
             match self.send(&mut head).await {
-                Sent::All if head.is_spooled => self.intake.advance().await,
+                Sent::All if head.is_spooled() => self.intake.advance().await,
                 Sent::All => self.intake.settle_live().await,
                 Sent::Part => unfinished = Some(head),
-                // A live one waits in memory, or went to the spool.
-                Sent::Failed => unfinished = head.is_spooled.then_some(head),
+                // A live one waits in memory, or went to the spool as a whole.
+                Sent::Failed => unfinished = Some(head).filter(|head| self.intake.has(head)),
                 Sent::CutOff => break,
                 Sent::Gone => {
                     tracing::warn!(exporter = self.name, "destination is gone for good; ending");
@@ -291,13 +288,13 @@ impl Lane {
 
     /// Waits for the next try of a destination that does not work. When all is in the spool and the
     /// agent is ending, there are a few more tries, close together; false when there were enough.
-    async fn pause(&mut self, end: Instant, n_last_tries: &mut u32) -> bool {
+    async fn pause(&mut self, end: Instant) -> bool {
         self.intake.wait(end).await;
         if self.intake.is_settled() {
-            *n_last_tries += 1;
+            self.n_last_tries += 1;
             self.status.sleep_until(end.min(Instant::now() + LAST_PAUSE)).await;
         }
-        *n_last_tries <= LAST_TRIES
+        self.n_last_tries <= LAST_TRIES
     }
 
     /// Sends what is next of `head`.
@@ -316,7 +313,7 @@ impl Lane {
                 () = async { status.stopped().await; sleep(CUT_OFF).await } => None,
             }
         };
-        let result = if head.is_spooled && is_behind {
+        let result = if head.is_spooled() && is_behind {
             self.intake.run_while(export).await
         } else {
             export.await
@@ -343,6 +340,7 @@ impl Lane {
     }
 
     fn note_success(&mut self) {
+        self.n_last_tries = 0;
         let failures = self.circuit.succeeded();
         self.status.is_down.store(false, Ordering::Release);
         if failures > 0 {
@@ -375,11 +373,11 @@ impl Lane {
         };
         // What follows may take many requests. Meanwhile the batch is better on the disk, and those
         // behind it too.
-        let is_stored = !head.is_spooled && self.intake.has_spool() && head.signal().len() > 1;
-        if is_stored && self.intake.store().await {
+        let is_stored = !head.is_spooled() && self.intake.has_spool() && head.signal().len() > 1;
+        if is_stored && self.intake.store().await || !self.intake.has(head) {
             return Sent::Failed;
         }
-        if head.halve(&self.redactors) {
+        if head.halve() {
             return Sent::Part;
         }
         let Signal::Logs(logs) = head.signal() else { return Sent::Failed };
@@ -388,7 +386,7 @@ impl Lane {
         let write = move || lock(&dead_letters).append(&lines, n_letters);
         let written = tokio::task::spawn_blocking(write).await;
         let key = format!("dead_letters_failed:{}", self.name);
-        let Ok(Err(error)) = written else {
+        let Err(error) = written.unwrap_or_else(|ending| Err(ending.into())) else {
             self.health.set_degraded(&key, false);
             self.status.dead_letters.fetch_add(n_letters as u64, Ordering::Relaxed);
             return if head.pass() { Sent::All } else { Sent::Part };

@@ -15,7 +15,7 @@ pub use open::{OpenError, orphans};
 
 pub(super) use codec::redacted;
 
-use crate::model::{LogBatch, Signal};
+use crate::model::LogBatch;
 use crate::policy::Redactors;
 use crate::telemetry;
 use std::collections::VecDeque;
@@ -93,6 +93,8 @@ struct Quarantined {
 struct Writing {
     file: File,
     salt: u64,
+    /// A sync failed. The system says that once, and calls the next one good all the same.
+    has_failed: bool,
 }
 
 /// The spool of one exporter. Every call may wait for the disk.
@@ -112,6 +114,8 @@ pub struct Spool {
     cursor: Option<File>,
     level: Arc<Level>,
     frame: Vec<u8>,
+    /// Fingerprint of the rules that what is appended was redacted with.
+    rules: Option<u64>,
 }
 
 impl Spool {
@@ -119,6 +123,12 @@ impl Spool {
     #[must_use]
     pub fn level(&self) -> Arc<Level> {
         self.level.clone()
+    }
+
+    /// Says which rules all that is appended from here on was redacted with; none when that is not
+    /// known, and it has to be redacted again when it is read.
+    pub(super) fn set_rules(&mut self, fingerprint: Option<u64>) {
+        self.rules = fingerprint;
     }
 
     /// Appends batches until one does not fit, and syncs. Returns how many of them are safe now.
@@ -139,6 +149,8 @@ impl Spool {
         }
         match self.sync() {
             Ok(()) => n_safe = n_written,
+            // What came first says more.
+            Err(_) if matches!(stop, Some(Stop::Failed(_))) => {}
             Err(error) => stop = Some(Stop::Failed(error)),
         }
         if matches!(stop, Some(Stop::Failed(_))) {
@@ -168,22 +180,28 @@ impl Spool {
     fn open_segment(&mut self) -> io::Result<()> {
         make_folder(&self.folder)?;
         let number = self.next_number;
-        let mut file = private_file(&segment_path(&self.folder, number))?;
         self.next_number += 1;
+        // One that stands there is somebody else's.
+        let mut file = File::options()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(segment_path(&self.folder, number))?;
         self.segments.push_back(Segment { number, bytes: 0, batches: 0, records: 0 });
         let salt = crate::model::FileId::random().0;
         file.write_all(&segment::header(salt))?;
         // The file itself is durable only once its folder is.
         File::open(&self.folder)?.sync_all()?;
         self.grow(segment::HEADER_BYTES as u64, 0);
-        self.writing = Some(Writing { file, salt });
+        self.writing = Some(Writing { file, salt, has_failed: false });
         Ok(())
     }
 
     fn write(&mut self, logs: &LogBatch) -> Result<(), Stop> {
         let Some(writing) = &mut self.writing else { return Ok(()) };
         let (sequence, n_records) = (self.next_sequence, logs.records.len());
-        let encode = |out: &mut Vec<u8>| codec::encode(logs, out);
+        let rules = self.rules;
+        let encode = |out: &mut Vec<u8>| codec::encode(logs, rules, out);
         segment::write_frame(&mut self.frame, writing.salt, sequence, n_records, encode)
             .map_err(Stop::Failed)?;
         let n_bytes = self.frame.len() as u64;
@@ -207,7 +225,11 @@ impl Spool {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.writing.as_ref().map_or(Ok(()), |writing| writing.file.sync_data())
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        if writing.has_failed {
+            return Err(io::Error::other("the disk has not kept what was written before"));
+        }
+        writing.file.sync_data().inspect_err(|_| writing.has_failed = true)
     }
 
     /// Takes frames off the end that are not known to be on the disk; they are written again.
@@ -217,7 +239,7 @@ impl Spool {
         last.batches = last.batches.saturating_sub(batches.len() as u64);
         for logs in batches {
             last.records = last.records.saturating_sub(logs.records.len() as u64);
-            segment_frame_bytes(logs, &mut self.frame);
+            segment_frame_bytes(logs, self.rules, &mut self.frame);
             last.bytes = last.bytes.saturating_sub(self.frame.len() as u64);
         }
         if let Some(writing) = writing {
@@ -235,7 +257,8 @@ impl Spool {
         }
     }
 
-    /// The oldest batch that is not delivered, redacted again; none when there is none.
+    /// The oldest batch that is not delivered, redacted again when the rules are other ones; none when
+    /// there is none.
     ///
     /// # Errors
     /// When the disk does not give it. What is damaged is no error: it is put aside.
@@ -260,6 +283,8 @@ impl Spool {
             return;
         };
         self.delivered_to = front.sequence + 1;
+        // What is stored from here on must not be taken for delivered, whatever was counted.
+        self.next_sequence = self.next_sequence.max(self.delivered_to);
         if let Some(segment) = self.segments.front_mut() {
             segment.batches = segment.batches.saturating_sub(1);
             segment.records = segment.records.saturating_sub(u64::from(front.n_records));
@@ -299,7 +324,10 @@ impl Spool {
     fn report(&self) {
         let sum = |of: fn(&Segment) -> u64| self.segments.iter().map(of).sum::<u64>();
         let quarantined: u64 = self.quarantined.iter().map(|it| it.bytes).sum();
-        let (batches, bytes) = (sum(|it| it.batches), sum(|it| it.bytes) + quarantined);
+        // One that is being read may have more in it than was counted; newer ones come behind that.
+        let is_read_on = self.reading.as_ref().is_some_and(|reading| !reading.is_at_end());
+        let batches = sum(|it| it.batches).max(u64::from(is_read_on));
+        let bytes = sum(|it| it.bytes) + quarantined;
         self.level.batches.store(batches, Ordering::Relaxed);
         self.level.records.store(sum(|it| it.records), Ordering::Relaxed);
         self.level.bytes.store(bytes, Ordering::Relaxed);
@@ -308,17 +336,9 @@ impl Spool {
     }
 }
 
-/// A batch of log records that is nobody else's; none for any other signal.
-pub(super) fn copy(signal: &Signal, redactors: &Redactors) -> Option<Signal> {
-    let Signal::Logs(logs) = signal else { return None };
-    let mut bytes = Vec::new();
-    codec::encode(logs, &mut bytes);
-    codec::decode(&bytes, redactors).map(Signal::Logs)
-}
-
 /// Length of a frame, by writing it: only after a failed write.
-fn segment_frame_bytes(logs: &LogBatch, frame: &mut Vec<u8>) {
-    let _ = segment::write_frame(frame, 0, 0, 0, |out| codec::encode(logs, out));
+fn segment_frame_bytes(logs: &LogBatch, rules: Option<u64>, frame: &mut Vec<u8>) {
+    let _ = segment::write_frame(frame, 0, 0, 0, |out| codec::encode(logs, rules, out));
 }
 
 /// Drops the oldest of what was put aside until there is room; false when that is not enough.

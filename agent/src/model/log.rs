@@ -89,7 +89,7 @@ pub struct LogRecord {
 }
 
 /// Records of one file that travel together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LogBatch {
     /// Who wrote them.
     pub resource: Arc<Resource>,

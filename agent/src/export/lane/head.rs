@@ -1,9 +1,7 @@
 //! The batch at the head of a lane: the next to be delivered.
 
 use super::work::Work;
-use crate::export::spool;
 use crate::model::{Batch, LogRecord, Signal};
-use crate::policy::Redactors;
 use std::sync::Arc;
 
 /// Where the batch stands while it is being delivered.
@@ -19,7 +17,8 @@ enum Held {
 #[derive(Debug)]
 pub(super) struct Head {
     held: Held,
-    pub(super) is_spooled: bool,
+    /// What it is in memory; none of one that came out of the spool.
+    pub(super) live: Option<Arc<Batch>>,
     pub(super) work: Work,
     /// All records of a copy, once it is sent in parts.
     records: Vec<LogRecord>,
@@ -28,12 +27,16 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn live(batch: Arc<Batch>) -> Self {
         let work = Work::new(batch.signal.len());
-        Self { held: Held::Live(batch), is_spooled: false, work, records: Vec::new() }
+        Self { held: Held::Live(batch.clone()), live: Some(batch), work, records: Vec::new() }
     }
 
     pub(super) fn spooled(signal: Signal) -> Self {
         let work = Work::new(signal.len());
-        Self { held: Held::Copy(signal), is_spooled: true, work, records: Vec::new() }
+        Self { held: Held::Copy(signal), live: None, work, records: Vec::new() }
+    }
+
+    pub(super) fn is_spooled(&self) -> bool {
+        self.live.is_none()
     }
 
     /// What is to be sent next.
@@ -45,11 +48,10 @@ impl Head {
     }
 
     /// Halves what was refused; false when it is to be given up as it is.
-    pub(super) fn halve(&mut self, redactors: &Redactors) -> bool {
+    pub(super) fn halve(&mut self) -> bool {
         if let (Held::Live(batch), true) = (&self.held, self.signal().len() > 1) {
-            let Some(copy) = spool::copy(&batch.signal, redactors) else { return false };
-            self.work = Work::new(copy.len());
-            self.held = Held::Copy(copy);
+            let Signal::Logs(logs) = &batch.signal else { return false };
+            self.held = Held::Copy(Signal::Logs(logs.clone()));
         }
         if !self.work.halve() {
             return false;

@@ -67,13 +67,17 @@ impl Intake {
         (redactors, health): (Arc<Redactors>, Arc<Health>),
         status: Arc<Status>,
     ) -> Self {
+        let spool = spool.map(|mut spool| {
+            spool.set_rules(Some(redactors.fingerprint()));
+            Arc::new(Mutex::new(spool))
+        });
         Self {
             name,
             queue,
             is_closed: false,
             pending: VecDeque::new(),
             storing: None,
-            spool: spool.map(|spool| Arc::new(Mutex::new(spool))),
+            spool,
             is_required,
             blocked: None,
             redactors,
@@ -86,6 +90,13 @@ impl Intake {
         self.spool.is_some()
     }
 
+    /// True while that is what the lane is to deliver next. A live one is not any more once it is
+    /// stored: it comes again from the spool.
+    pub(super) fn has(&self, head: &Head) -> bool {
+        let is_first = |batch| self.pending.front().is_some_and(|first| Arc::ptr_eq(first, batch));
+        head.live.as_ref().is_none_or(is_first)
+    }
+
     /// True when the queue is closed and everything that came out of it is settled.
     pub(super) fn is_settled(&self) -> bool {
         self.is_closed && self.pending.is_empty() && self.storing.is_none()
@@ -93,6 +104,10 @@ impl Intake {
 
     /// Puts batches before those of the queue.
     pub(super) fn put_first(&mut self, batches: Vec<Arc<Batch>>) {
+        if let (Some(spool), false) = (&self.spool, batches.is_empty()) {
+            // They may have been redacted with the rules of another config.
+            lock(spool).set_rules(None);
+        }
         self.pending.extend(batches);
     }
 

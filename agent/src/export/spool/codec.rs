@@ -1,8 +1,8 @@
 //! A batch of log records as bytes, and back.
 //!
-//! Only what the records point to is kept, field by field. Nothing that comes from a disk is taken
-//! for redacted: each field goes through the redactor of its file again, which changes nothing where
-//! the policy is that of the day it was written, and hides more where the policy asks for more.
+//! Only what the records point to is kept, field by field, and which rules it was redacted with. When
+//! those are the ones of today it is taken as it is: a rule may find something in a field that it did
+//! not find in the line. Else each field goes through the redactor of its file again.
 
 use crate::model::{Engine, LogBatch, LogRecord, Resource, Severity};
 use crate::policy::Redactors;
@@ -14,6 +14,9 @@ use std::sync::Arc;
 
 /// Says that a field is absent, where its length would stand.
 const ABSENT: u32 = u32::MAX;
+
+/// Says that a number of rules follows, where the length of the first field would stand.
+const REDACTED_BY: u32 = u32::MAX - 1;
 
 const HAS_TIME: u8 = 1;
 const HAS_STAGE: u8 = 2;
@@ -31,8 +34,12 @@ const SEVERITIES: [Severity; 7] = [
     Severity::Fatal,
 ];
 
-/// Appends `logs` to `out`.
-pub(super) fn encode(logs: &LogBatch, out: &mut Vec<u8>) {
+/// Appends `logs` to `out`. `rules` are those that it was redacted with, when they are known.
+pub(super) fn encode(logs: &LogBatch, rules: Option<u64>, out: &mut Vec<u8>) {
+    if let Some(rules) = rules {
+        out.extend_from_slice(&REDACTED_BY.to_le_bytes());
+        out.extend_from_slice(&rules.to_le_bytes());
+    }
     let resource = &*logs.resource;
     let engine = resource.engine.map(Engine::as_str);
     let text = |value: &Option<Value>| value.as_ref().map(|value| value.as_bytes().to_vec());
@@ -100,8 +107,10 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 /// Reads what [`encode`] wrote; none when it is something else.
 pub(super) fn decode(payload: &[u8], redactors: &Redactors) -> Option<LogBatch> {
     let mut reader = Reader(payload);
+    let are_rules_same = reader.rules()? == Some(redactors.fingerprint());
     let base = redactors.base();
-    let mut value = || Some(reader.optional()?.map(|raw| redacted(raw, base)));
+    let value_of = |raw| if are_rules_same { Value::restore(raw) } else { redacted(raw, base) };
+    let mut value = || Some(reader.optional()?.map(value_of));
     let mut resource = Resource {
         job_id: value()?,
         job_name: value()?,
@@ -122,7 +131,8 @@ pub(super) fn decode(payload: &[u8], redactors: &Redactors) -> Option<LogBatch> 
     resource.file = value()?;
     resource.file_id = value()?;
     resource.host = value()?;
-    let redactor = redactors.of_file(Path::new(resource.file.as_deref().unwrap_or("")));
+    let file = Path::new(resource.file.as_deref().unwrap_or(""));
+    let redactor = (!are_rules_same).then(|| redactors.of_file(file).as_ref());
     let n_records = reader.u32()?;
     let mut logs =
         LogBatch { resource: Arc::new(resource), text: Text::default(), records: Vec::new() };
@@ -135,10 +145,10 @@ pub(super) fn decode(payload: &[u8], redactors: &Redactors) -> Option<LogBatch> 
     reader.0.is_empty().then_some(logs)
 }
 
-/// A record, or that the policy of today drops it.
+/// A record, or that the policy of today drops it. Without a redactor it is taken as it is.
 fn decode_record(
     reader: &mut Reader<'_>,
-    redactor: &Redactor,
+    redactor: Option<&Redactor>,
     text: &mut Text,
 ) -> Option<Option<LogRecord>> {
     let flags = reader.u8()?;
@@ -148,7 +158,11 @@ fn decode_record(
     let [stage_id, stage_attempt] = [reader.u32()?, reader.u32()?];
     let mut is_dropped = false;
     let mut field = || {
-        let range = redactor.redact_chunk(reader.bytes()?, text);
+        let bytes = reader.bytes()?;
+        let range = match redactor {
+            Some(redactor) => redactor.redact_chunk(bytes, text),
+            None => text.restore(bytes),
+        };
         is_dropped |= !text.drops().is_empty();
         Some(range)
     };
@@ -203,6 +217,15 @@ impl<'a> Reader<'a> {
 
     fn u64(&mut self) -> Option<u64> {
         Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    /// The rules that it was redacted with; none when that is not said.
+    fn rules(&mut self) -> Option<Option<u64>> {
+        if !self.0.starts_with(&REDACTED_BY.to_le_bytes()) {
+            return Some(None);
+        }
+        self.u32()?;
+        self.u64().map(Some)
     }
 
     fn bytes(&mut self) -> Option<&'a [u8]> {

@@ -50,6 +50,7 @@ impl Spool {
             cursor: None,
             level: Arc::new(Level::default()),
             frame: Vec::new(),
+            rules: None,
             folder,
         };
         spool.look().map_err(|source| OpenError::new(&spool.folder, source))?;
@@ -59,7 +60,7 @@ impl Spool {
 
     fn look(&mut self) -> io::Result<()> {
         let (mut segments, quarantined) = numbers(&self.folder)?;
-        self.delivered_to = read_cursor(&self.folder.join(CURSOR));
+        self.delivered_to = read_cursor(&self.folder.join(CURSOR))?;
         self.next_sequence = self.delivered_to.max(1);
         let last_number = segments.iter().chain(&quarantined).max();
         self.next_number = last_number.map_or(1, |last| last + 1);
@@ -67,80 +68,107 @@ impl Spool {
             let bytes = fs::metadata(quarantine_path(&self.folder, number))?.len();
             self.quarantined.push_back(Quarantined { number, bytes });
         }
-        if let Some(last) = segments.last()
-            && self.cut_torn_tail(*last)?
-        {
-            segments.pop();
-        }
+        let last = segments.pop().map(|last| self.cut_torn_tail(last)).transpose()?.flatten();
         for number in segments {
             let path = segment_path(&self.folder, number);
-            let (segment, next_sequence) = self.walk(number, &File::open(&path)?)?;
-            self.next_sequence = self.next_sequence.max(next_sequence);
-            self.segments.push_back(segment);
+            let found = match self.walk(number, &File::open(&path)?)? {
+                Some(found) => found,
+                None => self.count(number, &fs::read(&path)?),
+            };
+            self.add(found);
         }
+        last.into_iter().for_each(|found| self.add(found));
         Ok(())
     }
 
-    /// What the heads of the frames say of a segment, and the sequence after its last one.
-    fn walk(&self, number: u64, file: &File) -> io::Result<(Segment, u64)> {
+    fn add(&mut self, mut found: Found) {
+        self.next_sequence = self.next_sequence.max(found.next_sequence);
+        // Delivered, or nothing of it can be counted: it is looked at when its turn comes.
+        found.segment.batches = found.segment.batches.max(1);
+        self.segments.push_back(found.segment);
+    }
+
+    /// What the heads of the frames say of a segment; none when they contradict each other.
+    fn walk(&self, number: u64, file: &File) -> io::Result<Option<Found>> {
         let bytes = file.metadata()?.len();
-        let mut segment = Segment { number, bytes, batches: 0, records: 0 };
-        let (mut at, mut next_sequence) = (segment::HEADER_BYTES as u64, 0);
+        let mut found = Found::new(number, bytes);
+        let mut at = segment::HEADER_BYTES as u64;
         let mut head = [0; segment::HEAD_BYTES];
         while at + segment::HEAD_BYTES as u64 <= bytes {
             file.read_exact_at(&mut head, at)?;
             let Some(head) = segment::Head::parse(&head) else { break };
+            if !(found.next_sequence..segment::SEQUENCE_MAX).contains(&head.sequence) {
+                return Ok(None);
+            }
+            found.note(self.delivered_to, head.sequence, head.n_records);
             at += segment::HEAD_BYTES as u64 + u64::from(head.payload_bytes);
-            if at > bytes {
-                break;
-            }
-            if head.sequence >= self.delivered_to {
-                segment.batches += 1;
-                segment.records += u64::from(head.n_records);
-            }
-            next_sequence = next_sequence.max(head.sequence.saturating_add(1));
         }
-        // Damage may name any number.
-        let next_sequence = if next_sequence < segment::SEQUENCE_MAX { next_sequence } else { 0 };
-        if segment.batches == 0 {
-            // Delivered, or nothing of it can be counted: it is looked at when its turn comes.
-            segment.batches = 1;
+        Ok((at == bytes).then_some(found))
+    }
+
+    /// What of a segment is whole. The same frames will be found when it is read.
+    fn count(&self, number: u64, bytes: &[u8]) -> Found {
+        let mut found = Found::new(number, bytes.len() as u64);
+        let Some(salt) = segment::salt(bytes) else { return found };
+        found.end = segment::HEADER_BYTES;
+        for frame in segment::frames(bytes, salt) {
+            found.note(self.delivered_to, frame.sequence, frame.n_records);
+            found.end = frame.end;
         }
-        Ok((segment, next_sequence))
+        found
     }
 
     /// Cuts off the end of the newest segment, as far as no whole frame stands in it: a crash came
-    /// before it was synced, so nobody counts on it. True when nothing is left.
-    fn cut_torn_tail(&self, number: u64) -> io::Result<bool> {
+    /// before it was synced, so nobody counts on it. None when nothing is left.
+    fn cut_torn_tail(&self, number: u64) -> io::Result<Option<Found>> {
         let path = segment_path(&self.folder, number);
         let bytes = fs::read(&path)?;
-        let mut end = 0;
-        if let Some(salt) = segment::salt(&bytes) {
-            end = segment::HEADER_BYTES;
-            loop {
-                let frame = segment::frame_at(&bytes, end, salt)
-                    .or_else(|| segment::find_frame(&bytes, end + 1, salt));
-                let Some(frame) = frame else { break };
-                end = frame.end;
-            }
-        } else if bytes.iter().skip(segment::HEADER_BYTES).any(|byte| *byte != 0) {
+        let mut found = self.count(number, &bytes);
+        let is_headed = found.end > 0;
+        if !is_headed && bytes.iter().skip(segment::HEADER_BYTES).any(|byte| *byte != 0) {
             // There is more than a header that was never written: it is put aside when it is read.
-            end = bytes.len();
+            found.end = bytes.len();
         }
-        if end < bytes.len() {
+        if found.end < bytes.len() {
             telemetry::SPOOL_DAMAGED.add(self.exporter, "torn", 1);
-            let (exporter, n_bytes) = (self.exporter, bytes.len() - end);
+            let (exporter, n_bytes) = (self.exporter, bytes.len() - found.end);
             tracing::warn!(
                 exporter,
                 n_bytes,
                 "cut off what a crash left half written in the spool"
             );
-            File::options().write(true).open(&path)?.set_len(end as u64)?;
+            File::options().write(true).open(&path)?.set_len(found.end as u64)?;
+            found.segment.bytes = found.end as u64;
         }
-        if end <= segment::HEADER_BYTES {
+        if found.end <= segment::HEADER_BYTES {
             fs::remove_file(&path)?;
+            return Ok(None);
         }
-        Ok(end <= segment::HEADER_BYTES)
+        Ok(Some(found))
+    }
+}
+
+/// What was found in a segment.
+struct Found {
+    segment: Segment,
+    /// Behind its last frame.
+    next_sequence: u64,
+    /// Where its last whole frame ends; 0 when it has no header.
+    end: usize,
+}
+
+impl Found {
+    fn new(number: u64, bytes: u64) -> Self {
+        let segment = Segment { number, bytes, batches: 0, records: 0 };
+        Self { segment, next_sequence: 0, end: 0 }
+    }
+
+    fn note(&mut self, delivered_to: u64, sequence: u64, n_records: u32) {
+        if sequence >= delivered_to {
+            self.segment.batches += 1;
+            self.segment.records += u64::from(n_records);
+        }
+        self.next_sequence = self.next_sequence.max(sequence.saturating_add(1));
     }
 }
 
@@ -172,14 +200,23 @@ fn numbers(folder: &Path) -> io::Result<(Vec<u64>, Vec<u64>)> {
     Ok((segments, quarantined))
 }
 
-/// The sequence up to which everything is delivered; 0 when that is not known.
-fn read_cursor(path: &Path) -> u64 {
-    let bytes = fs::read(path).unwrap_or_default();
+/// The sequence up to which everything is delivered; 0 when there is none, or it is damaged.
+fn read_cursor(path: &Path) -> io::Result<u64> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            return Ok(0);
+        }
+        // Were it taken for 0, what is stored from here on would have numbers that it calls delivered.
+        Err(error) => return Err(error),
+    };
     let (Some(number), Some(checksum)) = (bytes.first_chunk::<8>(), bytes.get(8..12)) else {
-        return 0;
+        return Ok(0);
     };
     let is_whole = crc32fast::hash(number).to_le_bytes() == checksum;
-    if is_whole { u64::from_le_bytes(*number) } else { 0 }
+    Ok(if is_whole { u64::from_le_bytes(*number) } else { 0 })
 }
 
 /// Exporters that have something in their spools and are not among `known`, with the bytes of it.

@@ -121,3 +121,13 @@ pub(super) fn find_frame(segment: &[u8], at: usize, salt: u64) -> Option<Frame<'
         (head.sequence < SEQUENCE_MAX).then(|| frame_at(segment, at, salt)).flatten()
     })
 }
+
+/// All whole frames of a segment, whatever stands between them.
+pub(super) fn frames(segment: &[u8], salt: u64) -> impl Iterator<Item = Frame<'_>> {
+    let mut at = HEADER_BYTES;
+    std::iter::from_fn(move || {
+        let frame = frame_at(segment, at, salt).or_else(|| find_frame(segment, at + 1, salt))?;
+        at = frame.end;
+        Some(frame)
+    })
+}

@@ -68,9 +68,11 @@ fn drain(spool: &mut Spool) -> Vec<String> {
     let redactors = Redactors::default();
     let mut drained = Vec::new();
     while let Some(logs) = spool.front(&redactors).unwrap() {
+        assert!(spool.level().batches() > 0, "a lane would go on to newer ones");
         drained.push(json(&logs));
         spool.advance();
     }
+    assert_eq!(spool.level().batches(), 0);
     drained
 }
 
@@ -220,6 +222,43 @@ fn a_flipped_bit_anywhere_costs_one_batch_and_never_gives_a_wrong_one() {
 }
 
 #[test]
+fn what_is_stored_after_a_restart_over_damage_comes_behind_everything_that_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let batches = three();
+    let mut spool = open(folder.path());
+    store(&mut spool, &batches);
+    drop(spool);
+    let path = files(folder.path(), ".segment").remove(0);
+    let whole = fs::read(&path).unwrap();
+    let first = segment::frame_at(&whole, segment::HEADER_BYTES, segment::salt(&whole).unwrap());
+    let second = first.unwrap().end;
+    let newer = [batch(9, &["newer"]), batch(10, &["newest"])];
+    // The second frame has a page of zeros or text over its head, or one bit is another one.
+    let mut damages = vec![vec![0; segment::HEAD_BYTES], b"some text of elsewhere".to_vec()];
+    for byte in 0..segment::HEAD_BYTES {
+        let mut head = whole[second..second + segment::HEAD_BYTES].to_vec();
+        head[byte] ^= 1 << (byte % 8);
+        damages.push(head);
+    }
+    for (number, damage) in damages.iter().enumerate() {
+        for is_drained_first in [false, true] {
+            let mut damaged = whole.clone();
+            damaged[second..second + damage.len()].copy_from_slice(damage);
+            fs::write(&path, damaged).unwrap();
+            let mut spool = open(folder.path());
+            let mut got = if is_drained_first { drain(&mut spool) } else { Vec::new() };
+            store(&mut spool, &newer);
+            drop(spool);
+            got.extend(drain(&mut open(folder.path())));
+            let want = [&batches[0], &batches[2], &newer[0], &newer[1]].map(json);
+            assert_eq!(got, want, "damage {number}, drained first: {is_drained_first}");
+            fs::remove_dir_all(folder.path().join("spool/file")).unwrap();
+            fs::create_dir(folder.path().join("spool/file")).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_full_spool_takes_what_fits_and_has_room_again_when_something_is_delivered() {
     let folder = tempfile::tempdir().unwrap();
     let body = "x".repeat(4_000);
@@ -274,6 +313,23 @@ fn a_spool_that_cannot_be_written_keeps_nothing_half_and_works_when_it_can() {
 }
 
 #[test]
+fn a_sync_that_works_after_one_that_failed_proves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let batches = three();
+    let mut spool = open(folder.path());
+    store(&mut spool, &batches[..1]);
+    // A pipe cannot be synced.
+    let (_reader, pipe) = std::io::pipe().unwrap();
+    let pipe = fs::File::from(std::os::fd::OwnedFd::from(pipe));
+    let file = std::mem::replace(&mut spool.writing.as_mut().unwrap().file, pipe);
+    assert!(spool.sync().is_err());
+    spool.writing.as_mut().unwrap().file = file;
+    assert!(matches!(spool.append(&[&batches[1]]), (0, Some(Stop::Failed(_)))));
+    store(&mut spool, &batches[1..]);
+    assert_eq!(drain(&mut spool), batches.iter().map(json).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_is_read_back_goes_through_the_policy_of_today() {
     let config = |text: &str| {
         crate::config::Config::parse("c.toml", text, &Default::default()).unwrap().redaction
@@ -284,12 +340,46 @@ fn what_is_read_back_goes_through_the_policy_of_today() {
          [[redaction.rules]]\nname = \"SECRET_PROJECT\"\nterms = [\"nightowl\"]\nstrategy = \"drop_record\"\n",
     );
     let mut bytes = Vec::new();
-    codec::encode(&batch(0, &["about bluebird", "about nightowl", "ssn 536-90-4399"]), &mut bytes);
-    let logs = codec::decode(&bytes, &stricter).unwrap();
-    let shown = json(&logs);
-    assert!(shown.contains("about [PROJECT]") && !shown.contains("nightowl"), "{shown}");
-    // That was hidden when it came, so there is nothing left to drop.
-    assert!(shown.contains("[US_SSN]") && logs.records.len() == 2, "{shown}");
+    let stored = batch(0, &["about bluebird", "about nightowl", "ssn 536-90-4399"]);
+    for rules in [None, Some(Redactors::default().fingerprint())] {
+        bytes.clear();
+        codec::encode(&stored, rules, &mut bytes);
+        let logs = codec::decode(&bytes, &stricter).unwrap();
+        let shown = json(&logs);
+        assert!(shown.contains("about [PROJECT]") && !shown.contains("nightowl"), "{shown}");
+        // That was hidden when it came, so there is nothing left to drop.
+        assert!(shown.contains("[US_SSN]") && logs.records.len() == 2, "{shown}");
+    }
+}
+
+#[test]
+fn what_was_redacted_with_the_rules_of_today_comes_back_as_it_is() {
+    let config = |text: &str| {
+        crate::config::Config::parse("c.toml", text, &Default::default()).unwrap().redaction
+    };
+    // A rule about whole lines: what the record keeps of one may look like another.
+    let rule = "[[redaction.rules]]\nname = \"BEAT\"\nregex = \"^Heartbeat \\\\d+\"\nstrategy = \"drop_record\"\n";
+    let source = "[[redaction.sources]]\nfiles = [\"/var/**\"]\nprofile = \"secrets\"\n";
+    let (redactors, other) = (config(rule), config(&format!("{rule}{source}")));
+    assert_ne!(redactors.fingerprint(), other.fingerprint());
+    assert_eq!(redactors.fingerprint(), config(rule).fingerprint());
+    let stored = batch(0, &["Heartbeat 7", "two"]);
+    let n_back = |rules| {
+        let mut bytes = Vec::new();
+        codec::encode(&stored, rules, &mut bytes);
+        codec::decode(&bytes, &redactors).unwrap().records.len()
+    };
+    assert_eq!(n_back(Some(redactors.fingerprint())), 2);
+    assert_eq!([n_back(None), n_back(Some(other.fingerprint()))], [1, 1], "as it always was");
+    // The spool keeps what it was told.
+    let folder = tempfile::tempdir().unwrap();
+    for (rules, want) in [(Some(redactors.fingerprint()), 2), (None, 1)] {
+        let mut spool = open(folder.path());
+        spool.set_rules(rules);
+        store(&mut spool, std::slice::from_ref(&stored));
+        assert_eq!(spool.front(&redactors).unwrap().unwrap().records.len(), want);
+        spool.advance();
+    }
 }
 
 #[test]
@@ -311,7 +401,7 @@ fn pseudonyms_and_forms_of_findings_come_back_as_they_are() {
     let before = json(&logs);
     assert!(before.contains("[EMAIL:k1:") && before.contains(":**1111]"), "{before}");
     let mut bytes = Vec::new();
-    codec::encode(&logs, &mut bytes);
+    codec::encode(&logs, None, &mut bytes);
     assert_eq!(json(&codec::decode(&bytes, &redactors).unwrap()), before);
 }
 
@@ -333,7 +423,7 @@ proptest! {
         let body = Redactor::new().redact_chunk(&raw, &mut logs.text);
         logs.records.push(LogRecord { body, offset: u64::MAX, ..LogRecord::default() });
         let mut bytes = Vec::new();
-        codec::encode(&logs, &mut bytes);
+        codec::encode(&logs, None, &mut bytes);
         let back = codec::decode(&bytes, &Redactors::default()).unwrap();
         prop_assert_eq!(json(&back), json(&logs));
         prop_assert_eq!(&*back.resource, &*logs.resource);
@@ -343,7 +433,7 @@ proptest! {
     fn no_bytes_are_taken_for_a_batch_by_panicking(bytes in any::<Vec<u8>>(), cut in 0..500_usize) {
         let _ = codec::decode(&bytes, &Redactors::default());
         let mut whole = Vec::new();
-        codec::encode(&batch(0, &["a", "b"]), &mut whole);
+        codec::encode(&batch(0, &["a", "b"]), Some(7), &mut whole);
         whole.truncate(cut);
         if cut < whole.len() {
             prop_assert!(codec::decode(&whole, &Redactors::default()).is_none());

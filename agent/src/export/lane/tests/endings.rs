@@ -38,12 +38,12 @@ proptest! {
     fn exactly_the_refused_records_become_dead_letters(
         poison in prop::collection::btree_set(0..200_u64, 0..9),
         is_down_first: bool,
-        has_spool: bool,
+        // One that all fit in, none, and one that a single batch fits in.
+        spool_bytes_max in prop::sample::select(vec![256 << 20, 0, 7_000]),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time().start_paused(true).build().unwrap();
-        let config = if has_spool { Config::default() } else { small(0) };
-        runtime.block_on(check_poison(poison, is_down_first, &config));
+        runtime.block_on(check_poison(poison, is_down_first, &small(spool_bytes_max)));
     }
 }
 
@@ -63,6 +63,39 @@ async fn refused_records_wait_for_a_disk_that_takes_them() {
     bed.end().await;
     assert_eq!(bed.letters(), [3]);
     assert_eq!(bed.health.reasons(), ["starting"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_went_out_in_parts_does_not_begin_anew_for_a_disk_that_takes_no_letter() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.poison = BTreeSet::from([3]));
+    let in_its_place = bed.state_dir().join("dead_letters");
+    std::fs::write(&in_its_place, "no folder").unwrap();
+    bed.start(&small(0));
+    bed.send_batch(0..10).await;
+    sleep(Duration::from_secs(10)).await;
+    std::fs::remove_file(in_its_place).unwrap();
+    bed.until_delivered(9).await;
+    bed.end().await;
+    assert_eq!(bed.delivered(), [0, 1, 2, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(bed.letters(), [3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_tries_count_from_the_last_one_that_worked() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.is_down = true);
+    bed.start(&Config::default());
+    bed.send(0..50).await;
+    bed.until_settled(50).await;
+    // Three of ten fail, never more than three one after the other.
+    bed.destination(|it| {
+        it.is_down = false;
+        it.fails_of_ten = 3;
+    });
+    let status = bed.end().await;
+    assert_eq!(status.spool.batches(), 0);
+    assert_eq!(bed.delivered(), (0..50).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
