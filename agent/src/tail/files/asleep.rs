@@ -63,7 +63,12 @@ impl Tail {
 
     /// True while half the descriptors are in use.
     pub(super) fn is_crowded(&self) -> bool {
-        self.files.len() + self.waiting.len() > self.open_files_max / 2
+        self.n_open() > self.open_files_max / 2
+    }
+
+    /// Files that have a descriptor.
+    pub(super) fn n_open(&self) -> usize {
+        self.files.len() + self.waiting.len()
     }
 
     /// Closes the file, which is at `path` now.

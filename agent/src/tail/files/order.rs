@@ -28,7 +28,7 @@ impl Tail {
             let has_backlog =
                 source.seen() == Seen::default() || !tracked.file.is_read() || is_open;
             // One that cannot be read holds nobody up.
-            has_backlog && !tracked.file.is_pipe() && !self.complained.contains(tracked.file.path())
+            has_backlog && !tracked.file.is_pipe() && !tracked.is_failing
         };
         let mut oldest: HashMap<&Path, (i64, i64)> = HashMap::new();
         for tracked in self.files.iter().filter(is_unread) {

@@ -57,6 +57,7 @@ impl Tail {
             since_unix_ms,
             is_detached: false,
             due: now,
+            is_failing: false,
             announced_head_bytes: 0,
         });
         self.say_begun(self.files.len() - 1, 0);

@@ -27,7 +27,7 @@ const COMPLAINTS_MAX: usize = 1_000;
 const MOVED_FACTOR: u32 = 10;
 
 /// An archive is read once it did not change for so long: before that it may not be whole.
-const ARCHIVE_REST: Duration = Duration::from_secs(2);
+pub(super) const ARCHIVE_REST: Duration = Duration::from_secs(2);
 
 impl Tail {
     pub(super) fn scan(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
@@ -105,7 +105,7 @@ impl Tail {
         let mut astray = self.rotated.unseen(&self.finder);
         astray.extend(self.known.astray(&self.finder, now));
         self.forget_gone();
-        self.last_scan = scan_time;
+        (self.last_scan, self.is_full) = (scan_time, false);
         let mut inodes: HashSet<Inode> =
             self.files.iter().map(|tracked| tracked.file.inode()).collect();
         inodes.extend(self.waiting.iter().map(|waiting| waiting.inode));
@@ -121,14 +121,14 @@ impl Tail {
             found.map(|(path, _)| (path.clone(), None)).collect();
         let astray = astray.into_iter().map(|it| (it.path.clone(), Some(it)));
         for (path, astray) in astray.chain(wanted) {
-            let n_open = self.files.len() + self.waiting.len();
+            let n_open = self.n_open();
             if n_open + self.asleep.len() >= self.config.files_max {
                 self.complain(&path, "too_many", "more files than tail.files_max; the rest waits");
                 self.is_unsettled = true;
                 break;
             }
             if n_open >= self.open_files_max {
-                self.is_unsettled = true;
+                (self.is_unsettled, self.is_full) = (true, true);
                 break;
             }
             if !self.is_asleep(&path, now) && self.is_whole(&path, now) {
@@ -313,7 +313,7 @@ impl Tail {
         }
     }
 
-    fn complain(&mut self, path: &Path, reason: &'static str, message: &'static str) {
+    pub(super) fn complain(&mut self, path: &Path, reason: &'static str, message: &str) {
         telemetry::FILE_ERRORS.add(reason, 1);
         if self.complained.len() < COMPLAINTS_MAX && self.complained.insert(path.to_owned()) {
             let path = self.redactors.base().value(&path.to_string_lossy());

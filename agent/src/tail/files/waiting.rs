@@ -267,6 +267,7 @@ impl Tail {
                     since_unix_ms: waiting.written.since_unix_ms,
                     is_detached: waiting.is_detached,
                     due: now,
+                    is_failing: false,
                     announced_head_bytes: 0,
                 });
                 let index = self.files.len() - 1;
