@@ -147,4 +147,4 @@ fn is_at_end(tracked: &Tracked, ends: &HashMap<FileId, u64>) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

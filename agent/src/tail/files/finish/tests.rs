@@ -1,3 +1,5 @@
+//! What the last read brings.
+
 use crate::checkpoint::Event;
 use crate::parse::ParseContext;
 use crate::tail::Tail;
@@ -12,45 +14,45 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 
 /// A tail over a folder, and the first lines of what came out of it.
-struct Bed {
-    folder: tempfile::TempDir,
-    tail: Tail,
+pub(in crate::tail::files) struct Bed {
+    pub(in crate::tail::files) folder: tempfile::TempDir,
+    pub(in crate::tail::files) tail: Tail,
     _events: Receiver<Event>,
     now: Instant,
-    came: Vec<String>,
+    pub(in crate::tail::files) came: Vec<String>,
     /// How often the lanes say that they have no room.
-    refusals: Cell<usize>,
+    pub(in crate::tail::files) refusals: Cell<usize>,
 }
 
 impl Bed {
-    fn new() -> Self {
+    pub(in crate::tail::files) fn new() -> Self {
         let (folder, now) = (tempfile::tempdir().unwrap(), Instant::now());
         let (tail, events) = start_tail(&folder.path().join("*"), Vec::new(), now);
         Self { folder, tail, _events: events, now, came: Vec::new(), refusals: Cell::new(0) }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::tail::files) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(in crate::tail::files) fn write(&self, name: &str, text: &str) {
         let file = File::options().create(true).append(true).open(self.path(name));
         file.unwrap().write_all(text.as_bytes()).unwrap();
     }
 
-    fn gzip(&self, name: &str, text: &str) {
+    pub(in crate::tail::files) fn gzip(&self, name: &str, text: &str) {
         let file = File::create(self.path(name)).unwrap();
         let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
         gzip.write_all(text.as_bytes()).unwrap();
         gzip.finish().unwrap();
     }
 
-    fn turn(&mut self, time: Duration) {
+    pub(in crate::tail::files) fn turn(&mut self, time: Duration) {
         self.now += time;
         self.work(|tail, pass| while tail.turn(pass).unwrap() {});
     }
 
-    fn finish(&mut self) {
+    pub(in crate::tail::files) fn finish(&mut self) {
         let stop = Stop::new().unwrap();
         stop.drain();
         self.work(|tail, pass| tail.finish(&stop, pass).unwrap());
@@ -73,17 +75,17 @@ impl Bed {
     }
 
     #[track_caller]
-    fn expect(&mut self, numbers: std::ops::Range<usize>) {
+    pub(in crate::tail::files) fn expect(&mut self, numbers: std::ops::Range<usize>) {
         let want: Vec<String> = numbers.map(|number| format!("number {number}")).collect();
         assert_eq!(self.came, want);
     }
 }
 
-fn lines(numbers: std::ops::Range<usize>) -> String {
+pub(in crate::tail::files) fn lines(numbers: std::ops::Range<usize>) -> String {
     numbers.map(|number| format!("25/11/22 06:26:22 INFO Writer: number {number}\n")).collect()
 }
 
-fn make_pipe(path: &Path) {
+pub(in crate::tail::files) fn make_pipe(path: &Path) {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
