@@ -14,7 +14,7 @@ use super::Config;
 use super::batch::{Abandoned, BatchLimits, Emit, Pass};
 use super::discover::Finder;
 use super::file::{LogFile, Look, READ_BYTES};
-use super::fingerprint::Seen;
+use super::fingerprint::{Inode, Seen};
 use super::known::Known;
 use super::rotated::RotatedLogs;
 use super::watch::{News, Stop, Watch};
@@ -27,7 +27,7 @@ use crate::scrape::Job;
 use asleep::Asleep;
 use jiff::tz::TimeZone;
 pub use pipes::STDIN;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -101,7 +101,12 @@ pub struct Tail {
     asleep: HashMap<PathBuf, Asleep>,
     complained: BTreeSet<PathBuf>,
     is_first_scan: bool,
+    /// Files that were there before the agent and are not taken up yet.
+    from_before: BTreeMap<PathBuf, Inode>,
     next_scan: Instant,
+    /// True when a file could not be opened since the last time that all were tried again.
+    has_failed: bool,
+    next_retry: Instant,
     /// True when the last scan left something for the next one, whatever has changed by then.
     is_unsettled: bool,
     /// True when the last scan left files for which there is no descriptor.
@@ -165,7 +170,10 @@ impl Tail {
             asleep: HashMap::new(),
             complained: BTreeSet::new(),
             is_first_scan: true,
+            from_before: BTreeMap::new(),
             next_scan: now,
+            has_failed: false,
+            next_retry: now,
             is_unsettled: true,
             is_full: false,
             rotated,
@@ -240,14 +248,17 @@ impl Tail {
 
     /// One turn through everything that is due. True when there is more to read at once.
     pub(super) fn turn(&mut self, pass: &mut Pass<'_>) -> Result<bool, Abandoned> {
-        if pass.now >= self.next_scan {
+        let is_scan = pass.now >= self.next_scan;
+        if is_scan {
             self.scan(pass)?;
             self.next_scan = pass.now + SCAN_INTERVAL;
         }
         self.look_at_asleep(pass.now);
         self.start_waiting(pass.now, false);
         let looked = self.look_at_all(pass)?;
-        self.close_ended(pass)?;
+        if is_scan {
+            self.close_ended(pass)?;
+        }
         self.close_ended_pipes(pass)?;
         if looked.bytes > 0 {
             self.last_read = pass.now;
