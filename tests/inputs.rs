@@ -63,3 +63,21 @@ fn standard_input_is_read_to_its_end_and_a_named_pipe_for_ever() {
     node.stop();
     assert_eq!(node.bodies(), numbers(0..200));
 }
+
+#[test]
+fn reading_what_is_there_takes_archives_and_all_generations() {
+    let mut node = Node::new();
+    append(&node.log("app.log.1"), &lines(0..5_000));
+    let status = Command::new("gzip").arg(node.log("app.log.1")).status().unwrap();
+    assert!(status.success());
+    append(&node.log("app-1.log"), &lines(5_000..5_010));
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    append(&node.log("app.log"), &lines(5_010..5_020));
+    let archives = node.log("*.gz");
+    let command =
+        node.command(&["--once", "--logs", archives.to_str().unwrap()], "[scrapers]").output();
+    assert_eq!(command.unwrap().status.code(), Some(0));
+    let mut bodies = node.bodies();
+    bodies.sort_by_key(|body| body["number ".len()..].parse::<usize>().unwrap());
+    assert_eq!(bodies, numbers(0..5_020));
+}

@@ -1,6 +1,7 @@
 //! The loop of the tail thread: scan for files, start those whose job is known, read all in turn.
 
 mod asleep;
+mod finish;
 mod identify;
 #[cfg(test)]
 mod model_tests;
@@ -14,7 +15,7 @@ use super::Config;
 use super::batch::{Abandoned, BatchLimits, Emit, Pass};
 use super::discover::Finder;
 use super::file::{LogFile, Look, READ_BYTES};
-use super::fingerprint::Seen;
+use super::fingerprint::{Inode, Seen};
 use super::known::Known;
 use super::rotated::RotatedLogs;
 use super::watch::{News, Stop, Watch};
@@ -24,11 +25,10 @@ use crate::model::FileId;
 use crate::parse::ParseContext;
 use crate::policy::Redactors;
 use crate::scrape::Job;
-use crate::telemetry;
 use asleep::Asleep;
 use jiff::tz::TimeZone;
 pub use pipes::STDIN;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,9 +49,6 @@ const LOOK_INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// Time between two looks whether the lanes have room again.
 const ROOM_WAIT: Duration = Duration::from_millis(5);
 
-/// At shutdown a half-written line may become whole within this time.
-const HALF_LINE_WAIT: Duration = Duration::from_millis(300);
-
 /// A file that is being read.
 #[derive(Debug)]
 struct Tracked {
@@ -70,8 +67,21 @@ struct Tracked {
     is_detached: bool,
     /// When it is looked at again.
     due: Instant,
+    /// True while it cannot be read: it holds nobody up.
+    is_failing: bool,
     /// Bytes of its head when the checkpointer heard of it.
     announced_head_bytes: u64,
+}
+
+/// How a look at all files went.
+#[derive(Debug, Default)]
+struct Looked {
+    /// Bytes that were read.
+    bytes: usize,
+    /// True when there is more to read at once.
+    has_more: bool,
+    /// True when some file was left alone: it waits for an older one, or the lanes had no room.
+    is_cut_short: bool,
 }
 
 /// Everything that the tail thread owns.
@@ -94,9 +104,16 @@ pub struct Tail {
     is_first_scan: bool,
     /// The files of the config before, until the first scan with this one.
     former_finder: Option<Finder>,
+    /// Files that were there before the agent and are not taken up yet.
+    from_before: BTreeMap<PathBuf, Inode>,
     next_scan: Instant,
+    /// True when a file could not be opened since the last time that all were tried again.
+    has_failed: bool,
+    next_retry: Instant,
     /// True when the last scan left something for the next one, whatever has changed by then.
     is_unsettled: bool,
+    /// True when the last scan left files for which there is no descriptor.
+    is_full: bool,
     rotated: RotatedLogs,
     /// Archives that may still be written: how they looked, and since when they look like that.
     young_archives: HashMap<PathBuf, (Seen, Instant)>,
@@ -157,8 +174,12 @@ impl Tail {
             complained: BTreeSet::new(),
             is_first_scan: true,
             former_finder: None,
+            from_before: BTreeMap::new(),
             next_scan: now,
+            has_failed: false,
+            next_retry: now,
             is_unsettled: true,
+            is_full: false,
             rotated,
             young_archives: HashMap::new(),
             last_scan: SystemTime::now(),
@@ -228,24 +249,31 @@ impl Tail {
             let news = watch.wait(stop, &pipes, wait.min(until_scan));
             self.hear(&news, Instant::now());
         }
-        if stop.is_handing_over() { Ok(()) } else { self.finish(stop, pass) }
+        if stop.is_handing_over() {
+            return Ok(());
+        }
+        pass.now = Instant::now();
+        self.finish(stop, pass)
     }
 
     /// One turn through everything that is due. True when there is more to read at once.
     pub(super) fn turn(&mut self, pass: &mut Pass<'_>) -> Result<bool, Abandoned> {
-        if pass.now >= self.next_scan {
+        let is_scan = pass.now >= self.next_scan;
+        if is_scan {
             self.scan(pass)?;
             self.next_scan = pass.now + SCAN_INTERVAL;
         }
         self.look_at_asleep(pass.now);
         self.start_waiting(pass.now, false);
-        let (bytes, has_more) = self.look_at_all(pass)?;
-        self.close_ended(pass)?;
+        let looked = self.look_at_all(pass)?;
+        if is_scan {
+            self.close_ended(pass)?;
+        }
         self.close_ended_pipes(pass)?;
-        if bytes > 0 {
+        if looked.bytes > 0 {
             self.last_read = pass.now;
         }
-        Ok(has_more)
+        Ok(looked.has_more)
     }
 
     /// Makes due what the kernel says has changed.
@@ -280,61 +308,17 @@ impl Tail {
             && self.exit_when_idle.is_some_and(|wait| idle >= wait)
     }
 
-    /// Reads every file to where it ends now, and hands everything over.
-    fn finish(&mut self, stop: &Stop, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
-        let began = Instant::now();
-        pass.now = began;
-        self.is_unsettled = true;
-        self.scan(pass)?;
-        self.asleep.values_mut().for_each(|asleep| asleep.due = began);
-        self.look_at_asleep(began);
-        self.start_waiting(began, true);
-        self.known.end_vain_hunts(&self.finder, began);
-        self.forget_gone();
-        let ends: Vec<u64> = self
-            .files
-            .iter()
-            .map(|tracked| tracked.file.source().file().metadata().map_or(0, |now| now.len()))
-            .collect();
-        loop {
-            if stop.is_abandoned() {
-                return Err(Abandoned);
-            }
-            pass.now = Instant::now();
-            self.files.iter_mut().for_each(|tracked| tracked.due = pass.now);
-            let (bytes, _) = self.look_at_all(pass)?;
-            let is_read = |(tracked, end): (&Tracked, &u64)| tracked.file.position() >= *end;
-            let is_quiet = bytes == 0 && (pass.has_room)();
-            let is_all_read = is_quiet || self.files.iter().zip(&ends).all(is_read);
-            let is_late = began.elapsed() > HALF_LINE_WAIT;
-            let has_half_line = self.files.iter().any(|tracked| tracked.file.has_half_line());
-            if is_all_read && (is_late || !has_half_line) {
-                break;
-            }
-            if bytes == 0 {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-        for tracked in &mut self.files {
-            let is_growing = tracked.file.idle(Instant::now()) < HALF_LINE_WAIT;
-            tracked.file.flush(pass, is_growing)?;
-            tracked.file.seal(pass)?;
-        }
-        Ok(())
-    }
-
-    /// Gives every file that is due one read, so that a busy one does not starve the others. How
-    /// many bytes were read, and whether there is more.
-    fn look_at_all(&mut self, pass: &mut Pass<'_>) -> Result<(usize, bool), Abandoned> {
-        let (mut bytes, mut has_more) = (0, false);
-        let (mut lost, mut first) = (Vec::new(), 0);
+    /// Gives every file that is due one read, so that a busy one does not starve the others.
+    fn look_at_all(&mut self, pass: &mut Pass<'_>) -> Result<Looked, Abandoned> {
+        let (mut lost, mut failed, mut first) = (Vec::new(), Vec::new(), 0);
         let held = self.behind_older();
+        let mut looked = Looked { is_cut_short: !held.is_empty(), ..Looked::default() };
         let poll_interval = self.config.poll_interval.0;
         let mut open_bytes: usize = self.files.iter().map(|it| it.file.open_bytes()).sum();
         for (index, tracked) in self.files.iter_mut().enumerate() {
             // What cannot be handed over now stays in the file.
             if !(pass.has_room)() {
-                first = index;
+                (first, looked.is_cut_short) = (index, true);
                 break;
             }
             if held.contains(&tracked.file.id()) {
@@ -343,21 +327,18 @@ impl Tail {
             open_bytes -= tracked.file.open_bytes();
             if tracked.due <= pass.now || tracked.file.is_pipe() {
                 tracked.due = pass.now + look_interval(tracked.file.idle(pass.now), poll_interval);
-                match tracked.file.look(pass)? {
+                let look = tracked.file.look(pass)?;
+                tracked.is_failing = look.is_err();
+                match look {
                     Ok(Look::Read(read)) => {
-                        bytes += read;
+                        looked.bytes += read;
                         if read >= READ_BYTES {
-                            (tracked.due, has_more) = (pass.now, true);
+                            (tracked.due, looked.has_more) = (pass.now, true);
                         }
                     }
                     Ok(Look::Quiet) => {}
                     Ok(Look::Lost { is_truncated }) => lost.push((index, is_truncated)),
-                    Err(error) => {
-                        telemetry::FILE_ERRORS.add("io", 1);
-                        if self.complained.insert(tracked.file.path().to_owned()) {
-                            tracing::warn!(%error, "a log file cannot be read; trying again");
-                        }
-                    }
+                    Err(error) => failed.push((tracked.file.path().to_owned(), error)),
                 }
             }
             tracked.file.flush_when_idle(pass)?;
@@ -373,13 +354,17 @@ impl Tail {
                 self.announce(index);
             }
         }
+        for (path, error) in failed {
+            let message = format!("a log file cannot be read; trying again: {error}");
+            self.complain(&path, "io", &message);
+        }
         for (index, is_truncated) in lost.into_iter().rev() {
             self.restart(index, is_truncated, pass)?;
         }
         // The next turn begins where this one had no room.
         let n_files = self.files.len();
         self.files.rotate_left(first.min(n_files));
-        Ok((bytes, has_more))
+        Ok(looked)
     }
 
     /// The checkpointer ends only after this thread has let go of its sender.

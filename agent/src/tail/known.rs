@@ -385,10 +385,10 @@ impl Known {
         if !is_from_end {
             return Ok(Begin::New(0));
         }
-        let offset = match is_gzip(candidate.path) {
-            true => text_bytes(candidate)?,
-            false => last_line_start(candidate.file, candidate.metadata.len())?,
-        };
+        if is_gzip(candidate.path) {
+            return skipped::archive(candidate);
+        }
+        let offset = last_line_start(candidate.file, candidate.metadata.len())?;
         telemetry::LOST_BYTES.add("skipped_old", offset);
         Ok(Begin::New(offset))
     }
@@ -470,5 +470,6 @@ fn last_line_start(file: &File, length: u64) -> io::Result<u64> {
 }
 
 mod originals;
+mod skipped;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! Files that were read to their end and have been quiet since: they have no descriptor, their
 //! entries are among the known ones, and they cost one system call now and then.
 
+use super::waiting::Waiting;
 use super::{Tail, look_interval};
-use crate::checkpoint::Event;
+use crate::checkpoint::{Entry, Event};
 use crate::model::{FileId, Resource};
 use crate::tail::fingerprint::{Inode, Seen};
 use crate::telemetry;
@@ -63,7 +64,12 @@ impl Tail {
 
     /// True while half the descriptors are in use.
     pub(super) fn is_crowded(&self) -> bool {
-        self.files.len() + self.waiting.len() > self.open_files_max / 2
+        self.n_open() > self.open_files_max / 2
+    }
+
+    /// Files that have a descriptor.
+    pub(super) fn n_open(&self) -> usize {
+        self.files.len() + self.waiting.len()
     }
 
     /// Closes the file, which is at `path` now.
@@ -81,6 +87,26 @@ impl Tail {
         };
         self.known.put(asleep.id, tracked.file.entry(tracked.home));
         self.asleep.insert(path, asleep);
+    }
+
+    /// Lets an archive sleep where it is now: nothing in it is to be read.
+    pub(super) fn lay_down(&mut self, id: FileId, entry: Entry, waiting: &Waiting, now: Instant) {
+        let seen = waiting.file.metadata().map(|now| Seen::of(&now)).unwrap_or_default();
+        let entry = Entry { path: waiting.home.clone(), ..entry };
+        let path = self.redactors.base().value(&waiting.home.to_string_lossy());
+        let told = Entry { path: PathBuf::from(path.as_str()), ..entry.clone() };
+        self.send(Event::Tracked(id, Box::new(told)));
+        self.known.put(id, entry);
+        let asleep = Asleep {
+            id,
+            inode: waiting.inode,
+            seen,
+            since: now,
+            due: now,
+            resource: None,
+            rotated_from: waiting.is_detached.then(|| waiting.home.clone()),
+        };
+        self.asleep.insert(waiting.path.clone(), asleep);
     }
 
     /// True for a file of an earlier run in which nothing is new: it need not be opened.

@@ -4,7 +4,7 @@
 //!
 //! `SIDELIGHT_MODEL_RUNS` sets the number of runs; 600 by default.
 
-mod world;
+pub(super) mod world;
 mod writer;
 
 use proptest::prelude::*;

@@ -5,10 +5,14 @@ use crate::model::FileId;
 use crate::tail::discover::Finder;
 use crate::tail::fingerprint::Seen;
 use crate::tail::lineage::originals;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// Nobody writes to an older generation so long after a newer one was there: two files that are
+/// written side by side are not of one log, whatever their names.
+const SWITCH_S: i64 = 10;
 
 /// Where the newest file of the log is that the file at `path` belongs to; `home` when nothing
 /// tells that it was rotated.
@@ -28,19 +32,63 @@ impl Tail {
             let has_backlog =
                 source.seen() == Seen::default() || !tracked.file.is_read() || is_open;
             // One that cannot be read holds nobody up.
-            has_backlog && !tracked.file.is_pipe() && !self.complained.contains(tracked.file.path())
+            has_backlog && !tracked.file.is_pipe() && !tracked.is_failing
         };
-        let mut oldest: HashMap<&Path, (i64, i64)> = HashMap::new();
+        // When the unread files were written: last before they were opened, and last of all.
+        let mut unread: HashMap<&Path, BTreeMap<(i64, i64), i64>> = HashMap::new();
         for tracked in self.files.iter().filter(is_unread) {
-            let first = oldest.entry(&tracked.family).or_insert(tracked.modified);
-            *first = tracked.modified.min(*first);
+            let written_s = tracked.file.source().seen().modified.0;
+            let files = unread.entry(&tracked.family).or_default();
+            let least = files.entry(tracked.modified).or_insert(written_s);
+            *least = written_s.min(*least);
         }
-        if oldest.is_empty() {
+        if unread.is_empty() {
             return HashSet::new();
         }
+        // Of each file and all that are older.
+        for files in unread.values_mut() {
+            let mut least = i64::MAX;
+            for written_s in files.values_mut() {
+                least = least.min(*written_s);
+                *written_s = least;
+            }
+        }
         let is_behind = |tracked: &&Tracked| {
-            oldest.get(tracked.family.as_path()).is_some_and(|first| tracked.modified > *first)
+            let older = unread.get(tracked.family.as_path());
+            let older = older.and_then(|files| files.range(..tracked.modified).next_back());
+            older.is_some_and(|(_, written_s)| *written_s <= tracked.modified.0 + SWITCH_S)
         };
         self.files.iter().filter(is_behind).map(|tracked| tracked.file.id()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finish::tests::{Bed, lines};
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn two_files_that_are_written_side_by_side_do_not_wait_for_each_other() {
+        let mut bed = Bed::new();
+        let at = |bed: &Bed, name: &str, seconds: u64| {
+            let file = std::fs::File::options().append(true).open(bed.path(name)).unwrap();
+            let time = SystemTime::now() - Duration::from_secs(100) + Duration::from_secs(seconds);
+            file.set_modified(time).unwrap();
+        };
+        bed.write("driver.log", &lines(0..1));
+        at(&bed, "driver.log", 0);
+        bed.write("driver2.log", &lines(1_000..1_001));
+        at(&bed, "driver2.log", 1);
+        bed.turn(Duration::ZERO);
+        for second in 2..60 {
+            let number = second as usize;
+            bed.write("driver.log", &lines(number..number + 1));
+            bed.write("driver2.log", &lines(1_000 + number..1_001 + number));
+            at(&bed, "driver.log", 100 + second);
+            at(&bed, "driver2.log", 100 + second);
+            bed.turn(Duration::from_millis(400));
+        }
+        let n_came = bed.came.iter().filter(|body| body.starts_with("number 10")).count();
+        assert!(n_came > 30, "{:?}", bed.came);
     }
 }

@@ -4,7 +4,7 @@
 use super::{Tail, Tracked};
 use crate::identity::{Evidence, Written};
 use crate::tail::batch::{Abandoned, Pass};
-use crate::tail::file::LogFile;
+use crate::tail::file::{LogFile, Look};
 use crate::tail::fingerprint::Inode;
 use std::fs::File;
 use std::io;
@@ -57,6 +57,7 @@ impl Tail {
             since_unix_ms,
             is_detached: false,
             due: now,
+            is_failing: false,
             announced_head_bytes: 0,
         });
         self.say_begun(self.files.len() - 1, 0);
@@ -73,6 +74,13 @@ impl Tail {
         };
         let is_over = |tracked: &Tracked| tracked.file.is_pipe() && has_ended(tracked);
         let Some(index) = self.files.iter().position(is_over) else { return Ok(()) };
+        let file = &mut self.files[index].file;
+        // It may be quiet only because the lanes had no room for what is in it.
+        let is_unread = !file.has_ended()
+            && (!(pass.has_room)() || matches!(file.look(pass)?, Ok(Look::Read(_))));
+        if is_unread {
+            return Ok(());
+        }
         let mut tracked = self.files.swap_remove(index);
         tracked.file.flush(pass, false)?;
         tracked.file.seal(pass)

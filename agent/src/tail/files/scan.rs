@@ -3,7 +3,7 @@
 use super::asleep::RotatedName;
 use super::order::family;
 use super::waiting::Waiting;
-use super::{Tail, unix_ms};
+use super::{Tail, Tracked, unix_ms};
 use crate::checkpoint::Event;
 use crate::identity::Written;
 use crate::tail::batch::{Abandoned, Pass};
@@ -27,18 +27,29 @@ const COMPLAINTS_MAX: usize = 1_000;
 const MOVED_FACTOR: u32 = 10;
 
 /// An archive is read once it did not change for so long: before that it may not be whole.
-const ARCHIVE_REST: Duration = Duration::from_secs(2);
+pub(super) const ARCHIVE_REST: Duration = Duration::from_secs(2);
+
+/// An archive that did not change for so long by the clock of its file system is whole at the
+/// second look; long enough for clocks that differ.
+const ARCHIVE_AGE_S: i64 = 5;
+
+/// Files that could not be opened are tried again after this, though nothing has changed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Tail {
     pub(super) fn scan(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let has_changed = self.finder.scan(pass.now);
         self.is_watch_stale |= has_changed;
+        if pass.now >= self.next_retry {
+            self.next_retry = pass.now + RETRY_INTERVAL;
+            self.is_unsettled |= std::mem::take(&mut self.has_failed);
+        }
         let has_changed = has_changed || (self.finder.is_touched() && !self.rotated.is_empty());
         if has_changed || std::mem::take(&mut self.is_unsettled) || self.known.is_hunting() {
             self.find_overwritten(pass)?;
             self.follow_renames(pass.now);
             self.take_up_new(pass.now);
-            (self.is_first_scan, self.former_finder) = (false, None);
+            self.is_first_scan = false;
         }
         self.open_pipes(pass.now);
         self.put_to_sleep(pass.now);
@@ -105,7 +116,13 @@ impl Tail {
         let mut astray = self.rotated.unseen(&self.finder);
         astray.extend(self.known.astray(&self.finder, now));
         self.forget_gone();
-        self.last_scan = scan_time;
+        (self.last_scan, self.is_full) = (scan_time, false);
+        if self.is_first_scan {
+            let former = self.former_finder.take();
+            let was_wanted = |path: &Path| former.as_ref().is_some_and(|it| it.wants(path));
+            let found = self.finder.found().iter().filter(|(path, _)| !was_wanted(path));
+            self.from_before.extend(found.map(|(path, inode)| (path.clone(), *inode)));
+        }
         let mut inodes: HashSet<Inode> =
             self.files.iter().map(|tracked| tracked.file.inode()).collect();
         inodes.extend(self.waiting.iter().map(|waiting| waiting.inode));
@@ -121,20 +138,23 @@ impl Tail {
             found.map(|(path, _)| (path.clone(), None)).collect();
         let astray = astray.into_iter().map(|it| (it.path.clone(), Some(it)));
         for (path, astray) in astray.chain(wanted) {
-            let n_open = self.files.len() + self.waiting.len();
+            let n_open = self.n_open();
             if n_open + self.asleep.len() >= self.config.files_max {
                 self.complain(&path, "too_many", "more files than tail.files_max; the rest waits");
                 self.is_unsettled = true;
                 break;
             }
             if n_open >= self.open_files_max {
-                self.is_unsettled = true;
+                (self.is_unsettled, self.is_full) = (true, true);
                 break;
             }
             if !self.is_asleep(&path, now) && self.is_whole(&path, now) {
                 self.take_up(&path, astray, &mut inodes, &tracked, now);
             }
         }
+        let found = self.finder.found();
+        self.from_before
+            .retain(|path, inode| !inodes.contains(inode) && found.get(path) == Some(inode));
         // Those that are older have gone away.
         self.young_archives.retain(|_, (_, since)| now - *since <= 2 * ARCHIVE_REST);
         self.rotated.advance(scan_time, self.is_unsettled, now);
@@ -158,6 +178,7 @@ impl Tail {
         match self.found(path, Some(tracked), now) {
             Ok(waiting) if !inodes.insert(waiting.inode) => {}
             Ok(mut waiting) => {
+                waiting.is_first_scan = self.from_before.get(path) == Some(&waiting.inode);
                 if let Some(astray) = astray {
                     (waiting.is_wanted, waiting.is_detached) = (astray.is_new, true);
                     self.rotated.note(astray.home.clone(), self.last_scan, now);
@@ -180,7 +201,10 @@ impl Tail {
         if known.0 != seen {
             *known = (seen, now);
         }
-        let is_at_rest = now - known.1 >= ARCHIVE_REST;
+        // At the first look it is not known yet which files it may be made of.
+        let changed_s = metadata.ctime().saturating_add(ARCHIVE_AGE_S).saturating_mul(1_000);
+        let is_old = !self.is_first_scan && changed_s.cast_unsigned() <= unix_ms();
+        let is_at_rest = is_old || now - known.1 >= ARCHIVE_REST;
         if is_at_rest {
             self.young_archives.remove(path);
         }
@@ -227,18 +251,29 @@ impl Tail {
 
     /// Lets go of files that are renamed or deleted, read to their end, and quiet.
     pub(super) fn close_ended(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
+        let now = pass.now;
+        let is_over = |tracked: &Tracked| {
+            tracked.is_detached && tracked.file.idle(now) >= super::DETACHED_IDLE
+        };
+        if !self.files.iter().any(is_over) {
+            return Ok(());
+        }
+        let held = self.behind_older();
         let mut index = 0;
         while index < self.files.len() {
             let tracked = &mut self.files[index];
-            let is_quiet = tracked.file.idle(pass.now) >= super::DETACHED_IDLE;
-            if !tracked.is_detached || !is_quiet || !(pass.has_room)() {
+            if !is_over(tracked) || held.contains(&tracked.file.id()) || !(pass.has_room)() {
                 index += 1;
                 continue;
             }
+            // It may be possible to read it again.
+            let is_tried_again = !tracked.file.is_read()
+                && tracked.file.idle(now) < super::DETACHED_IDLE * MOVED_FACTOR;
             // The last look may be a while ago.
             match tracked.file.look(pass)? {
                 Ok(Look::Read(_)) => index += 1,
                 Ok(Look::Lost { is_truncated }) => self.restart(index, is_truncated, pass)?,
+                Err(_) if is_tried_again => index += 1,
                 Ok(Look::Quiet) | Err(_) => index += self.let_go(index, pass)?,
             }
         }
@@ -261,6 +296,7 @@ impl Tail {
 
     fn end(&mut self, index: usize, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let mut tracked = self.files.swap_remove(index);
+        telemetry::LOST_BYTES.add("deleted", tracked.file.unread_bytes());
         tracked.file.flush(pass, false)?;
         tracked.file.seal(pass)?;
         let (id, end) = (tracked.file.id(), tracked.file.end());
@@ -290,7 +326,6 @@ impl Tail {
             kept_bytes += unread_bytes;
             if kept_bytes > self.config.deleted_bytes_max.0 {
                 kept_bytes -= unread_bytes;
-                telemetry::LOST_BYTES.add("deleted", unread_bytes);
                 self.end(index, pass)?;
             }
         }
@@ -298,6 +333,8 @@ impl Tail {
     }
 
     pub(super) fn complain_of(&mut self, path: &Path, error: &io::Error) {
+        use io::ErrorKind::{InvalidData, InvalidInput, NotFound};
+        self.has_failed |= !matches!(error.kind(), NotFound | InvalidData | InvalidInput);
         match error.kind() {
             io::ErrorKind::PermissionDenied => self.complain(
                 path,
@@ -313,7 +350,7 @@ impl Tail {
         }
     }
 
-    fn complain(&mut self, path: &Path, reason: &'static str, message: &'static str) {
+    pub(super) fn complain(&mut self, path: &Path, reason: &'static str, message: &str) {
         telemetry::FILE_ERRORS.add(reason, 1);
         if self.complained.len() < COMPLAINTS_MAX && self.complained.insert(path.to_owned()) {
             let path = self.redactors.base().value(&path.to_string_lossy());
@@ -337,3 +374,6 @@ pub(super) fn to_unix_ms(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

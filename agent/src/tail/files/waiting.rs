@@ -3,6 +3,7 @@
 
 use super::order::family;
 use super::{Tail, Tracked, unix_ms};
+use crate::checkpoint::Entry;
 use crate::identity::{Evidence, HEAD_BYTES, Identity, Written};
 use crate::model::{FileId, Resource};
 use crate::tail::file::LogFile;
@@ -122,8 +123,6 @@ impl Tail {
         let written = Written { since_unix_ms: born, until_unix_ms: born };
         let inode = Inode::of(&metadata);
         let mut waiting = Waiting::new(path.to_owned(), file, inode, written, now);
-        let was_wanted = self.former_finder.as_ref().is_some_and(|former| former.wants(path));
-        waiting.is_first_scan = self.is_first_scan && !was_wanted;
         if let Some(tracked) = tracked {
             waiting.copy_of = self.living_original(path, &waiting.file, &metadata, tracked);
         }
@@ -237,6 +236,9 @@ impl Tail {
         let path = waiting.path.as_path();
         let (id, offset) = match self.begin(waiting) {
             Ok(Some(Begin::New(offset))) => (FileId::random(), offset),
+            Ok(Some(Begin::Resume(id, entry))) if is_read(&entry, &waiting.file) => {
+                return self.lay_down(id, *entry, waiting, now);
+            }
             Ok(Some(Begin::Resume(id, entry))) => {
                 if resource.job_id.is_none() && !waiting.evidence.is_daemon() {
                     // The application may be gone, but the last run knew it.
@@ -268,6 +270,7 @@ impl Tail {
                     since_unix_ms: waiting.written.since_unix_ms,
                     is_detached: waiting.is_detached,
                     due: now,
+                    is_failing: false,
                     announced_head_bytes: 0,
                 });
                 let index = self.files.len() - 1;
@@ -300,6 +303,14 @@ impl Tail {
         let (read_from, is_first_scan) = (self.config.read_from, waiting.is_first_scan);
         self.known.begin(candidate, read_from, is_first_scan).map(Some)
     }
+}
+
+/// True for an archive in which nothing is to be read: it need not be unpacked.
+fn is_read(entry: &Entry, file: &File) -> bool {
+    entry.archive.is_some_and(|archive| {
+        entry.offset >= archive.text_bytes
+            && file.metadata().is_ok_and(|now| now.len() == archive.file_bytes)
+    })
 }
 
 /// True when the bytes at the end of what both hold tell them apart.
