@@ -56,9 +56,11 @@ pub struct Chunk<'a> {
     pub starts: &'a [u32],
     /// Where the bytes stand in the file.
     pub origin: &'a Origin,
-    /// For lines that were unpacked from frames: offset after the last one, and of the first byte
-    /// that waits elsewhere.
-    pub framed: Option<(u64, u64)>,
+    /// For lines that were unpacked from frames: offset from which what waits elsewhere can be read
+    /// again.
+    pub framed: Option<u64>,
+    /// True when nothing waits in the stream behind `bytes`.
+    pub is_all: bool,
     /// Where the record limit cut a record in two, relative to `bytes`, ascending; 0 and the length
     /// of `bytes` included.
     pub cuts: &'a [u32],
@@ -70,10 +72,12 @@ pub struct Chunk<'a> {
 
 impl Chunk<'_> {
     /// Offset in the file up to which everything is in batches once the records before `end` are.
+    /// A line in a frame is settled as a whole: what is left of it could not be found again.
     fn settled_end(&self, end: usize) -> u64 {
         match self.framed {
-            None => self.origin.of(end).0,
-            Some((rest, floor)) => self.origin.next(end).unwrap_or(rest).min(floor),
+            Some(floor) if self.is_all && end == self.bytes.len() => floor,
+            Some(floor) => self.origin.floor(end).min(floor),
+            None => self.origin.floor(end),
         }
     }
 
@@ -236,7 +240,7 @@ impl OpenBatch {
         telemetry::RECORDS.add(n_kept as u64);
         telemetry::RECORDS_DROPPED.add("redaction_policy", (records.len() - n_kept) as u64);
         self.opened.get_or_insert(chunk.now);
-        self.end = chunk.settled_end(end);
+        self.end = self.end.max(chunk.settled_end(end));
         match chunk.framed {
             None => self.remember_frontier(raw),
             // The bytes of the file before its end are not known here.

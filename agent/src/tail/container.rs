@@ -2,9 +2,8 @@
 //! the beginning of a line that goes on in the next one of its stream, `F` the end of a line.
 //! Source: the CRI logging format of Kubernetes, which containerd and CRI-O write.
 
-use super::stream::Stream;
+use super::stream::{Place, Stream};
 use crate::parse::ParseContext;
-use crate::telemetry;
 
 /// Enough bytes to tell the format.
 const MARK_BYTES: usize = 44;
@@ -66,8 +65,10 @@ pub struct Container {
 #[derive(Debug, Clone, Default)]
 pub struct Part {
     text: Vec<u8>,
-    offset: u64,
-    time_unix_ns: Option<u64>,
+    /// Start in `text` of what came in each frame, and its place.
+    pieces: Vec<(usize, Place)>,
+    /// Where the line began; set while it is open.
+    begin: Option<Place>,
 }
 
 impl Container {
@@ -90,14 +91,14 @@ impl Container {
     }
 
     fn has_part(&self) -> bool {
-        self.parts.iter().any(|part| !part.text.is_empty())
+        self.parts.iter().any(|part| part.begin.is_some())
     }
 
-    /// Offset of the first byte that waits for its line's end.
+    /// Offset from which what waits for its line's end can be read again.
     #[must_use]
     pub fn floor(&self) -> u64 {
-        let parts = self.parts.iter().filter(|part| !part.text.is_empty());
-        parts.map(|part| part.offset).fold(self.rest_offset, u64::min)
+        let begins = self.parts.iter().filter_map(|part| part.begin);
+        begins.map(|begin| begin.floor).fold(self.rest_offset, u64::min)
     }
 
     /// The beginnings of lines, which go on in the file that takes this one's place.
@@ -109,7 +110,11 @@ impl Container {
     /// Goes on with the lines of the file before this one.
     pub fn adopt(&mut self, parts: [Part; 2]) {
         let offset = self.rest_offset;
-        self.parts = parts.map(|part| Part { offset, ..part });
+        let here = |place: Place| Place { offset, floor: offset, ..place };
+        self.parts = parts.map(|part| {
+            let begin = part.begin.map(here);
+            Part { pieces: begin.map(|begin| (0, begin)).into_iter().collect(), begin, ..part }
+        });
     }
 
     /// Forgets the beginnings of lines: another file goes on with them.
@@ -143,7 +148,7 @@ impl Container {
         context: &mut ParseContext,
         line_bytes_max: usize,
     ) {
-        let offset = self.rest_offset;
+        let (offset, floor) = (self.rest_offset, self.floor());
         self.rest_offset += line.len() as u64 + 1;
         // What is no such line is taken as it is: nothing is lost for a runtime's own words.
         let parsed = Line::parse(line);
@@ -153,16 +158,16 @@ impl Container {
         };
         let time_unix_ns = parsed.as_ref().and_then(|it| context.unix_ns(it.time));
         let part = &mut self.parts[index];
-        if part.text.is_empty() {
-            *part = Part { text: std::mem::take(&mut part.text), offset, time_unix_ns };
-        }
+        let begin = *part.begin.get_or_insert(Place { offset, floor, time_unix_ns });
+        part.pieces.push((part.text.len(), Place { offset, ..begin }));
         part.text.extend_from_slice(text);
-        let is_too_long = part.text.len() >= line_bytes_max;
-        if is_whole || is_too_long {
-            telemetry::TRUNCATED_RECORDS.add(u64::from(is_too_long && !is_whole));
+        if is_whole {
             part.text.push(b'\n');
-            streams[index].push(&part.text, part.offset, part.time_unix_ns);
-            part.text.clear();
+            part.begin = None;
+        }
+        // What is too long is cut there, and its end is still its end.
+        if is_whole || part.text.len() >= line_bytes_max {
+            part.move_to(&mut streams[index]);
         }
     }
 
@@ -175,11 +180,17 @@ impl Container {
             self.rest_offset -= 1;
         }
         for (part, stream) in self.parts.iter_mut().zip(streams) {
-            if !part.text.is_empty() {
-                stream.push(&part.text, part.offset, part.time_unix_ns);
-                part.text.clear();
-            }
+            part.begin = None;
+            part.move_to(stream);
         }
+    }
+}
+
+impl Part {
+    fn move_to(&mut self, stream: &mut Stream) {
+        stream.push(&self.text, &self.pieces);
+        self.text.clear();
+        self.pieces.clear();
     }
 }
 

@@ -391,10 +391,9 @@ impl LogFile {
             Text::Plain(stream) => hand_over(stream, &mut Sink { batch, id, pass, framed: None }),
             Text::Framed(framed) => {
                 let (container, streams) = &mut **framed;
-                let rest = container.floor();
+                let floor = container.floor();
                 for index in 0..2 {
-                    let other = streams[1 - index].floor().unwrap_or(u64::MAX);
-                    let framed = Some((rest, rest.min(other)));
+                    let framed = Some(streams[1 - index].floor().unwrap_or(floor).min(floor));
                     hand_over(&mut streams[index], &mut Sink { batch, id, pass, framed })?;
                 }
                 Ok(())

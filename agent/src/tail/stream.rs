@@ -15,43 +15,59 @@ const CUT_WINDOW: usize = 16 << 10;
 pub struct Origin {
     /// Offset of the first byte of the stream's buffer, when all of it stands there as it is.
     offset: u64,
-    /// Start in the buffer, offset in the file and time of each line that was unpacked from a frame.
-    lines: Vec<(usize, u64, Option<u64>)>,
+    /// Start in the buffer of each piece of a line that was unpacked from a frame, and its place.
+    pieces: Vec<(usize, Place)>,
+}
+
+/// Where a piece of a line that was unpacked from frames stands in the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Offset of its first byte; of its frame, for the first piece in it.
+    pub offset: u64,
+    /// From here on its line can be read again, and all of what stands in the file behind it: no
+    /// line of either stream begins before and goes on behind.
+    pub floor: u64,
+    /// Time of the first frame of its line.
+    pub time_unix_ns: Option<u64>,
 }
 
 impl Origin {
     /// A buffer whose first byte stands at `offset`.
     #[must_use]
     pub fn at(offset: u64) -> Self {
-        Self { offset, lines: Vec::new() }
+        Self { offset, pieces: Vec::new() }
     }
 
-    /// Offset in the file of the byte at `place`, and the time of its frame.
+    /// Offset in the file of the byte at `place`, and the time of its frame. No two bytes of a
+    /// stream have the same offset, as records are told from one another by it.
     #[must_use]
     pub fn of(&self, place: usize) -> (u64, Option<u64>) {
-        if self.lines.is_empty() {
-            return (self.offset + place as u64, None);
-        }
-        let index = self.lines.partition_point(|(start, ..)| *start <= place);
-        self.lines
-            .get(index.saturating_sub(1))
-            .map_or((self.offset, None), |(_, at, time)| (*at, *time))
+        self.piece(place).map_or((self.offset + place as u64, None), |(start, piece)| {
+            (piece.offset + (place - start) as u64, piece.time_unix_ns)
+        })
     }
 
-    /// Offset of the first line at or after `place`; none when there is none.
+    /// Offset from which the byte at `place` can be read again.
     #[must_use]
-    pub fn next(&self, place: usize) -> Option<u64> {
-        let index = self.lines.partition_point(|(start, ..)| *start < place);
-        self.lines.get(index).map(|(_, at, _)| *at)
+    pub fn floor(&self, place: usize) -> u64 {
+        self.piece(place).map_or(self.offset + place as u64, |(_, piece)| piece.floor)
+    }
+
+    /// The piece that the byte at `place` is in, and its start; none when nothing was unpacked.
+    fn piece(&self, place: usize) -> Option<(usize, Place)> {
+        let index = self.pieces.partition_point(|(start, _)| *start <= place);
+        self.pieces.get(index.saturating_sub(1)).copied()
     }
 
     fn consumed(&mut self, bytes: usize) {
         self.offset += bytes as u64;
-        // The line that the end lies in stays.
-        let index = self.lines.partition_point(|(start, ..)| *start <= bytes).saturating_sub(1);
-        self.lines.drain(..index);
-        for (start, ..) in &mut self.lines {
-            *start = start.saturating_sub(bytes);
+        // The piece that the end lies in stays.
+        let index = self.pieces.partition_point(|(start, _)| *start <= bytes).saturating_sub(1);
+        self.pieces.drain(..index);
+        for (start, piece) in &mut self.pieces {
+            let taken = bytes.saturating_sub(*start);
+            piece.offset += taken as u64;
+            *start = (*start + taken) - bytes;
         }
     }
 }
@@ -74,8 +90,8 @@ pub(super) struct Sink<'s, 'p> {
     pub(super) batch: &'s mut OpenBatch,
     pub(super) id: FileId,
     pub(super) pass: &'s mut Pass<'p>,
-    /// For unpacked lines: offset after the last one, and of the first byte that waits elsewhere.
-    pub(super) framed: Option<(u64, u64)>,
+    /// For unpacked lines: offset from which what waits elsewhere can be read again.
+    pub(super) framed: Option<u64>,
 }
 
 /// What ends where bytes are taken out.
@@ -94,19 +110,20 @@ impl Stream {
         Self { origin: Origin::at(offset), ..Self::default() }
     }
 
-    /// Appends a line that was unpacked from a frame at `offset`.
-    pub fn push(&mut self, line: &[u8], offset: u64, time_unix_ns: Option<u64>) {
+    /// Appends the text of a line that was unpacked from frames, where in it each piece starts.
+    pub fn push(&mut self, text: &[u8], pieces: &[(usize, Place)]) {
         if self.buffer.is_empty() {
-            self.origin.lines.clear();
+            self.origin.pieces.clear();
         }
-        self.origin.lines.push((self.buffer.len(), offset, time_unix_ns));
-        self.buffer.extend_from_slice(line);
+        let begin = self.buffer.len();
+        self.origin.pieces.extend(pieces.iter().map(|(start, place)| (begin + start, *place)));
+        self.buffer.extend_from_slice(text);
     }
 
-    /// Offset of the first byte that waits; none when nothing does.
+    /// Offset from which what waits can be read again; none when nothing does.
     #[must_use]
     pub fn floor(&self) -> Option<u64> {
-        (!self.buffer.is_empty()).then(|| self.origin.of(0).0)
+        (!self.buffer.is_empty()).then(|| self.origin.floor(0))
     }
 
     /// Hands over the records that are whole.
@@ -186,6 +203,7 @@ impl Stream {
             cuts: &self.cuts,
             origin: &self.origin,
             framed: sink.framed,
+            is_all: end == self.buffer.len(),
             observed_unix_ns: unix_ns(),
             now: sink.pass.now,
         };

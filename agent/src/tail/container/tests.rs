@@ -7,6 +7,7 @@ use crate::tail::batch::BatchLimits;
 use crate::tail::batch::Pass;
 use crate::tail::file::LogFile;
 use proptest::prelude::*;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -18,12 +19,18 @@ struct Read {
 }
 
 fn read(log: &[u8], sizes: &[usize]) -> Read {
+    read_from(0, log, sizes, 1 << 20)
+}
+
+fn read_from(offset: u64, log: &[u8], sizes: &[usize], record_bytes_max: usize) -> Read {
     let mut writer = tempfile::NamedTempFile::new().unwrap();
     let path = writer.path().to_owned();
     let file = std::fs::File::open(&path).unwrap();
     let mut now = Instant::now();
     let (resource, redactor) = Default::default();
-    let mut file = LogFile::open(FileId(0), path, file, 0, resource, redactor, now).unwrap();
+    let mut begin = offset as usize;
+    writer.write_all(&log[..begin]).unwrap();
+    let mut file = LogFile::open(FileId(0), path, file, offset, resource, redactor, now).unwrap();
     let mut read = Read { records: Vec::new(), positions: Vec::new() };
     let mut pass = Pass {
         context: &mut ParseContext::new(jiff::tz::TimeZone::UTC),
@@ -33,7 +40,7 @@ fn read(log: &[u8], sizes: &[usize]) -> Read {
             age_max: Duration::ZERO,
             open_bytes_max: 1 << 20,
         },
-        record_bytes_max: 1 << 20,
+        record_bytes_max,
         emit: &mut |logs, position| {
             for record in &logs.records {
                 let body = String::from_utf8_lossy(logs.text.get(&record.body)).into_owned();
@@ -46,7 +53,6 @@ fn read(log: &[u8], sizes: &[usize]) -> Read {
         now,
         read: Vec::new(),
     };
-    let mut begin = 0usize;
     for size in sizes.iter().copied().chain([usize::MAX]) {
         let end = log.len().min(begin.max(64).saturating_add(size));
         writer.write_all(&log[begin..end]).unwrap();
@@ -140,4 +146,56 @@ proptest! {
         }
         prop_assert_eq!(last, log.len() as u64);
     }
+
+    #[test]
+    fn a_line_that_is_cut_is_settled_whole_or_not_at_all(
+        lines in prop::collection::vec((any::<bool>(), 0..40usize, 1..120usize), 1..12),
+        order in prop::collection::vec(any::<bool>(), 0..60),
+        sizes in prop::collection::vec(1..300usize, 0..20),
+    ) {
+        let log = interleaved(&lines, &order);
+        let words = |records: &[(String, u64, Option<u64>)]| -> BTreeSet<String> {
+            let words = records.iter().flat_map(|(body, ..)| body.split_whitespace());
+            words.map(str::to_owned).collect()
+        };
+        let read = read_from(0, &log, &sizes, 64);
+        let all = words(&read.records);
+        let n_words: usize = lines.iter().map(|(_, n_words, _)| n_words).sum();
+        prop_assert_eq!(all.len(), n_words, "no word is halved or lost");
+        let mut offsets: Vec<u64> = read.records.iter().map(|(_, offset, _)| *offset).collect();
+        offsets.sort_unstable();
+        prop_assert!(offsets.is_sorted_by(|a, b| a < b), "each record has an offset of its own");
+        let mut last = 0;
+        for (position, n_delivered) in &read.positions {
+            prop_assert!(*position >= last, "{position} after {last}");
+            last = *position;
+            let delivered = words(&read.records[..*n_delivered]);
+            let again = words(&read_from(*position, &log, &[], 64).records);
+            prop_assert_eq!(&(&delivered | &again), &all, "read on from {}", position);
+        }
+        prop_assert_eq!(last, log.len() as u64);
+    }
+}
+
+/// Frames of lines of so many words each, in parts of so many bytes; of which stream the next frame
+/// is says `order`.
+fn interleaved(lines: &[(bool, usize, usize)], order: &[bool]) -> Vec<u8> {
+    let mut frames = [VecDeque::new(), VecDeque::new()];
+    for (index, (is_stderr, n_words, part_bytes)) in lines.iter().enumerate() {
+        let text: String = (0..*n_words).map(|word| format!("w{index}.{word} ")).collect();
+        let n_parts = text.len().div_ceil(*part_bytes).max(1);
+        for part in 0..n_parts {
+            let tag = if part + 1 == n_parts { "F" } else { "P" };
+            let text = &text[part * part_bytes..text.len().min((part + 1) * part_bytes)];
+            let stream = if *is_stderr { "stderr" } else { "stdout" };
+            frames[usize::from(*is_stderr)].push_back(frame(index, stream, tag, text));
+        }
+    }
+    let mut log = String::new();
+    for is_stderr in order {
+        log.extend(frames[usize::from(*is_stderr)].pop_front());
+    }
+    let [stdout, stderr] = frames;
+    log.extend(stdout.into_iter().chain(stderr));
+    log.into_bytes()
 }
