@@ -240,7 +240,7 @@ impl OpenBatch {
         telemetry::RECORDS.add(n_kept as u64);
         telemetry::RECORDS_DROPPED.add("redaction_policy", (records.len() - n_kept) as u64);
         self.opened.get_or_insert(chunk.now);
-        self.end = self.end.max(chunk.settled_end(end));
+        self.end = chunk.settled_end(end);
         match chunk.framed {
             None => self.remember_frontier(raw),
             // The bytes of the file before its end are not known here.

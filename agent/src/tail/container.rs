@@ -2,8 +2,9 @@
 //! the beginning of a line that goes on in the next one of its stream, `F` the end of a line.
 //! Source: the CRI logging format of Kubernetes, which containerd and CRI-O write.
 
+use super::batch::Pass;
 use super::stream::{Place, Stream};
-use crate::parse::ParseContext;
+use crate::telemetry;
 
 /// Enough bytes to tell the format.
 const MARK_BYTES: usize = 44;
@@ -58,6 +59,9 @@ pub struct Container {
     rest: Vec<u8>,
     /// Offset of `rest` in the file.
     rest_offset: u64,
+    /// Stream of the frame that `rest` goes on in, when its beginning is taken, and whether its line
+    /// ends in it.
+    frame: Option<(usize, bool)>,
     parts: [Part; 2],
 }
 
@@ -123,65 +127,90 @@ impl Container {
     }
 
     /// Puts the text of whole lines into `streams`: standard output, standard error.
-    pub fn take(
-        &mut self,
-        raw: &[u8],
-        streams: &mut [Stream; 2],
-        context: &mut ParseContext,
-        line_bytes_max: usize,
-    ) {
-        let mut lines = std::mem::take(&mut self.rest);
-        lines.extend_from_slice(raw);
+    pub fn take(&mut self, raw: &[u8], streams: &mut [Stream; 2], pass: &mut Pass<'_>) {
         let mut begin = 0;
-        for newline in memchr::memchr_iter(b'\n', &lines) {
-            self.take_line(&lines[begin..newline], streams, context, line_bytes_max);
+        for newline in memchr::memchr_iter(b'\n', raw) {
+            self.take_bytes(&raw[begin..newline], streams, pass);
+            let rest = std::mem::take(&mut self.rest);
+            self.take_frame(&rest, true, streams, pass);
             begin = newline + 1;
         }
-        lines.drain(..begin);
-        self.rest = lines;
+        self.take_bytes(&raw[begin..], streams, pass);
     }
 
-    fn take_line(
+    /// Takes bytes of one line. What is too long to wait for its end goes on as a part of it.
+    fn take_bytes(&mut self, mut raw: &[u8], streams: &mut [Stream; 2], pass: &mut Pass<'_>) {
+        if self.rest.is_empty() && self.frame.is_none() {
+            // The hole that a truncation or a loss of power leaves.
+            let zeros = raw.iter().position(|byte| *byte != 0).unwrap_or(raw.len());
+            telemetry::HOLE_BYTES.add(zeros as u64);
+            self.rest_offset += zeros as u64;
+            raw = &raw[zeros..];
+        }
+        let bytes_max = pass.record_bytes_max.saturating_add(MARK_BYTES);
+        while raw.len() > bytes_max - self.rest.len() {
+            let (now, later) = raw.split_at(bytes_max - self.rest.len());
+            self.rest.extend_from_slice(now);
+            let mut full = std::mem::take(&mut self.rest);
+            self.take_frame(&full, false, streams, pass);
+            full.clear();
+            (self.rest, raw) = (full, later);
+        }
+        self.rest.extend_from_slice(raw);
+    }
+
+    /// Takes a line, or a part of it, off its frame. The frame is that of the part before, if any.
+    fn take_frame(
         &mut self,
         line: &[u8],
+        has_newline: bool,
         streams: &mut [Stream; 2],
-        context: &mut ParseContext,
-        line_bytes_max: usize,
+        pass: &mut Pass<'_>,
     ) {
         let (offset, floor) = (self.rest_offset, self.floor());
-        self.rest_offset += line.len() as u64 + 1;
-        // What is no such line is taken as it is: nothing is lost for a runtime's own words.
-        let parsed = Line::parse(line);
-        let (index, is_whole, text) = match &parsed {
-            Some(it) => (usize::from(it.is_stderr), it.is_whole, it.text),
-            None => (0, true, line),
+        self.rest_offset += line.len() as u64 + u64::from(has_newline);
+        let ((index, is_last), text, time_unix_ns) = match (self.frame, Line::parse(line)) {
+            (Some(frame), _) => (frame, line, None),
+            (None, Some(it)) => {
+                let time_unix_ns = pass.context.unix_ns(it.time);
+                ((usize::from(it.is_stderr), it.is_whole), it.text, time_unix_ns)
+            }
+            // What is no such line is taken as it is: nothing is lost for a runtime's own words.
+            (None, None) => ((0, true), line, None),
         };
-        let time_unix_ns = parsed.as_ref().and_then(|it| context.unix_ns(it.time));
+        self.frame = (!has_newline).then_some((index, is_last));
+        streams[index].see(pass.now);
         let part = &mut self.parts[index];
         let begin = *part.begin.get_or_insert(Place { offset, floor, time_unix_ns });
         part.pieces.push((part.text.len(), Place { offset, ..begin }));
         part.text.extend_from_slice(text);
+        let is_whole = is_last && has_newline;
         if is_whole {
             part.text.push(b'\n');
             part.begin = None;
         }
         // What is too long is cut there, and its end is still its end.
-        if is_whole || part.text.len() >= line_bytes_max {
+        if is_whole || part.text.len() >= pass.record_bytes_max {
             part.move_to(&mut streams[index]);
         }
     }
 
     /// Gives up what waits for its end: nothing more will come.
-    pub fn finish(&mut self, streams: &mut [Stream; 2], context: &mut ParseContext) {
+    pub fn finish(&mut self, streams: &mut [Stream; 2], pass: &mut Pass<'_>) {
         let rest = std::mem::take(&mut self.rest);
         if !rest.is_empty() {
-            self.take_line(&rest, streams, context, usize::MAX);
-            // It had no newline.
-            self.rest_offset -= 1;
+            self.take_frame(&rest, false, streams, pass);
         }
+        self.finish_parts(streams, |_| true);
+    }
+
+    /// Gives up the lines whose end does not come in those streams of which `is_over` is true.
+    pub fn finish_parts(&mut self, streams: &mut [Stream; 2], is_over: impl Fn(&Stream) -> bool) {
         for (part, stream) in self.parts.iter_mut().zip(streams) {
-            part.begin = None;
-            part.move_to(stream);
+            if is_over(stream) {
+                part.begin = None;
+                part.move_to(stream);
+            }
         }
     }
 }

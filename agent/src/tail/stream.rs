@@ -5,7 +5,7 @@ use super::batch::{Abandoned, Chunk, OpenBatch, Pass};
 use crate::model::FileId;
 use crate::parse::split::Splitter;
 use crate::telemetry;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How far before the limit a cut looks for a place between two words.
 const CUT_WINDOW: usize = 16 << 10;
@@ -73,7 +73,7 @@ impl Origin {
 }
 
 /// Raw bytes that wait to become records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stream {
     /// Raw bytes from the start of the open record on.
     pub(super) buffer: Vec<u8>,
@@ -83,6 +83,8 @@ pub struct Stream {
     starts: Vec<u32>,
     /// Where in `buffer` the record limit cut a record in two.
     cuts: Vec<u32>,
+    /// When bytes last came.
+    grew: Instant,
 }
 
 /// Where records go, and what else is open in their file.
@@ -92,6 +94,17 @@ pub(super) struct Sink<'s, 'p> {
     pub(super) pass: &'s mut Pass<'p>,
     /// For unpacked lines: offset from which what waits elsewhere can be read again.
     pub(super) framed: Option<u64>,
+}
+
+/// What stays in the stream, to be read on with its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// Nothing.
+    Nothing,
+    /// The line at the end that has no newline yet.
+    HalfLine,
+    /// That line, and the record in which a private key begins that does not end.
+    OpenKey,
 }
 
 /// What ends where bytes are taken out.
@@ -106,8 +119,26 @@ enum End {
 impl Stream {
     /// Begins at `offset`.
     #[must_use]
-    pub fn new(offset: u64) -> Self {
-        Self { origin: Origin::at(offset), ..Self::default() }
+    pub fn new(offset: u64, now: Instant) -> Self {
+        Self {
+            buffer: Vec::new(),
+            origin: Origin::at(offset),
+            splitter: Splitter::default(),
+            starts: Vec::new(),
+            cuts: Vec::new(),
+            grew: now,
+        }
+    }
+
+    /// Says that bytes came, be they only the beginning of a line.
+    pub fn see(&mut self, now: Instant) {
+        self.grew = now;
+    }
+
+    /// Time since bytes last came.
+    #[must_use]
+    pub fn idle(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.grew)
     }
 
     /// Appends the text of a line that was unpacked from frames, where in it each piece starts.
@@ -129,30 +160,31 @@ impl Stream {
     /// Hands over the records that are whole.
     pub(super) fn advance(&mut self, sink: &mut Sink<'_, '_>) -> Result<(), Abandoned> {
         self.splitter.advance(&self.buffer, &mut self.starts);
+        // A few bytes of a line do not count yet: it may begin another record.
+        let mut end = self.buffer.len();
         if self.open_record_bytes() > sink.pass.record_bytes_max {
-            self.splitter.open_half_line(&self.buffer, &mut self.starts);
+            end = self.splitter.open_half_line(&self.buffer, &mut self.starts);
         }
+        let n_later = self.buffer.len() - end;
         self.take(self.before_open_key(self.open_start()), End::Record, sink)?;
-        while self.buffer.len() > sink.pass.record_bytes_max {
-            let end = cut_point(&self.buffer, sink.pass.record_bytes_max);
+        while self.buffer.len() - n_later > sink.pass.record_bytes_max {
+            let decided = &self.buffer[..self.buffer.len() - n_later];
+            let end = cut_point(decided, sink.pass.record_bytes_max);
             self.take(end, End::Limit, sink)?;
         }
         Ok(())
     }
 
-    /// Hands over everything, or with `only_lines` everything but a half line.
-    pub(super) fn flush(
-        &mut self,
-        sink: &mut Sink<'_, '_>,
-        only_lines: bool,
-    ) -> Result<(), Abandoned> {
-        if !only_lines {
-            self.splitter.finish(&self.buffer, &mut self.starts);
-        }
-        let end = match memchr::memrchr(b'\n', &self.buffer) {
-            Some(newline) if only_lines => newline + 1,
-            None if only_lines => 0,
-            _ => self.buffer.len(),
+    /// Hands over everything but what it is told to keep.
+    pub(super) fn flush(&mut self, sink: &mut Sink<'_, '_>, keep: Keep) -> Result<(), Abandoned> {
+        let lines = memchr::memrchr(b'\n', &self.buffer).map_or(0, |newline| newline + 1);
+        let end = match keep {
+            Keep::Nothing => {
+                self.splitter.finish(&self.buffer, &mut self.starts);
+                self.buffer.len()
+            }
+            Keep::HalfLine => lines,
+            Keep::OpenKey => self.before_open_key(lines),
         };
         // A half line is a record of its own then: nothing is cut.
         self.take(end, End::Record, sink)

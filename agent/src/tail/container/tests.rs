@@ -1,11 +1,11 @@
 //! Frames come off, parts are joined, and nothing is lost or moved by how the bytes arrive.
 
 use super::{Container, is_container_log};
-use crate::model::FileId;
+use crate::model::{FileId, LogBatch, Position};
 use crate::parse::ParseContext;
-use crate::tail::batch::BatchLimits;
-use crate::tail::batch::Pass;
-use crate::tail::file::LogFile;
+use crate::tail::batch::{BatchLimits, Emit, Pass};
+use crate::tail::file::{LogFile, Look};
+use crate::tail::stream::Stream;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Write;
@@ -32,8 +32,37 @@ fn read_from(offset: u64, log: &[u8], sizes: &[usize], record_bytes_max: usize) 
     writer.write_all(&log[..begin]).unwrap();
     let mut file = LogFile::open(FileId(0), path, file, offset, resource, redactor, now).unwrap();
     let mut read = Read { records: Vec::new(), positions: Vec::new() };
-    let mut pass = Pass {
-        context: &mut ParseContext::new(jiff::tz::TimeZone::UTC),
+    let mut emit = |logs: LogBatch, position: Position| {
+        for record in &logs.records {
+            let body = String::from_utf8_lossy(logs.text.get(&record.body)).into_owned();
+            read.records.push((body, record.offset, record.time_unix_ns));
+        }
+        read.positions.push((position.offset, read.records.len()));
+        Ok(())
+    };
+    let mut context = ParseContext::new(jiff::tz::TimeZone::UTC);
+    let mut pass = pass(&mut context, &mut emit, record_bytes_max);
+    for size in sizes.iter().copied().chain([usize::MAX]) {
+        let end = log.len().min(begin.max(64).saturating_add(size));
+        writer.write_all(&log[begin..end]).unwrap();
+        begin = end;
+        now += Duration::from_millis(10);
+        pass.now = now;
+        while file.look(&mut pass).unwrap().unwrap() != Look::Quiet {}
+    }
+    pass.now += Duration::from_secs(5);
+    file.flush(&mut pass, false).unwrap();
+    file.seal(&mut pass).unwrap();
+    read
+}
+
+fn pass<'p>(
+    context: &'p mut ParseContext,
+    emit: &'p mut Emit<'p>,
+    record_bytes_max: usize,
+) -> Pass<'p> {
+    Pass {
+        context,
         limits: BatchLimits {
             bytes_max: 256,
             records_max: 3,
@@ -41,29 +70,11 @@ fn read_from(offset: u64, log: &[u8], sizes: &[usize], record_bytes_max: usize) 
             open_bytes_max: 1 << 20,
         },
         record_bytes_max,
-        emit: &mut |logs, position| {
-            for record in &logs.records {
-                let body = String::from_utf8_lossy(logs.text.get(&record.body)).into_owned();
-                read.records.push((body, record.offset, record.time_unix_ns));
-            }
-            read.positions.push((position.offset, read.records.len()));
-            Ok(())
-        },
+        emit,
         has_room: &|| true,
-        now,
+        now: Instant::now(),
         read: Vec::new(),
-    };
-    for size in sizes.iter().copied().chain([usize::MAX]) {
-        let end = log.len().min(begin.max(64).saturating_add(size));
-        writer.write_all(&log[begin..end]).unwrap();
-        begin = end;
-        now += Duration::from_millis(10);
-        pass.now = now;
-        file.look(&mut pass).unwrap().unwrap();
     }
-    file.flush(&mut pass, false).unwrap();
-    file.seal(&mut pass).unwrap();
-    read
 }
 
 fn frame(second: usize, stream: &str, tag: &str, text: &str) -> String {
@@ -113,6 +124,64 @@ fn what_the_runtime_says_itself_is_a_record_too() {
         read(log.as_bytes(), &[]).records.into_iter().map(|it| it.0).collect();
     assert_eq!(bodies, ["one", "no frame at all"]);
     assert!(Container::new(7).is_empty());
+}
+
+#[test]
+fn a_stream_that_is_quiet_does_not_wait_for_the_other() {
+    let mut writer = tempfile::NamedTempFile::new().unwrap();
+    let file = std::fs::File::open(writer.path()).unwrap();
+    let (begin, (resource, redactor)) = (Instant::now(), Default::default());
+    let path = writer.path().to_owned();
+    writer
+        .write_all(frame(0, "stderr", "F", "26/11/26 06:26:22 ERROR Job: failed").as_bytes())
+        .unwrap();
+    writer.write_all(frame(0, "stderr", "P", "half").as_bytes()).unwrap();
+    let mut file = LogFile::open(FileId(0), path, file, 0, resource, redactor, begin).unwrap();
+    let mut came: Vec<(u64, String)> = Vec::new();
+    for half_second in 0..140 {
+        let now = begin + Duration::from_millis(500 * half_second);
+        writer.write_all(frame(0, "stdout", "F", "still here").as_bytes()).unwrap();
+        let mut emit = |logs: LogBatch, _| {
+            came.push((
+                half_second / 2,
+                String::from_utf8_lossy(logs.text.as_bytes()).into_owned(),
+            ));
+            Ok(())
+        };
+        let mut context = ParseContext::new(jiff::tz::TimeZone::UTC);
+        let mut pass = pass(&mut context, &mut emit, 1 << 20);
+        pass.now = now;
+        file.look(&mut pass).unwrap().unwrap();
+        file.flush_when_idle(&mut pass).unwrap();
+        file.seal(&mut pass).unwrap();
+    }
+    let second = |word: &str| came.iter().find(|(_, text)| text.contains(word)).map(|it| it.0);
+    assert_eq!(second("failed"), Some(1), "{came:?}");
+    assert_eq!(second("half"), Some(60), "{came:?}");
+}
+
+#[test]
+fn what_never_ends_its_line_does_not_fill_the_memory() {
+    let zeros = vec![0; 3 << 20];
+    let words = "word ".repeat(200_000);
+    let (first, last) = (frame(0, "stdout", "F", "first"), frame(1, "stderr", "F", "last"));
+    let log = [first.as_bytes(), &zeros, words.as_bytes(), b"\n", last.as_bytes()];
+    let log = log.concat();
+    let read = read_from(0, &log, &[], 4096);
+    let texts: Vec<&str> = read.records.iter().map(|(body, ..)| body.as_str()).collect();
+    assert_eq!((texts[0], texts[texts.len() - 1]), ("first", "last"));
+    assert_eq!(texts[1..texts.len() - 1].join(" ").split_whitespace().count(), 200_000);
+    assert_eq!(
+        texts.iter().map(|text| text.len()).max(),
+        Some(4095),
+        "the limit cuts after a word"
+    );
+    let (mut container, mut streams) =
+        (Container::new(0), [(); 2].map(|()| Stream::new(0, Instant::now())));
+    let (mut context, mut emit) = (ParseContext::new(jiff::tz::TimeZone::UTC), |_, _| Ok(()));
+    container.take(words.as_bytes(), &mut streams, &mut pass(&mut context, &mut emit, 4096));
+    assert!(container.rest.len() < 8192, "{}", container.rest.len());
+    assert!(!streams[0].buffer.is_empty(), "the stream has it, and cuts it");
 }
 
 fn lines() -> impl Strategy<Value = Vec<(bool, bool, u8)>> {
