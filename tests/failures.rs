@@ -12,7 +12,7 @@ use crate::harness::bed::Bed;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The agent looks for new and renamed files twice a second; twice that, and it has looked.
 const SCAN: Duration = Duration::from_millis(1_200);
@@ -20,6 +20,12 @@ const SCAN: Duration = Duration::from_millis(1_200);
 /// Number of the file at `path`.
 fn inode(path: &Path) -> u64 {
     fs::metadata(path).unwrap().ino()
+}
+
+/// Makes the file at `path` look as if nobody had written to it for a while.
+fn age(path: &Path) {
+    let time = SystemTime::now() - Duration::from_secs(10);
+    fs::File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
 }
 
 /// Makes a file at `path` that has the inode `wanted`, which was freed just now. False when the file

@@ -130,10 +130,25 @@ fn f13_a_last_line_without_newline_comes_at_the_stop() {
     let mut bed = Bed::new(&["app.log"]);
     let mut file = File::create(bed.log("app.log")).unwrap();
     file.write_all(b"26/11/22 06:26:22 INFO Writer: the last word").unwrap();
+    super::age(&bed.log("app.log"));
     bed.start();
     super::wait_for_metric(&bed, "sidelight_files", "active", |n| n == 1.0);
     bed.stop();
     assert_eq!(bed.bodies(), ["the last word"]);
+}
+
+#[test]
+fn f13_a_line_that_is_being_written_at_the_stop_comes_whole_after_it() {
+    let mut bed = Bed::new(&["app.log"]);
+    let mut file = File::create(bed.log("app.log")).unwrap();
+    file.write_all(b"26/11/22 06:26:22 INFO Writer: mail to ").unwrap();
+    bed.start();
+    super::wait_for_metric(&bed, "sidelight_read_bytes_total", "", |n| n > 0.0);
+    bed.stop();
+    assert_eq!(bed.bodies(), ["mail to "], "there may be no next start");
+    file.write_all(b"alice@example.com\n").unwrap();
+    bed.once();
+    assert_eq!(bed.bodies(), ["mail to ", "mail to [EMAIL]"], "half a secret is not recognised");
 }
 
 #[test]

@@ -9,6 +9,8 @@ use super::{json, log4j, time};
 use crate::model::Severity;
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
+/// So many bytes of a line tell whether it starts a record.
+const BEGINNING_BYTES: usize = 512;
 /// Longest PEM block; an RSA key of 16,384 bits has 200 lines.
 const PEM_LINES_MAX: u32 = 200;
 const PEM_BEGIN: &[u8] = b"-----BEGIN ";
@@ -100,15 +102,20 @@ impl Splitter {
         }
     }
 
-    /// Decides about the line after the last newline by its beginning, because it is so long that its
-    /// end cannot be waited for. What is read of it later is its rest, whatever it looks like.
-    pub fn open_half_line(&mut self, buffer: &[u8], starts: &mut Vec<u32>) {
+    /// Decides about the half line at the end by its beginning, if that is there. What is read of it
+    /// later is its rest, whatever it looks like. Returns the end of what is decided about.
+    pub fn open_half_line(&mut self, buffer: &[u8], starts: &mut Vec<u32>) -> usize {
         self.advance(buffer, starts);
+        let is_later = self.open.as_ref().is_some_and(|open| open.kind != Kind::Unread);
+        if is_later && !self.is_line_cut && buffer.len() - self.line <= BEGINNING_BYTES {
+            return self.line;
+        }
         if self.line < buffer.len() {
             let mut pem = Pem::new(buffer, self.line);
             self.classify(buffer, &mut pem, starts);
             self.is_line_cut = true;
         }
+        buffer.len()
     }
 
     /// Says that records were taken out: the first `bytes` bytes of the buffer. When the open record

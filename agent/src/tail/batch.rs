@@ -56,9 +56,11 @@ pub struct Chunk<'a> {
     pub starts: &'a [u32],
     /// Where the bytes stand in the file.
     pub origin: &'a Origin,
-    /// For lines that were unpacked from frames: offset after the last one, and of the first byte
-    /// that waits elsewhere.
-    pub framed: Option<(u64, u64)>,
+    /// For lines that were unpacked from frames: offset from which what waits elsewhere can be read
+    /// again.
+    pub framed: Option<u64>,
+    /// True when nothing waits in the stream behind `bytes`.
+    pub is_all: bool,
     /// Where the record limit cut a record in two, relative to `bytes`, ascending; 0 and the length
     /// of `bytes` included.
     pub cuts: &'a [u32],
@@ -70,10 +72,12 @@ pub struct Chunk<'a> {
 
 impl Chunk<'_> {
     /// Offset in the file up to which everything is in batches once the records before `end` are.
+    /// A line in a frame is settled as a whole: what is left of it could not be found again.
     fn settled_end(&self, end: usize) -> u64 {
         match self.framed {
-            None => self.origin.of(end).0,
-            Some((rest, floor)) => self.origin.next(end).unwrap_or(rest).min(floor),
+            Some(floor) if self.is_all && end == self.bytes.len() => floor,
+            Some(floor) => self.origin.floor(end).min(floor),
+            None => self.origin.floor(end),
         }
     }
 
@@ -84,6 +88,10 @@ impl Chunk<'_> {
         !self.cuts.is_empty() && (is_at(&self.starts[index]) || is_at(&end))
     }
 }
+
+/// An offset in the file, and the last raw bytes before it.
+#[derive(Debug)]
+pub(super) struct Mark(u64, Vec<u8>);
 
 /// Records that wait to travel together.
 #[derive(Debug)]
@@ -146,6 +154,16 @@ impl OpenBatch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.opened.is_none()
+    }
+
+    /// Where the file is delivered to once the batch is.
+    pub(super) fn mark(&self) -> Mark {
+        Mark(self.end, self.frontier.clone())
+    }
+
+    /// Says that what came since `mark` is to be read again.
+    pub(super) fn go_back(&mut self, mark: Mark) {
+        Mark(self.end, self.frontier) = mark;
     }
 
     /// Says that the bytes up to `offset` hold no records.

@@ -2,8 +2,8 @@
 //! the beginning of a line that goes on in the next one of its stream, `F` the end of a line.
 //! Source: the CRI logging format of Kubernetes, which containerd and CRI-O write.
 
-use super::stream::Stream;
-use crate::parse::ParseContext;
+use super::batch::Pass;
+use super::stream::{Place, Stream};
 use crate::telemetry;
 
 /// Enough bytes to tell the format.
@@ -59,6 +59,9 @@ pub struct Container {
     rest: Vec<u8>,
     /// Offset of `rest` in the file.
     rest_offset: u64,
+    /// Stream of the frame that `rest` goes on in, when its beginning is taken, and whether its line
+    /// ends in it.
+    frame: Option<(usize, bool)>,
     parts: [Part; 2],
 }
 
@@ -66,8 +69,10 @@ pub struct Container {
 #[derive(Debug, Clone, Default)]
 pub struct Part {
     text: Vec<u8>,
-    offset: u64,
-    time_unix_ns: Option<u64>,
+    /// Start in `text` of what came in each frame, and its place.
+    pieces: Vec<(usize, Place)>,
+    /// Where the line began; set while it is open.
+    begin: Option<Place>,
 }
 
 impl Container {
@@ -90,14 +95,14 @@ impl Container {
     }
 
     fn has_part(&self) -> bool {
-        self.parts.iter().any(|part| !part.text.is_empty())
+        self.parts.iter().any(|part| part.begin.is_some())
     }
 
-    /// Offset of the first byte that waits for its line's end.
+    /// Offset from which what waits for its line's end can be read again.
     #[must_use]
     pub fn floor(&self) -> u64 {
-        let parts = self.parts.iter().filter(|part| !part.text.is_empty());
-        parts.map(|part| part.offset).fold(self.rest_offset, u64::min)
+        let begins = self.parts.iter().filter_map(|part| part.begin);
+        begins.map(|begin| begin.floor).fold(self.rest_offset, u64::min)
     }
 
     /// The beginnings of lines, which go on in the file that takes this one's place.
@@ -109,7 +114,11 @@ impl Container {
     /// Goes on with the lines of the file before this one.
     pub fn adopt(&mut self, parts: [Part; 2]) {
         let offset = self.rest_offset;
-        self.parts = parts.map(|part| Part { offset, ..part });
+        let here = |place: Place| Place { offset, floor: offset, ..place };
+        self.parts = parts.map(|part| {
+            let begin = part.begin.map(here);
+            Part { pieces: begin.map(|begin| (0, begin)).into_iter().collect(), begin, ..part }
+        });
     }
 
     /// Forgets the beginnings of lines: another file goes on with them.
@@ -118,68 +127,99 @@ impl Container {
     }
 
     /// Puts the text of whole lines into `streams`: standard output, standard error.
-    pub fn take(
-        &mut self,
-        raw: &[u8],
-        streams: &mut [Stream; 2],
-        context: &mut ParseContext,
-        line_bytes_max: usize,
-    ) {
-        let mut lines = std::mem::take(&mut self.rest);
-        lines.extend_from_slice(raw);
+    pub fn take(&mut self, raw: &[u8], streams: &mut [Stream; 2], pass: &mut Pass<'_>) {
         let mut begin = 0;
-        for newline in memchr::memchr_iter(b'\n', &lines) {
-            self.take_line(&lines[begin..newline], streams, context, line_bytes_max);
+        for newline in memchr::memchr_iter(b'\n', raw) {
+            self.take_bytes(&raw[begin..newline], streams, pass);
+            let rest = std::mem::take(&mut self.rest);
+            self.take_frame(&rest, true, streams, pass);
             begin = newline + 1;
         }
-        lines.drain(..begin);
-        self.rest = lines;
+        self.take_bytes(&raw[begin..], streams, pass);
     }
 
-    fn take_line(
+    /// Takes bytes of one line. What is too long to wait for its end goes on as a part of it.
+    fn take_bytes(&mut self, mut raw: &[u8], streams: &mut [Stream; 2], pass: &mut Pass<'_>) {
+        if self.rest.is_empty() && self.frame.is_none() {
+            // The hole that a truncation or a loss of power leaves.
+            let zeros = raw.iter().position(|byte| *byte != 0).unwrap_or(raw.len());
+            telemetry::HOLE_BYTES.add(zeros as u64);
+            self.rest_offset += zeros as u64;
+            raw = &raw[zeros..];
+        }
+        let bytes_max = pass.record_bytes_max.saturating_add(MARK_BYTES);
+        while raw.len() > bytes_max - self.rest.len() {
+            let (now, later) = raw.split_at(bytes_max - self.rest.len());
+            self.rest.extend_from_slice(now);
+            let mut full = std::mem::take(&mut self.rest);
+            self.take_frame(&full, false, streams, pass);
+            full.clear();
+            (self.rest, raw) = (full, later);
+        }
+        self.rest.extend_from_slice(raw);
+    }
+
+    /// Takes a line, or a part of it, off its frame. The frame is that of the part before, if any.
+    fn take_frame(
         &mut self,
         line: &[u8],
+        has_newline: bool,
         streams: &mut [Stream; 2],
-        context: &mut ParseContext,
-        line_bytes_max: usize,
+        pass: &mut Pass<'_>,
     ) {
-        let offset = self.rest_offset;
-        self.rest_offset += line.len() as u64 + 1;
-        // What is no such line is taken as it is: nothing is lost for a runtime's own words.
-        let parsed = Line::parse(line);
-        let (index, is_whole, text) = match &parsed {
-            Some(it) => (usize::from(it.is_stderr), it.is_whole, it.text),
-            None => (0, true, line),
+        let (offset, floor) = (self.rest_offset, self.floor());
+        self.rest_offset += line.len() as u64 + u64::from(has_newline);
+        let ((index, is_last), text, time_unix_ns) = match (self.frame, Line::parse(line)) {
+            (Some(frame), _) => (frame, line, None),
+            (None, Some(it)) => {
+                let time_unix_ns = pass.context.unix_ns(it.time);
+                ((usize::from(it.is_stderr), it.is_whole), it.text, time_unix_ns)
+            }
+            // What is no such line is taken as it is: nothing is lost for a runtime's own words.
+            (None, None) => ((0, true), line, None),
         };
-        let time_unix_ns = parsed.as_ref().and_then(|it| context.unix_ns(it.time));
+        self.frame = (!has_newline).then_some((index, is_last));
+        streams[index].see(pass.now);
         let part = &mut self.parts[index];
-        if part.text.is_empty() {
-            *part = Part { text: std::mem::take(&mut part.text), offset, time_unix_ns };
-        }
+        let begin = *part.begin.get_or_insert(Place { offset, floor, time_unix_ns });
+        part.pieces.push((part.text.len(), Place { offset, ..begin }));
         part.text.extend_from_slice(text);
-        let is_too_long = part.text.len() >= line_bytes_max;
-        if is_whole || is_too_long {
-            telemetry::TRUNCATED_RECORDS.add(u64::from(is_too_long && !is_whole));
+        let is_whole = is_last && has_newline;
+        if is_whole {
             part.text.push(b'\n');
-            streams[index].push(&part.text, part.offset, part.time_unix_ns);
-            part.text.clear();
+            part.begin = None;
+        }
+        // What is too long is cut there, and its end is still its end.
+        if is_whole || part.text.len() >= pass.record_bytes_max {
+            part.move_to(&mut streams[index]);
         }
     }
 
     /// Gives up what waits for its end: nothing more will come.
-    pub fn finish(&mut self, streams: &mut [Stream; 2], context: &mut ParseContext) {
+    pub fn finish(&mut self, streams: &mut [Stream; 2], pass: &mut Pass<'_>) {
         let rest = std::mem::take(&mut self.rest);
         if !rest.is_empty() {
-            self.take_line(&rest, streams, context, usize::MAX);
-            // It had no newline.
-            self.rest_offset -= 1;
+            self.take_frame(&rest, false, streams, pass);
         }
+        self.finish_parts(streams, |_| true);
+    }
+
+    /// Gives up the lines whose end does not come in those streams of which `is_over` is true.
+    pub fn finish_parts(&mut self, streams: &mut [Stream; 2], is_over: impl Fn(&Stream) -> bool) {
         for (part, stream) in self.parts.iter_mut().zip(streams) {
-            if !part.text.is_empty() {
-                stream.push(&part.text, part.offset, part.time_unix_ns);
-                part.text.clear();
+            if is_over(stream) {
+                part.begin = None;
+                part.move_to(stream);
             }
         }
+    }
+}
+
+impl Part {
+    fn move_to(&mut self, stream: &mut Stream) {
+        stream.push(&self.text, &self.pieces);
+        self.text.clear();
+        self.pieces.clear();
     }
 }
 

@@ -15,24 +15,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod flush;
+
 /// Bytes read at a time: large enough that redaction works on long runs, small enough that one
 /// busy file does not keep the others waiting.
 pub(super) const READ_BYTES: usize = 256 << 10;
 
-/// A single line waits this long for its continuation when no further line comes, a trace longer.
-const LINE_IDLE: Duration = Duration::from_secs(1);
-const TRACE_IDLE: Duration = Duration::from_secs(5);
-
-/// A line without its newline waits this long. Writers with a buffer stop anywhere in a line, and
-/// half a secret slips through the redactor.
-const HALF_LINE_IDLE: Duration = Duration::from_secs(60);
-
-/// A file that nobody wrote to for so long by the clock of its file system is a backlog: nothing is
-/// waited for in it. Long enough for clocks that differ.
-const BACKLOG_AGE: Duration = Duration::from_secs(5);
-
 /// After so long a silence the head of a file is compared before it is read on.
 const THOROUGH_IDLE: Duration = Duration::from_secs(10);
+
 /// Bytes at the beginning of a file that tell whether a container runtime wrote it.
 const CONTAINER_HEAD_BYTES: usize = 64;
 
@@ -115,8 +106,8 @@ impl LogFile {
         let batch = OpenBatch::new(resource, redactor, offset, source.guard().to_vec());
         let head = source.head_bytes(CONTAINER_HEAD_BYTES)?;
         let text = match container::is_container_log(&head) {
-            Some(true) => framed(offset),
-            _ => Text::Plain(Stream::new(offset)),
+            Some(true) => framed(offset, now),
+            _ => Text::Plain(Stream::new(offset, now)),
         };
         Ok(Self { id, source, path, text, batch, grew: now })
     }
@@ -191,7 +182,10 @@ impl LogFile {
     pub fn has_half_line(&self) -> bool {
         match &self.text {
             Text::Plain(stream) => stream.buffer.last().is_some_and(|byte| *byte != b'\n'),
-            Text::Framed(framed) => !framed.0.is_empty(),
+            Text::Framed(framed) => {
+                let is_half = |stream: &Stream| stream.buffer.last().is_some_and(|it| *it != b'\n');
+                !framed.0.is_empty() || framed.1.iter().any(is_half)
+            }
         }
     }
 
@@ -226,7 +220,7 @@ impl LogFile {
 
     /// Goes on with the lines of the file that was at this path before; nothing is read yet.
     pub fn adopt_parts(&mut self, parts: [Part; 2]) {
-        self.text = framed(self.position());
+        self.text = framed(self.position(), self.grew);
         if let Text::Framed(framed) = &mut self.text {
             framed.0.adopt(parts);
         }
@@ -333,7 +327,7 @@ impl LogFile {
         match self.has_format() {
             Ok(true) => {}
             // The first line is not whole enough to tell.
-            Ok(false) if self.idle(pass.now) < LINE_IDLE => return Ok(Ok(Look::Quiet)),
+            Ok(false) if self.idle(pass.now) < flush::LINE_IDLE => return Ok(Ok(Look::Quiet)),
             Ok(false) => {}
             Err(error) => return Ok(Err(error)),
         }
@@ -357,7 +351,7 @@ impl LogFile {
         let head = self.source.head_bytes(CONTAINER_HEAD_BYTES)?;
         let is_container_log = container::is_container_log(&head);
         if is_container_log == Some(true) {
-            self.text = framed(0);
+            self.text = framed(0, self.grew);
         }
         Ok(is_container_log.is_some() || self.source.pipe_state().is_some())
     }
@@ -370,7 +364,10 @@ impl LogFile {
         stream.buffer.append(&mut own);
         let read = fill(source, stream, batch);
         let advanced = match read {
-            Ok(1..) => stream.advance(&mut Sink { batch, id, pass, framed: None }),
+            Ok(1..) => {
+                stream.see(pass.now);
+                stream.advance(&mut Sink { batch, id, pass, framed: None })
+            }
             _ => Ok(()),
         };
         own.extend_from_slice(&stream.buffer);
@@ -386,7 +383,7 @@ impl LogFile {
         let (container, streams) = &mut **framed;
         let mut raw = std::mem::take(&mut pass.read);
         let read = self.source.read(position, READ_BYTES, &mut raw);
-        container.take(&raw, streams, pass.context, pass.record_bytes_max);
+        container.take(&raw, streams, pass);
         raw.clear();
         pass.read = raw;
         self.each_stream(pass, |stream, sink| stream.advance(sink))?;
@@ -405,52 +402,14 @@ impl LogFile {
             Text::Plain(stream) => hand_over(stream, &mut Sink { batch, id, pass, framed: None }),
             Text::Framed(framed) => {
                 let (container, streams) = &mut **framed;
-                let rest = container.floor();
+                let floor = container.floor();
                 for index in 0..2 {
-                    let other = streams[1 - index].floor().unwrap_or(u64::MAX);
-                    let framed = Some((rest, rest.min(other)));
+                    let framed = Some(streams[1 - index].floor().unwrap_or(floor).min(floor));
                     hand_over(&mut streams[index], &mut Sink { batch, id, pass, framed })?;
                 }
                 Ok(())
             }
         }
-    }
-
-    /// Puts the open record into the batch when nothing came for so long that it must be whole.
-    ///
-    /// # Errors
-    /// When a batch could not be handed over.
-    pub fn flush_when_idle(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
-        let idle = self.idle(pass.now);
-        if idle >= HALF_LINE_IDLE {
-            self.flush(pass, false)?;
-        }
-        let is_backlog = self.is_read() && !self.is_pipe() && self.source.age() >= BACKLOG_AGE;
-        self.each_stream(pass, |stream, sink| {
-            let newline = memchr::memchr(b'\n', &stream.buffer);
-            let is_one_line = newline.is_some_and(|at| at + 1 == stream.buffer.len());
-            let wait = if is_one_line { LINE_IDLE } else { TRACE_IDLE };
-            let is_whole = newline.is_some() && (idle >= wait || is_backlog);
-            if is_whole { stream.flush(sink, true) } else { Ok(()) }
-        })?;
-        // What was waited for need not wait for others.
-        let is_over = !self.batch.is_empty() && (idle >= LINE_IDLE || is_backlog);
-        if is_over && self.is_read() { self.seal(pass) } else { Ok(()) }
-    }
-
-    /// Puts everything that was read into the batch: at the end of the file's or the agent's life.
-    /// With `only_lines` a half line stays unread, as its writer is still at it.
-    ///
-    /// # Errors
-    /// When a batch could not be handed over.
-    pub fn flush(&mut self, pass: &mut Pass<'_>, only_lines: bool) -> Result<(), Abandoned> {
-        if let Text::Framed(framed) = &mut self.text
-            && !only_lines
-        {
-            let (container, streams) = &mut **framed;
-            container.finish(streams, pass.context);
-        }
-        self.each_stream(pass, |stream, sink| stream.flush(sink, only_lines))
     }
 
     /// Hands the open batch over.
@@ -470,8 +429,8 @@ impl LogFile {
     }
 }
 
-fn framed(offset: u64) -> Text {
-    let streams = [Stream::new(offset), Stream::new(offset)];
+fn framed(offset: u64, now: Instant) -> Text {
+    let streams = [Stream::new(offset, now), Stream::new(offset, now)];
     Text::Framed(Box::new((Container::new(offset), streams)))
 }
 

@@ -142,6 +142,12 @@ impl Source {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(written)
     }
 
+    /// True for a compressed file.
+    #[must_use]
+    pub fn is_archive(&self) -> bool {
+        self.gunzip.is_some()
+    }
+
     /// Sizes of an archive that was read to its end.
     #[must_use]
     pub fn archive(&self) -> Option<Archive> {
@@ -154,11 +160,12 @@ impl Source {
         &self.file
     }
 
-    /// True when nothing stood behind `position` at the last check.
+    /// True when nothing stood behind `position` at the last check; for a pipe, when nothing is in it.
     #[must_use]
     pub fn is_read(&self, position: u64) -> bool {
         match self.gunzip {
             Some(_) => self.archive.is_some(),
+            None if self.pipe == Some(PipeState::Open) => !is_readable(&self.file).unwrap_or(false),
             None if self.pipe.is_some() => true,
             None => self.seen.bytes <= position,
         }
@@ -253,7 +260,8 @@ impl Source {
     /// Reads about `bytes_max` bytes from `position` on and appends them to `buffer`.
     ///
     /// # Errors
-    /// When the file cannot be read. A damaged archive then counts as read.
+    /// When the file cannot be read. A damaged archive then counts as read; from one that could only
+    /// not be read now, the next call reads on.
     pub fn read(
         &mut self,
         position: u64,
@@ -270,14 +278,19 @@ impl Source {
                 return Ok(bytes);
             }
             None => read_plain(&self.file, position, bytes_max, buffer)?,
-            Some(gunzip) => {
-                let read = gunzip.read_from(position, bytes_max, buffer);
-                if !matches!(read, Ok(1..)) {
-                    let file_bytes = self.seen.bytes;
-                    self.archive = Some(Archive { file_bytes, text_bytes: position });
+            Some(gunzip) => match gunzip.read_from(position, bytes_max, buffer) {
+                Err(error) if !is_damage(&error) => {
+                    self.gunzip = Some(self::gunzip(&self.file)?);
+                    return Err(error);
                 }
-                read?
-            }
+                read => {
+                    if !matches!(read, Ok(1..)) {
+                        let file_bytes = self.seen.bytes;
+                        self.archive = Some(Archive { file_bytes, text_bytes: position });
+                    }
+                    read?
+                }
+            },
         };
         self.remember(&buffer[before..]);
         if self.gunzip.is_none() && self.head.bytes < HEAD_BYTES_MAX as u64 {
@@ -335,6 +348,10 @@ fn read_plain(
     buffer: &mut Vec<u8>,
 ) -> io::Result<usize> {
     buffer.reserve(bytes_max);
+    if buffer.capacity() - buffer.len() > 2 * bytes_max {
+        // What a long record has left; the read below takes all the space that there is.
+        buffer.shrink_to(buffer.len() + bytes_max);
+    }
     loop {
         match rustix::io::pread(file, rustix::buffer::spare_capacity(buffer), position) {
             Err(rustix::io::Errno::INTR) => {}
@@ -373,6 +390,14 @@ fn read_pipe(mut pipe: &File, bytes_max: usize, buffer: &mut Vec<u8>) -> io::Res
 pub struct Gunzip {
     decoder: Box<MultiGzDecoder<Cursor>>,
     position: u64,
+    /// What comes after the bytes that were read last.
+    error: Option<io::Error>,
+}
+
+/// True when an archive is no better at the next read: it is damaged, or its end is missing.
+fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
 }
 
 /// Begins to read the text of an archive.
@@ -381,7 +406,7 @@ pub struct Gunzip {
 /// When there are no descriptors left.
 pub fn gunzip(file: &File) -> io::Result<Gunzip> {
     let decoder = MultiGzDecoder::new(Cursor { file: file.try_clone()?, position: 0 });
-    Ok(Gunzip { decoder: Box::new(decoder), position: 0 })
+    Ok(Gunzip { decoder: Box::new(decoder), position: 0, error: None })
 }
 
 impl Gunzip {
@@ -391,14 +416,20 @@ impl Gunzip {
         bytes_max: usize,
         buffer: &mut Vec<u8>,
     ) -> io::Result<usize> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
         if self.position < position {
             let rest = position - self.position;
             io::copy(&mut self.by_ref().take(rest), &mut io::sink())?;
         }
         let before = buffer.len();
-        let read = self.take(bytes_max as u64).read_to_end(buffer);
-        // What came before the damage is good.
-        if buffer.len() > before { Ok(buffer.len() - before) } else { read }
+        match self.take(bytes_max as u64).read_to_end(buffer) {
+            // What came before the damage is good.
+            Err(error) if buffer.len() > before => self.error = Some(error),
+            read => return read,
+        }
+        Ok(buffer.len() - before)
     }
 }
 
@@ -424,3 +455,6 @@ impl Read for Cursor {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use super::batch::{Abandoned, Chunk, OpenBatch, Pass};
 use crate::model::FileId;
 use crate::parse::split::Splitter;
 use crate::telemetry;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How far before the limit a cut looks for a place between two words.
 const CUT_WINDOW: usize = 16 << 10;
@@ -15,49 +15,65 @@ const CUT_WINDOW: usize = 16 << 10;
 pub struct Origin {
     /// Offset of the first byte of the stream's buffer, when all of it stands there as it is.
     offset: u64,
-    /// Start in the buffer, offset in the file and time of each line that was unpacked from a frame.
-    lines: Vec<(usize, u64, Option<u64>)>,
+    /// Start in the buffer of each piece of a line that was unpacked from a frame, and its place.
+    pieces: Vec<(usize, Place)>,
+}
+
+/// Where a piece of a line that was unpacked from frames stands in the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Offset of its first byte; of its frame, for the first piece in it.
+    pub offset: u64,
+    /// From here on its line can be read again, and all of what stands in the file behind it: no
+    /// line of either stream begins before and goes on behind.
+    pub floor: u64,
+    /// Time of the first frame of its line.
+    pub time_unix_ns: Option<u64>,
 }
 
 impl Origin {
     /// A buffer whose first byte stands at `offset`.
     #[must_use]
     pub fn at(offset: u64) -> Self {
-        Self { offset, lines: Vec::new() }
+        Self { offset, pieces: Vec::new() }
     }
 
-    /// Offset in the file of the byte at `place`, and the time of its frame.
+    /// Offset in the file of the byte at `place`, and the time of its frame. No two bytes of a
+    /// stream have the same offset, as records are told from one another by it.
     #[must_use]
     pub fn of(&self, place: usize) -> (u64, Option<u64>) {
-        if self.lines.is_empty() {
-            return (self.offset + place as u64, None);
-        }
-        let index = self.lines.partition_point(|(start, ..)| *start <= place);
-        self.lines
-            .get(index.saturating_sub(1))
-            .map_or((self.offset, None), |(_, at, time)| (*at, *time))
+        self.piece(place).map_or((self.offset + place as u64, None), |(start, piece)| {
+            (piece.offset + (place - start) as u64, piece.time_unix_ns)
+        })
     }
 
-    /// Offset of the first line at or after `place`; none when there is none.
+    /// Offset from which the byte at `place` can be read again.
     #[must_use]
-    pub fn next(&self, place: usize) -> Option<u64> {
-        let index = self.lines.partition_point(|(start, ..)| *start < place);
-        self.lines.get(index).map(|(_, at, _)| *at)
+    pub fn floor(&self, place: usize) -> u64 {
+        self.piece(place).map_or(self.offset + place as u64, |(_, piece)| piece.floor)
+    }
+
+    /// The piece that the byte at `place` is in, and its start; none when nothing was unpacked.
+    fn piece(&self, place: usize) -> Option<(usize, Place)> {
+        let index = self.pieces.partition_point(|(start, _)| *start <= place);
+        self.pieces.get(index.saturating_sub(1)).copied()
     }
 
     fn consumed(&mut self, bytes: usize) {
         self.offset += bytes as u64;
-        // The line that the end lies in stays.
-        let index = self.lines.partition_point(|(start, ..)| *start <= bytes).saturating_sub(1);
-        self.lines.drain(..index);
-        for (start, ..) in &mut self.lines {
-            *start = start.saturating_sub(bytes);
+        // The piece that the end lies in stays.
+        let index = self.pieces.partition_point(|(start, _)| *start <= bytes).saturating_sub(1);
+        self.pieces.drain(..index);
+        for (start, piece) in &mut self.pieces {
+            let taken = bytes.saturating_sub(*start);
+            piece.offset += taken as u64;
+            *start = (*start + taken) - bytes;
         }
     }
 }
 
 /// Raw bytes that wait to become records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stream {
     /// Raw bytes from the start of the open record on.
     pub(super) buffer: Vec<u8>,
@@ -67,6 +83,8 @@ pub struct Stream {
     starts: Vec<u32>,
     /// Where in `buffer` the record limit cut a record in two.
     cuts: Vec<u32>,
+    /// When bytes last came.
+    grew: Instant,
 }
 
 /// Where records go, and what else is open in their file.
@@ -74,8 +92,19 @@ pub(super) struct Sink<'s, 'p> {
     pub(super) batch: &'s mut OpenBatch,
     pub(super) id: FileId,
     pub(super) pass: &'s mut Pass<'p>,
-    /// For unpacked lines: offset after the last one, and of the first byte that waits elsewhere.
-    pub(super) framed: Option<(u64, u64)>,
+    /// For unpacked lines: offset from which what waits elsewhere can be read again.
+    pub(super) framed: Option<u64>,
+}
+
+/// What stays in the stream, to be read on with its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// Nothing.
+    Nothing,
+    /// The line at the end that has no newline yet.
+    HalfLine,
+    /// That line, and the record in which a private key begins that does not end.
+    OpenKey,
 }
 
 /// What ends where bytes are taken out.
@@ -90,52 +119,72 @@ enum End {
 impl Stream {
     /// Begins at `offset`.
     #[must_use]
-    pub fn new(offset: u64) -> Self {
-        Self { origin: Origin::at(offset), ..Self::default() }
-    }
-
-    /// Appends a line that was unpacked from a frame at `offset`.
-    pub fn push(&mut self, line: &[u8], offset: u64, time_unix_ns: Option<u64>) {
-        if self.buffer.is_empty() {
-            self.origin.lines.clear();
+    pub fn new(offset: u64, now: Instant) -> Self {
+        Self {
+            buffer: Vec::new(),
+            origin: Origin::at(offset),
+            splitter: Splitter::default(),
+            starts: Vec::new(),
+            cuts: Vec::new(),
+            grew: now,
         }
-        self.origin.lines.push((self.buffer.len(), offset, time_unix_ns));
-        self.buffer.extend_from_slice(line);
     }
 
-    /// Offset of the first byte that waits; none when nothing does.
+    /// Says that bytes came, be they only the beginning of a line.
+    pub fn see(&mut self, now: Instant) {
+        self.grew = now;
+    }
+
+    /// Time since bytes last came.
+    #[must_use]
+    pub fn idle(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.grew)
+    }
+
+    /// Appends the text of a line that was unpacked from frames, where in it each piece starts.
+    pub fn push(&mut self, text: &[u8], pieces: &[(usize, Place)]) {
+        if self.buffer.is_empty() {
+            self.origin.pieces.clear();
+        }
+        let begin = self.buffer.len();
+        self.origin.pieces.extend(pieces.iter().map(|(start, place)| (begin + start, *place)));
+        self.buffer.extend_from_slice(text);
+    }
+
+    /// Offset from which what waits can be read again; none when nothing does.
     #[must_use]
     pub fn floor(&self) -> Option<u64> {
-        (!self.buffer.is_empty()).then(|| self.origin.of(0).0)
+        (!self.buffer.is_empty()).then(|| self.origin.floor(0))
     }
 
     /// Hands over the records that are whole.
     pub(super) fn advance(&mut self, sink: &mut Sink<'_, '_>) -> Result<(), Abandoned> {
         self.splitter.advance(&self.buffer, &mut self.starts);
+        // A few bytes of a line do not count yet: it may begin another record.
+        let mut end = self.buffer.len();
         if self.open_record_bytes() > sink.pass.record_bytes_max {
-            self.splitter.open_half_line(&self.buffer, &mut self.starts);
+            end = self.splitter.open_half_line(&self.buffer, &mut self.starts);
         }
+        let n_later = self.buffer.len() - end;
         self.take(self.before_open_key(self.open_start()), End::Record, sink)?;
-        while self.buffer.len() > sink.pass.record_bytes_max {
-            let end = cut_point(&self.buffer, sink.pass.record_bytes_max);
+        while self.buffer.len() - n_later > sink.pass.record_bytes_max {
+            let decided = &self.buffer[..self.buffer.len() - n_later];
+            let end = cut_point(decided, sink.pass.record_bytes_max);
             self.take(end, End::Limit, sink)?;
         }
         Ok(())
     }
 
-    /// Hands over everything, or with `only_lines` everything but a half line.
-    pub(super) fn flush(
-        &mut self,
-        sink: &mut Sink<'_, '_>,
-        only_lines: bool,
-    ) -> Result<(), Abandoned> {
-        if !only_lines {
-            self.splitter.finish(&self.buffer, &mut self.starts);
-        }
-        let end = match memchr::memrchr(b'\n', &self.buffer) {
-            Some(newline) if only_lines => newline + 1,
-            None if only_lines => 0,
-            _ => self.buffer.len(),
+    /// Hands over everything but what it is told to keep.
+    pub(super) fn flush(&mut self, sink: &mut Sink<'_, '_>, keep: Keep) -> Result<(), Abandoned> {
+        let lines = memchr::memrchr(b'\n', &self.buffer).map_or(0, |newline| newline + 1);
+        let end = match keep {
+            Keep::Nothing => {
+                self.splitter.finish(&self.buffer, &mut self.starts);
+                self.buffer.len()
+            }
+            Keep::HalfLine => lines,
+            Keep::OpenKey => self.before_open_key(lines),
         };
         // A half line is a record of its own then: nothing is cut.
         self.take(end, End::Record, sink)
@@ -186,6 +235,7 @@ impl Stream {
             cuts: &self.cuts,
             origin: &self.origin,
             framed: sink.framed,
+            is_all: end == self.buffer.len(),
             observed_unix_ns: unix_ns(),
             now: sink.pass.now,
         };

@@ -32,6 +32,7 @@ fn add(
         starts: &starts[..records.len()],
         origin: &crate::tail::stream::Origin::at(100),
         framed: None,
+        is_all: true,
         cuts: &[],
         observed_unix_ns: 1,
         now: std::time::Instant::now(),
