@@ -66,7 +66,7 @@ fn standard_input_is_read_to_its_end_and_a_named_pipe_for_ever() {
 
 #[test]
 fn reading_what_is_there_takes_archives_and_all_generations() {
-    let mut node = Node::new();
+    let node = Node::new();
     append(&node.log("app.log.1"), &lines(0..5_000));
     let status = Command::new("gzip").arg(node.log("app.log.1")).status().unwrap();
     assert!(status.success());

@@ -323,7 +323,6 @@ impl World {
         self.writers.iter_mut().for_each(Writer::settle);
         self.turn(Duration::ZERO);
         self.deliver(usize::MAX);
-        self.let_archives_rest();
         let pending = &self.pending;
         let mut emit = |logs, position| {
             pending.borrow_mut().push_back(sealed(&logs, position));
@@ -352,22 +351,6 @@ impl World {
         let mut pass = self.tail.pass(&mut context, &mut emit, &|| true, self.now);
         self.tail.take_up_config(&mut pass).unwrap();
         self.hear();
-    }
-
-    /// The end waits by the real clock for archives that may still be written, which takes too long
-    /// here.
-    fn let_archives_rest(&mut self) {
-        let files = self.glob.parent().unwrap().read_dir().unwrap();
-        let is_new = |path: &PathBuf| {
-            path.extension().is_some_and(|end| end == "gz")
-                && !self.tail.asleep.contains_key(path)
-                && !self.tail.files.iter().any(|it| it.file.path() == path)
-        };
-        if files.flatten().any(|it| is_new(&it.path())) {
-            self.turn(Duration::from_millis(600));
-            self.turn(Duration::from_secs(3));
-            self.deliver(usize::MAX);
-        }
     }
 
     fn start_again(&mut self) {
