@@ -119,7 +119,7 @@ fn a_record_behind_one_that_is_too_long_is_one_of_its_own_however_it_is_read() {
             batch.records.iter().map(|it| String::from_utf8_lossy(batch.text.get(&it.body)))
         });
         assert_eq!(bodies.last().unwrap(), "failed", "cut after {cut} bytes");
-        assert_eq!(batches.last().unwrap().records.last().unwrap().is_truncated, false);
+        assert!(!batches.last().unwrap().records.last().unwrap().is_truncated);
     }
 }
 
