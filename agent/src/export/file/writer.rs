@@ -18,6 +18,8 @@ const TORN_LINE_BYTES_MAX: u64 = 8 << 20;
 
 /// Time between two looks whether a named pipe has a reader.
 const READER_LOOK: Duration = Duration::from_millis(50);
+/// Time that a named pipe may be gone before a file is made in its place.
+const REMAKE_TIME: Duration = Duration::from_secs(1);
 
 /// Every line of ours begins with one of these.
 const LINE_STARTS: [&[u8]; 2] = [b"{\"timestamp\":", b"{\"observed_timestamp\":"];
@@ -53,6 +55,10 @@ impl Writer {
                 let mut written = target.write_batch(key, lines);
                 while written.as_ref().is_err_and(has_no_reader) && !done.is_closed() {
                     std::thread::sleep(READER_LOOK);
+                    if !target.path.exists() {
+                        // Whoever deletes a pipe may be about to make it anew.
+                        std::thread::sleep(REMAKE_TIME);
+                    }
                     written = target.write_rest();
                 }
                 let _ = done.send((written, std::mem::take(&mut target.spare)));
