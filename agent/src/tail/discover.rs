@@ -218,6 +218,9 @@ impl Finder {
     }
 
     fn walk(&mut self, path: &Path, depth: usize, walk: &mut Walk, now: Instant) {
+        // Each folder is visited once: at the root of another glob as deep as that one looks.
+        let roots = self.roots.iter().filter(|root| root.path == path);
+        let depth = roots.map(|root| root.depth).fold(depth, usize::max);
         let Ok(metadata) = fs::metadata(path) else { return };
         let inode = Inode::of(&metadata);
         // A state folder among the logs is left out, one that holds the logs is not.
@@ -432,6 +435,9 @@ mod tests {
         assert!(super::Root::of("/a/**").covers(&super::Root::of("/a/b/**/c")));
         assert!(!super::Root::of("/a/*").covers(&super::Root::of("/a/b/*")));
         check(&["*.log", "deep/x/*.log"], &[], &["a.log", "deep/x/y.log"]);
+        check(&["*/*.log", "deep/*/*.log"], &[], &["deep/x/y.log"]);
+        check(&["*/*.log", "deep/**/*.log"], &[], &["deep/x/y.log"]);
+        check(&["*/*/*.txt", "deep/x/**/*.log"], &[], &["deep/x/y.log"]);
     }
 
     #[test]
