@@ -1,5 +1,6 @@
 //! The tail thread: finds log files, reads them, and turns bytes into batches.
 
+use crate::checkpoint::ENTRIES_MAX;
 use crate::config::{Bytes, Interval, Section};
 use globset::{Glob, GlobBuilder};
 use jiff::tz::TimeZone;
@@ -109,8 +110,9 @@ impl Config {
         section.require("identity_wait", wait_s <= 3_600, "must be at most 1h");
         let is_record_allowed = (4 << 10..=64 << 20).contains(&config.record_bytes_max.0);
         section.require("record_bytes_max", is_record_allowed, "must be from 4KiB to 64MiB");
-        let is_files_allowed = (1..=1_000_000).contains(&config.files_max);
-        section.require("files_max", is_files_allowed, "must be from 1 to 1000000");
+        // The checkpoint has to hold them all.
+        let is_files_allowed = (1..=ENTRIES_MAX).contains(&config.files_max);
+        section.require("files_max", is_files_allowed, "must be from 1 to 200000");
         config
     }
 }

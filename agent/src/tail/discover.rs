@@ -9,6 +9,8 @@ use globset::{GlobSet, GlobSetBuilder};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
+use std::io;
+use std::ops::Bound;
 use std::os::unix::fs::{DirEntryExt, FileTypeExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -48,7 +50,7 @@ pub struct Finder {
     /// Files and folders that the agent itself writes.
     own: Vec<PathBuf>,
     own_inodes: Vec<Inode>,
-    folders: HashMap<PathBuf, Folder>,
+    folders: BTreeMap<PathBuf, Folder>,
     /// Targets of links and of globs without a wildcard.
     linked: BTreeMap<PathBuf, Inode>,
     found: BTreeMap<PathBuf, Inode>,
@@ -79,7 +81,7 @@ struct Folder {
 }
 
 /// A regular file that a glob wants.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ListedFile {
     name: OsString,
     /// As the folder says; it may differ from the file's own on an overlay.
@@ -125,7 +127,7 @@ impl Finder {
             exclude: compile(&exclude)?,
             own,
             own_inodes: Vec::new(),
-            folders: HashMap::new(),
+            folders: BTreeMap::new(),
             linked: BTreeMap::new(),
             found: BTreeMap::new(),
             pipes: BTreeSet::new(),
@@ -218,7 +220,13 @@ impl Finder {
     }
 
     fn walk(&mut self, path: &Path, depth: usize, walk: &mut Walk, now: Instant) {
-        let Ok(metadata) = fs::metadata(path) else { return };
+        // Each folder is visited once: at the root of another glob as deep as that one looks.
+        let roots = self.roots.iter().filter(|root| root.path == path);
+        let depth = roots.map(|root| root.depth).fold(depth, usize::max);
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) => return self.keep_unless_absent(path, &error, walk),
+        };
         let inode = Inode::of(&metadata);
         // A state folder among the logs is left out, one that holds the logs is not.
         let is_root_folder = metadata.is_dir() && walk.above.is_empty();
@@ -243,6 +251,20 @@ impl Finder {
             self.walk(&other, depth - 1, walk, now);
         }
         walk.above.pop();
+    }
+
+    /// What cannot be looked at now is as it was, until it can: the mount that it is on may come
+    /// back.
+    fn keep_unless_absent(&self, path: &Path, error: &io::Error, walk: &mut Walk) {
+        if is_absent(error) {
+            return;
+        }
+        let from = || (Bound::Included(path), Bound::Unbounded);
+        let folders = self.folders.range::<Path, _>(from()).map(|(folder, _)| folder);
+        walk.visited.extend(folders.take_while(|it| it.starts_with(path)).cloned());
+        let linked = self.linked.range::<Path, _>(from());
+        let linked = linked.take_while(|(it, _)| it.starts_with(path));
+        walk.linked.extend(linked.map(|(file, inode)| (file.clone(), *inode)));
     }
 
     /// Lists a folder if it may have changed; what has to be walked in it.
@@ -278,7 +300,18 @@ impl Finder {
             files: Vec::new(),
             others: Vec::new(),
         };
-        self.read_folder(path, &mut folder, known.as_ref(), walk)?;
+        if let Err(error) = self.read_folder(path, &mut folder, known.as_ref(), walk) {
+            if is_absent(&error) {
+                return None;
+            }
+            folder.is_in_doubt = true;
+            match &known {
+                Some(known) => folder.keep(known),
+                None if folder.files.is_empty() && folder.others.is_empty() => return None,
+                None => {}
+            }
+        }
+        folder.files.sort_by(|one, other| one.name.cmp(&other.name));
         walk.has_changed |= known.is_none_or(|known| {
             known.files.len() != folder.files.len()
                 || known
@@ -298,13 +331,14 @@ impl Finder {
         folder: &mut Folder,
         known: Option<&Folder>,
         walk: &mut Walk,
-    ) -> Option<()> {
+    ) -> io::Result<()> {
         let before: HashMap<_, _> = known
             .iter()
             .flat_map(|known| &known.files)
             .map(|file| ((&file.name, file.listed_inode), file.inode))
             .collect();
-        for entry in fs::read_dir(path).ok()?.flatten() {
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
             if walk.entries >= ENTRIES_MAX {
                 break;
             }
@@ -330,8 +364,17 @@ impl Finder {
             };
             folder.files.push(ListedFile { name, listed_inode, inode });
         }
-        folder.files.sort_by(|one, other| one.name.cmp(&other.name));
-        Some(())
+        Ok(())
+    }
+}
+
+impl Folder {
+    /// Takes over what was `known` before, where nothing is known now.
+    fn keep(&mut self, known: &Self) {
+        let names: HashSet<_> = self.files.iter().map(|file| file.name.clone()).collect();
+        self.files.extend(known.files.iter().filter(|it| !names.contains(&it.name)).cloned());
+        let others: HashSet<_> = self.others.iter().cloned().collect();
+        self.others.extend(known.others.iter().filter(|it| !others.contains(*it)).cloned());
     }
 }
 
@@ -351,6 +394,11 @@ impl Root {
         let Ok(between) = other.path.strip_prefix(&self.path) else { return false };
         self.depth == DEPTH_MAX || self.depth >= between.components().count() + other.depth
     }
+}
+
+/// True when there is nothing at a path, and not only nothing to be learned of it now.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Archives that nothing here can read.
@@ -382,70 +430,4 @@ fn to_absolute(glob: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Finder;
-    use std::fs;
-    use std::time::Instant;
-
-    fn found(mut finder: Finder) -> Vec<std::path::PathBuf> {
-        finder.scan(Instant::now());
-        finder.found().keys().cloned().collect()
-    }
-
-    #[track_caller]
-    fn check(include: &[&str], exclude: &[&str], want: &[&str]) {
-        let folder = tempfile::tempdir().unwrap();
-        for file in
-            ["a.log", "b.txt", "old.log.zst", "app-1/0/stderr", "app-1/0/stdout", "deep/x/y.log"]
-        {
-            let path = folder.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "x").unwrap();
-        }
-        let place = |globs: &[&str]| -> Vec<String> {
-            globs.iter().map(|glob| format!("{}/{glob}", folder.path().display())).collect()
-        };
-        let found = found(Finder::new(&place(include), &place(exclude), Vec::new()).unwrap());
-        let want: Vec<_> = want.iter().map(|file| folder.path().join(file)).collect();
-        assert_eq!(found, want);
-    }
-
-    #[test]
-    fn stars_stay_in_their_folder_and_double_stars_do_not() {
-        check(&["*.log"], &[], &["a.log"]);
-        check(&["**/*.log"], &[], &["a.log", "deep/x/y.log"]);
-        check(&["app-*/*/std*"], &["**/stdout"], &["app-1/0/stderr"]);
-        check(&["a.log", "missing.log"], &[], &["a.log"]);
-        check(&["**/*"], &["**/x/**", "app-1/**"], &["a.log", "b.txt"]);
-    }
-
-    #[test]
-    fn double_slashes_and_dots_are_nothing() {
-        check(&["//./*.log"], &[".//a.log"], &[]);
-        check(&["./deep//x/*.log"], &[], &["deep/x/y.log"]);
-    }
-
-    #[test]
-    fn only_as_deep_as_the_globs_look() {
-        let below = |glob| super::Root::of(glob).depth;
-        assert_eq!([below("/a/b.log"), below("/a/*.log"), below("/a/*/b/*")], [0, 1, 3]);
-        assert!(super::Root::of("/a/**").covers(&super::Root::of("/a/b/**/c")));
-        assert!(!super::Root::of("/a/*").covers(&super::Root::of("/a/b/*")));
-        check(&["*.log", "deep/x/*.log"], &[], &["a.log", "deep/x/y.log"]);
-    }
-
-    #[test]
-    fn a_loop_of_links_is_walked_once_and_own_files_are_not_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        fs::create_dir_all(path("logs/state")).unwrap();
-        for file in ["logs/a.log", "logs/out.log", "logs/state/b.log"] {
-            fs::write(path(file), "x").unwrap();
-        }
-        std::os::unix::fs::symlink("..", path("logs/up")).unwrap();
-        let globs = [format!("{}/**/*.log", path("logs").display())];
-        let own = vec![path("logs/out.log"), path("logs/state")];
-        let found = found(Finder::new(&globs, &[], own).unwrap());
-        assert_eq!(found, [path("logs/a.log")]);
-    }
-}
+mod tests;

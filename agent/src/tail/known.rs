@@ -3,34 +3,27 @@
 //! where reading it begins.
 
 use super::ReadFrom;
-use super::discover::Finder;
-use super::fingerprint::{Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode};
-use super::lineage::{is_gzip, is_kin};
+use super::fingerprint::{Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode, read_at_most};
+use super::lineage::is_gzip;
 use super::names::{NameIndex, is_named_after};
-use super::rotated::Astray;
-use super::source::gunzip;
-use crate::checkpoint::{ENDED_MAX, Entry, Event};
+use super::source::{gunzip, open};
+use crate::checkpoint::{ENDED_MAX, Entry};
 use crate::model::FileId;
 use crate::telemetry;
+use hunts::Hunt;
+pub(super) use hunts::{has_archives, is_unmounted};
 use std::collections::{HashMap, VecDeque};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirEntryExt, FileExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// `read_from = "auto"` reads a file that is younger than this from its beginning.
 const YOUNG: Duration = Duration::from_secs(24 * 3600);
 
 /// Less than this proves nothing about whose copy a file is.
 pub(super) const PROOF_BYTES_MIN: u64 = 64;
-
-/// How long a file is looked for under other names, once its path is not its own: compressing a
-/// large one takes long.
-const HUNT_TIME: Duration = Duration::from_secs(60);
-
-/// How long the copy of an overwritten file is looked for: it was made before.
-const COPY_HUNT_TIME: Duration = Duration::from_secs(5);
 
 /// A file found, to be compared with those that are known.
 #[derive(Debug, Clone, Copy)]
@@ -66,29 +59,13 @@ pub(super) struct Known {
     gone: Vec<(FileId, u64)>,
 }
 
-/// A file that is looked for under other names.
-#[derive(Debug, Default)]
-struct Hunt {
-    /// When it is given up; none before it was looked for.
-    until: Option<Instant>,
-    /// How long it is looked for, from the first time on.
-    wait: Duration,
-    is_of_earlier_run: bool,
-    /// True when something in its folder looks like it.
-    has_trace: bool,
-    /// Bytes that are known to have been there and were not read.
-    unread_bytes: u64,
-}
-
 impl Known {
     pub(super) fn new(entries: Vec<(FileId, Entry)>) -> Self {
         let mut known = Self::default();
         for (id, entry) in entries {
             match entry.is_ended {
                 true => known.ended.push_back(id),
-                false => {
-                    _ = known.hunted.insert(id, Hunt { is_of_earlier_run: true, ..Hunt::default() })
-                }
+                false => _ = known.hunted.insert(id, Hunt::of_earlier_run()),
             }
             known.put(id, entry);
         }
@@ -111,10 +88,15 @@ impl Known {
     pub(super) fn remember(&mut self, id: FileId, mut entry: Entry, lost: Option<u64>) {
         entry.is_ended = true;
         self.put(id, entry);
-        self.ended.push_back(id);
+        self.keep_ended(id);
         if let Some(unread_bytes) = lost {
-            self.hunted.insert(id, Hunt { unread_bytes, ..Hunt::default() });
+            self.hunted.insert(id, Hunt::of_overwritten(unread_bytes));
         }
+    }
+
+    /// Of those that ended only so many are kept.
+    fn keep_ended(&mut self, id: FileId) {
+        self.ended.push_back(id);
         while self.ended.len() > ENDED_MAX {
             let oldest = self.ended.pop_front();
             // One that was taken up again is not ended any more.
@@ -198,6 +180,11 @@ impl Known {
         let mut best: Option<(u64, FileId)> = None;
         for id in self.by_inode.get(&number).cloned().unwrap_or_default() {
             let entry = &self.entries[&id];
+            let is_elsewhere = entry.path != candidate.path
+                && stands_elsewhere(entry, Inode::of(candidate.metadata));
+            if is_elsewhere {
+                continue;
+            }
             let is_kind = is_gzip(&entry.path) == is_gzip(candidate.path);
             if is_kind && holds(entry, candidate)? {
                 // The number may have been another file's before; the more was read, the surer.
@@ -217,7 +204,7 @@ impl Known {
         for id in self.by_name.originals_of(candidate.path) {
             let entry = &self.entries[&id];
             let is_named = is_named_after(candidate.path, &entry.path);
-            if !is_named || entry.head.bytes < PROOF_BYTES_MIN || !is_gone(entry) {
+            if !is_named || entry.head.bytes < PROOF_BYTES_MIN || self.is_alive(id) {
                 continue;
             }
             if holds(entry, candidate)? {
@@ -242,7 +229,7 @@ impl Known {
     ) -> Option<FileId> {
         let is_original = |id: &FileId| {
             let entry = &self.entries[id];
-            is_named_after(path, &entry.path) && !is_gone(entry) && has_head(entry.head)
+            is_named_after(path, &entry.path) && self.is_alive(*id) && has_head(entry.head)
         };
         let mut ids = self.by_name.originals_of(path).into_iter();
         ids.find(|id| self.entries[id].path != path && is_original(id))
@@ -250,119 +237,27 @@ impl Known {
 
     /// True for a file that sleeps in its place.
     pub(super) fn is_alive(&self, id: FileId) -> bool {
-        self.entries.get(&id).is_some_and(|entry| !is_gone(entry))
+        !self.was_gone(id) && self.entries.get(&id).is_some_and(|entry| !is_gone(entry))
     }
 
-    /// Looks for a file that sleeps under other names: its path is not its own any more.
-    pub(super) fn hunt(&mut self, id: FileId) {
-        self.end(id, HUNT_TIME);
+    /// True when `copy`, which has so many bytes, is not made of a file that sleeps in its place.
+    pub(super) fn is_other(&self, id: FileId, copy: &File, copy_bytes: u64) -> bool {
+        let entry = self.entries.get(&id).filter(|entry| !is_gzip(&entry.path));
+        let Some(entry) = entry else { return false };
+        let Ok((file, metadata)) = open(&entry.path) else { return false };
+        let original = Candidate { path: &entry.path, file: &file, metadata: &metadata };
+        // One that is overwritten already cannot tell.
+        holds(entry, original).unwrap_or(false)
+            && tells_apart(&file, metadata.len(), entry.offset, copy, copy_bytes)
     }
 
     /// Nobody writes any more to a file that sleeps; how far it was read.
     pub(super) fn forget(&mut self, id: FileId) -> Option<u64> {
         let entry = self.entries.get_mut(&id)?;
         entry.is_ended = true;
-        self.ended.push_back(id);
-        Some(entry.offset)
-    }
-
-    /// Looks for the copy of a file whose bytes are others now.
-    fn overwritten(&mut self, id: FileId) {
-        self.end(id, COPY_HUNT_TIME);
-        if let Some(hunt) = self.hunted.get_mut(&id) {
-            hunt.is_of_earlier_run = true;
-        }
-    }
-
-    fn end(&mut self, id: FileId, wait: Duration) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.is_ended = true;
-            self.ended.push_back(id);
-            self.hunted.entry(id).or_default().wait = wait;
-        }
-    }
-
-    /// Where files may stand whose path is not theirs any more: under another name in the same
-    /// folder, by their inode or, as copies and archives, by a name that a rotator would give.
-    pub(super) fn astray(&mut self, finder: &Finder, now: Instant) -> Vec<Astray> {
-        self.end_hunts(finder, now);
-        let mut moved: HashMap<PathBuf, Vec<FileId>> = HashMap::new();
-        for id in self.hunted.keys() {
-            let folder = self.entries[id].path.parent().unwrap_or(Path::new(""));
-            moved.entry(folder.to_owned()).or_default().push(*id);
-        }
-        let mut found = Vec::new();
-        for (folder, ids) in moved {
-            let entries: Vec<&Entry> = ids.iter().map(|id| &self.entries[id]).collect();
-            let originals = originals::Originals::of(&entries);
-            let n_before = found.len();
-            for file in folder.read_dir().into_iter().flatten().flatten() {
-                let path = file.path();
-                if let Some(original) = originals.find(&path, file.ino())
-                    && !finder.found().contains_key(&path)
-                {
-                    let home = original.path.clone();
-                    found.push(Astray { path, home, is_new: false });
-                }
-            }
-            for id in ids {
-                let hunt = self.hunted.get_mut(&id);
-                if let Some(hunt) = hunt.filter(|hunt| hunt.until.is_none()) {
-                    hunt.until = Some(now + hunt.wait.max(COPY_HUNT_TIME));
-                    hunt.has_trace = found.len() > n_before;
-                }
-            }
-        }
-        found
-    }
-
-    /// Ends the search for files of earlier runs of which no trace was found.
-    pub(super) fn end_vain_hunts(&mut self, finder: &Finder, now: Instant) {
-        for hunt in self.hunted.values_mut().filter(|hunt| hunt.is_of_earlier_run) {
-            hunt.until = hunt.until.filter(|_| hunt.has_trace).or(Some(now));
-        }
-        self.end_hunts(finder, now);
-    }
-
-    /// What the checkpointer is to hear of files that were looked for in vain.
-    pub(super) fn take_gone(&mut self) -> Vec<Event> {
-        let mut events = Vec::new();
-        for (id, end) in std::mem::take(&mut self.gone) {
-            let home = self.entries.get(&id).map(|entry| entry.path.as_path());
-            if home.is_some_and(has_archives) {
-                events.push(Event::Ended(id, end));
-            } else {
-                self.take(id);
-                events.push(Event::Forgotten(id, end));
-            }
-        }
-        events
-    }
-
-    fn end_hunts(&mut self, finder: &Finder, now: Instant) {
-        let (entries, gone) = (&self.entries, &mut self.gone);
-        self.hunted.retain(|id, hunt| {
-            let Some(entry) = entries.get(id) else { return false };
-            if hunt.until.is_none() {
-                return !hunt.is_of_earlier_run || finder.wants(&entry.path) && is_gone(entry);
-            }
-            let is_over = hunt.until.is_some_and(|until| until <= now);
-            if is_over {
-                telemetry::LOST_BYTES.add("truncated", hunt.unread_bytes);
-                // An empty folder may be one on which nothing is mounted yet.
-                let files = entry.path.parent().and_then(|folder| folder.read_dir().ok());
-                let is_there = files.is_some_and(|mut files| files.next().is_some());
-                if is_there || !hunt.is_of_earlier_run {
-                    gone.push((*id, entry.offset));
-                }
-            }
-            !is_over
-        });
-    }
-
-    /// True while the rest of some file is looked for.
-    pub(super) fn is_hunting(&self) -> bool {
-        !self.hunted.is_empty()
+        let offset = entry.offset;
+        self.keep_ended(id);
+        Some(offset)
     }
 
     /// Decides where to begin with a file that a glob wants. `is_first_scan` is true for files that
@@ -394,13 +289,6 @@ impl Known {
     }
 }
 
-/// True when a rotator compresses files of the log at `home`: one that is gone may be among them.
-pub(super) fn has_archives(home: &Path) -> bool {
-    let files = home.parent().and_then(|folder| folder.read_dir().ok());
-    let mut paths = files.into_iter().flatten().flatten().map(|file| file.path());
-    paths.any(|path| is_gzip(&path) && is_kin(&path, home))
-}
-
 /// Length of the text of a file.
 pub(super) fn text_bytes(candidate: Candidate<'_>) -> io::Result<u64> {
     match is_gzip(candidate.path) {
@@ -411,10 +299,19 @@ pub(super) fn text_bytes(candidate: Candidate<'_>) -> io::Result<u64> {
 
 /// True when another file, or none, stands at the path of `entry`, or it was written anew there.
 fn is_gone(entry: &Entry) -> bool {
+    // Of an archive the length of its text is known.
+    let bytes_min = if is_gzip(&entry.path) { 0 } else { entry.offset.max(entry.head.bytes) };
     entry.is_ended
-        || !entry.path.metadata().is_ok_and(|now| {
-            Inode::of(&now).inode == entry.inode.inode && now.len() >= entry.offset
-        })
+        || !entry
+            .path
+            .metadata()
+            .is_ok_and(|now| Inode::of(&now).inode == entry.inode.inode && now.len() >= bytes_min)
+}
+
+/// True when the file of `entry` is where it was, and `other` is that number on another device.
+fn stands_elsewhere(entry: &Entry, other: Inode) -> bool {
+    let is_it = |it: Inode| it.inode == other.inode && it.device != other.device;
+    !is_gone(entry) && entry.path.metadata().is_ok_and(|now| is_it(Inode::of(&now)))
 }
 
 /// True when the bytes of `candidate` are those that `entry` describes, up to its offset.
@@ -427,6 +324,26 @@ fn holds(entry: &Entry, candidate: Candidate<'_>) -> io::Result<bool> {
         && entry.head.holds_at(candidate.file, 0)?
         && (frontier.bytes == 0
             || frontier.holds_at(candidate.file, entry.offset.saturating_sub(frontier.bytes))?))
+}
+
+/// True when `copy` is not made of `original`, of which the bytes before `position` are the same as
+/// ever: it is longer, or the last bytes of what both have differ.
+pub(super) fn tells_apart(
+    original: &File,
+    original_bytes: u64,
+    position: u64,
+    copy: &File,
+    copy_bytes: u64,
+) -> bool {
+    let end = position.min(copy_bytes);
+    let from = end.saturating_sub(FRONTIER_BYTES_MAX as u64);
+    let want = (end - from) as usize;
+    let (mut one, mut other) = ([0; FRONTIER_BYTES_MAX], [0; FRONTIER_BYTES_MAX]);
+    let is_read = |file: &File, data: &mut [u8]| {
+        read_at_most(file, data, from).is_ok_and(|bytes| bytes == want)
+    };
+    copy_bytes > original_bytes
+        || is_read(original, &mut one[..want]) && is_read(copy, &mut other[..want]) && one != other
 }
 
 /// Reads an archive up to the offset of `entry`, if it begins like it.
@@ -469,6 +386,7 @@ fn last_line_start(file: &File, length: u64) -> io::Result<u64> {
     Ok(memchr::memrchr(b'\n', &end).map_or(length, |newline| from + newline as u64 + 1))
 }
 
+mod hunts;
 mod originals;
 mod skipped;
 #[cfg(test)]

@@ -36,7 +36,7 @@ impl<T: Copy + PartialEq> NameIndex<T> {
     /// Adds a thing that stands at `path`.
     pub(super) fn insert(&mut self, path: &Path, thing: T) {
         self.by_path.entry(self.hasher.hash_one(path)).or_default().push(thing);
-        for original in original_paths(path, 1) {
+        for original in paths_in(path, 1) {
             self.by_original.entry(self.hasher.hash_one(&*original)).or_default().push(thing);
         }
     }
@@ -44,7 +44,7 @@ impl<T: Copy + PartialEq> NameIndex<T> {
     /// Takes out a thing that was added at `path`.
     pub(super) fn remove(&mut self, path: &Path, thing: T) {
         forget(&mut self.by_path, self.hasher.hash_one(path), &thing);
-        for original in original_paths(path, 1) {
+        for original in paths_in(path, 1) {
             forget(&mut self.by_original, self.hasher.hash_one(&*original), &thing);
         }
     }
@@ -52,7 +52,7 @@ impl<T: Copy + PartialEq> NameIndex<T> {
     /// Things at whose path `made` may have been before, or of whose file it may be made.
     pub(super) fn originals_of(&self, made: &Path) -> Vec<T> {
         let mut found = Vec::new();
-        for path in original_paths(made, FOLDERS) {
+        for path in original_paths(made) {
             let key = self.hasher.hash_one(&*path);
             found.extend(self.by_path.get(&key).into_iter().flatten());
             if is_gzip(made) {
@@ -72,8 +72,13 @@ fn forget<T: PartialEq>(index: &mut HashMap<u64, Vec<T>>, key: u64, thing: &T) {
     }
 }
 
-/// Where the file at `path` may have been before, in its folder and those above it.
-fn original_paths(path: &Path, n_folders: usize) -> Vec<PathBuf> {
+/// Where the file at `path` may have been before, or the one that it is made of.
+pub(super) fn original_paths(path: &Path) -> Vec<PathBuf> {
+    paths_in(path, FOLDERS)
+}
+
+/// The same in so many folders, its own first.
+fn paths_in(path: &Path, n_folders: usize) -> Vec<PathBuf> {
     let names = originals(path);
     let folders = path.ancestors().skip(1).take(n_folders);
     folders

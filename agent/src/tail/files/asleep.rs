@@ -6,6 +6,8 @@ use super::{Tail, look_interval};
 use crate::checkpoint::{Entry, Event};
 use crate::model::{FileId, Resource};
 use crate::tail::fingerprint::{Inode, Seen};
+use crate::tail::known::PROOF_BYTES_MIN;
+use crate::tail::names::NameIndex;
 use crate::telemetry;
 use std::fs;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
@@ -157,8 +159,12 @@ impl Tail {
                 Err(_) => self.is_unsettled = true,
             }
         }
+        // Nothing proves that one of a few bytes is the same: it may be a copy that has its number.
+        let is_weak =
+            |path| self.asleep.get(path).is_some_and(|it| it.seen.bytes < PROOF_BYTES_MIN);
+        let names = awake.iter().any(is_weak).then(|| self.tracked_names());
         for path in awake {
-            self.wake(&path, now);
+            self.wake(&path, names.as_ref(), now);
         }
         for path in forgotten {
             let end = self.asleep.remove(&path).and_then(|asleep| {
@@ -170,11 +176,16 @@ impl Tail {
         }
     }
 
-    fn wake(&mut self, path: &Path, now: Instant) {
-        let mut waiting = match self.found(path, None, now) {
+    fn wake(&mut self, path: &Path, tracked: Option<&NameIndex<usize>>, now: Instant) {
+        let mut waiting = match self.found(path, tracked, now) {
             Ok(waiting) => waiting,
             Err(error) => return self.complain_of(path, &error),
         };
+        if self.asleep.get(path).is_none_or(|asleep| asleep.inode != waiting.inode) {
+            // It was renamed just now, and is to be looked for.
+            self.is_unsettled = true;
+            return;
+        }
         let Some(asleep) = self.asleep.remove(path) else { return };
         waiting.resource = asleep.resource;
         if let Some(home) = asleep.rotated_from {

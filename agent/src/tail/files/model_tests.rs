@@ -9,6 +9,7 @@ mod writer;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use std::time::Duration;
 use world::World;
 
 /// What can happen; the number is a writer.
@@ -26,6 +27,8 @@ enum Op {
     Reopen(usize),
     /// Copy to `.1`, then truncate.
     CopyTruncate(usize),
+    /// The beginning of a copy to `.1`, which grows with time; in the end the file is truncated.
+    CopySlowly(usize, u8),
     /// Truncate; the writer goes on where it was, or at the end if it appends.
     Truncate(usize),
     /// Truncate, and the writer begins anew.
@@ -60,6 +63,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => writer.clone().prop_map(Op::RenameOnly),
         1 => writer.clone().prop_map(Op::Reopen),
         2 => writer.clone().prop_map(Op::CopyTruncate),
+        2 => (writer.clone(), 0..2u8).prop_map(|(writer, parts)| Op::CopySlowly(writer, parts)),
         1 => writer.clone().prop_map(Op::Truncate),
         1 => writer.clone().prop_map(Op::Restart),
         1 => writer.clone().prop_map(Op::Recreate),
@@ -74,8 +78,13 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn check(ops: &[Op], glob: &str, is_appending: bool) -> Result<(), TestCaseError> {
-    let mut world = World::new(glob, is_appending);
+fn check(
+    ops: &[Op],
+    glob: &str,
+    is_appending: bool,
+    identity_wait: Duration,
+) -> Result<(), TestCaseError> {
+    let mut world = World::new(glob, is_appending, identity_wait);
     for op in ops {
         world.apply(*op);
     }
@@ -91,9 +100,12 @@ fn no_line_is_lost_or_repeated_whatever_happens_to_its_file() {
     let config =
         Config { cases: runs.unwrap_or(600), failure_persistence: None, ..Config::default() };
     let globs = prop_oneof![Just("w*.log"), Just("w*.log*")];
-    let input = (prop::collection::vec(op(), 1..60), globs, any::<bool>());
-    let result = TestRunner::new(config)
-        .run(&input, |(ops, glob, is_appending)| check(&ops, glob, is_appending));
+    // The job of no file is ever known.
+    let identity_wait = prop_oneof![Just(Duration::ZERO), Just(Duration::from_secs(15))];
+    let input = (prop::collection::vec(op(), 1..60), globs, any::<bool>(), identity_wait);
+    let result = TestRunner::new(config).run(&input, |(ops, glob, is_appending, identity_wait)| {
+        check(&ops, glob, is_appending, identity_wait)
+    });
     if let Err(error) = result {
         panic!("{error}");
     }

@@ -9,12 +9,13 @@ use crate::identity::Written;
 use crate::tail::batch::{Abandoned, Pass};
 use crate::tail::file::Look;
 use crate::tail::fingerprint::{Inode, Seen};
-use crate::tail::known::has_archives;
+use crate::tail::known::{has_archives, is_unmounted};
 use crate::tail::lineage::is_gzip;
 use crate::tail::names::NameIndex;
 use crate::tail::rotated::Astray;
 use crate::telemetry;
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -114,6 +115,8 @@ impl Tail {
         let scan_time = SystemTime::now();
         // What is new goes first: of one path only the first is looked at.
         let mut astray = self.rotated.unseen(&self.finder);
+        let waiting = self.waiting.iter().filter(|waiting| waiting.seen_bytes != Some(0));
+        self.known.await_claims(waiting.map(|it| (it.path.as_path(), it.inode)), now);
         astray.extend(self.known.astray(&self.finder, now));
         self.forget_gone();
         (self.last_scan, self.is_full) = (scan_time, false);
@@ -127,10 +130,7 @@ impl Tail {
             self.files.iter().map(|tracked| tracked.file.inode()).collect();
         inodes.extend(self.waiting.iter().map(|waiting| waiting.inode));
         inodes.extend(self.asleep.values().map(|asleep| asleep.inode));
-        let mut tracked = NameIndex::default();
-        for (index, it) in self.files.iter().enumerate() {
-            tracked.insert(it.file.path(), index);
-        }
+        let tracked = self.tracked_names();
         let found = self.finder.found().iter();
         // Two names of one file are read once.
         let found = found.filter(|(_, inode)| !inodes.contains(inode));
@@ -241,7 +241,7 @@ impl Tail {
                 let written = Written { since_unix_ms: unix_ms(), until_unix_ms: unix_ms() };
                 let path = file.path().to_owned();
                 let mut waiting = Waiting::new(path, again, file.inode(), written, pass.now);
-                waiting.is_detached = tracked.is_detached;
+                (waiting.is_detached, waiting.home) = (tracked.is_detached, tracked.home);
                 self.waiting.push(waiting);
             }
             Err(error) => self.complain_of(tracked.file.path(), &error),
@@ -300,7 +300,9 @@ impl Tail {
         tracked.file.flush(pass, false)?;
         tracked.file.seal(pass)?;
         let (id, end) = (tracked.file.id(), tracked.file.end());
-        if has_archives(&tracked.home) {
+        let is_away = is_unmounted(&tracked.home) && !is_deleted(tracked.file.source().file());
+        let is_copied = self.waiting.iter().any(|waiting| waiting.copy_of == Some(id));
+        if has_archives(&tracked.home) || is_away || is_copied {
             self.send(Event::Ended(id, end));
             self.known.remember(id, tracked.file.entry(tracked.home), None);
         } else {
@@ -312,7 +314,6 @@ impl Tail {
     /// A deleted file that is still read takes room on the disk that nobody sees. The oldest are
     /// given up when together they hold more than they may.
     fn give_up_deleted(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
-        let is_deleted = |file: &std::fs::File| file.metadata().is_ok_and(|now| now.nlink() == 0);
         let mut kept_bytes = 0;
         for index in (0..self.files.len()).rev() {
             let tracked = &self.files[index];
@@ -368,6 +369,11 @@ impl Tail {
         telemetry::FILES.set("detached", detached as f64);
         telemetry::FILES.set("waiting", self.waiting.len() as f64);
     }
+}
+
+/// True when no name leads to `file` any more.
+fn is_deleted(file: &File) -> bool {
+    file.metadata().is_ok_and(|now| now.nlink() == 0)
 }
 
 pub(super) fn to_unix_ms(time: SystemTime) -> u64 {

@@ -7,16 +7,14 @@ use crate::checkpoint::Entry;
 use crate::identity::{Evidence, HEAD_BYTES, Identity, Written};
 use crate::model::{FileId, Resource};
 use crate::tail::file::LogFile;
-use crate::tail::fingerprint::{
-    Digest, FRONTIER_BYTES_MAX, HEAD_BYTES_MAX, Inode, Seen, read_at_most,
-};
-use crate::tail::known::{Begin, Candidate, PROOF_BYTES_MIN, text_bytes};
+use crate::tail::fingerprint::{Digest, HEAD_BYTES_MAX, Inode, Seen};
+use crate::tail::known::{Begin, Candidate, PROOF_BYTES_MIN, tells_apart, text_bytes};
 use crate::tail::lineage::{is_derived, is_gzip};
-use crate::tail::names::{NameIndex, is_named_after};
+use crate::tail::names::{NameIndex, is_named_after, original_paths};
 use crate::tail::source;
 use crate::telemetry;
 use redaction::Value;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +24,9 @@ use std::time::{Duration, Instant};
 /// truncated meanwhile, a rotator has made the copy.
 const COPY_WAIT: Duration = Duration::from_secs(60);
 
+/// A file that may be the copy of another one, but is too short to tell, is left alone for so long.
+const COPY_BEGIN_WAIT: Duration = Duration::from_secs(2);
+
 /// A file that was found but is not read yet. It is held open: what happens to its path meanwhile
 /// costs nothing.
 #[derive(Debug)]
@@ -33,7 +34,8 @@ pub(super) struct Waiting {
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) inode: Inode,
-    /// Since when it has had bytes.
+    found: Instant,
+    /// Since when it has had bytes; for a copy, since when it has not grown.
     since: Instant,
     pub(super) is_first_scan: bool,
     pub(super) evidence: Evidence,
@@ -48,6 +50,8 @@ pub(super) struct Waiting {
     pub(super) home: PathBuf,
     /// The living file that it may be a copy of.
     pub(super) copy_of: Option<FileId>,
+    /// True while that cannot be told, as it has too few bytes.
+    may_be_copy: bool,
     /// Who wrote it, when that was known before.
     pub(super) resource: Option<Arc<Resource>>,
 }
@@ -65,6 +69,7 @@ impl Waiting {
             path,
             file,
             inode,
+            found: now,
             since: now,
             is_first_scan: false,
             evidence: Evidence::default(),
@@ -73,6 +78,7 @@ impl Waiting {
             is_detached: false,
             is_wanted: true,
             copy_of: None,
+            may_be_copy: false,
             resource: None,
         }
     }
@@ -104,6 +110,9 @@ impl Waiting {
             self.written.since_unix_ms = unix_ms();
         }
         self.seen_bytes = Some(metadata.len());
+        if self.copy_of.is_some() {
+            self.since = now;
+        }
         let is_gzip = is_gzip(&self.path);
         let head = source::head_bytes(&self.file, is_gzip, HEAD_BYTES).unwrap_or_default();
         self.evidence = identity.evidence(&self.path, &head);
@@ -124,9 +133,29 @@ impl Tail {
         let inode = Inode::of(&metadata);
         let mut waiting = Waiting::new(path.to_owned(), file, inode, written, now);
         if let Some(tracked) = tracked {
-            waiting.copy_of = self.living_original(path, &waiting.file, &metadata, tracked);
+            self.look_for_original(&mut waiting, metadata.len(), tracked);
         }
         Ok(waiting)
+    }
+
+    /// Files that are read, by their names.
+    pub(super) fn tracked_names(&self) -> NameIndex<usize> {
+        let mut names = NameIndex::default();
+        for (index, tracked) in self.files.iter().enumerate() {
+            names.insert(tracked.file.path(), index);
+        }
+        names
+    }
+
+    /// Finds out whose copy a file of so many `bytes` may be.
+    fn look_for_original(&self, waiting: &mut Waiting, bytes: u64, tracked: &NameIndex<usize>) {
+        let path = waiting.path.as_path();
+        let is_short = bytes < PROOF_BYTES_MIN && !is_gzip(path);
+        let is_found = |original: &PathBuf| self.finder.found().contains_key(original);
+        waiting.may_be_copy = is_short && original_paths(path).iter().any(is_found);
+        if !is_short {
+            waiting.copy_of = self.living_original(path, &waiting.file, bytes, tracked);
+        }
     }
 
     /// The file that is still read or asleep in its place, if the one at `path` looks like its copy.
@@ -134,28 +163,25 @@ impl Tail {
         &self,
         path: &Path,
         file: &File,
-        metadata: &Metadata,
+        bytes: u64,
         tracked: &NameIndex<usize>,
     ) -> Option<FileId> {
         let is_gzip = is_gzip(path);
-        if metadata.len() < PROOF_BYTES_MIN && !is_gzip {
-            return None;
-        }
         let copy_head = source::head_bytes(file, is_gzip, HEAD_BYTES_MAX).unwrap_or_default();
         let has_head = |head: Digest| {
-            head.bytes >= PROOF_BYTES_MIN
-                && copy_head.get(..head.bytes as usize).is_some_and(|it| Digest::of(it) == head)
+            let same = copy_head.get(..head.bytes as usize);
+            same.is_some_and(|it| is_proof(it) && Digest::of(it) == head)
         };
         // What stands in it now: it may not be read yet.
         let begins_like = |original: &Tracked| {
             let head = original.file.source().head_bytes(HEAD_BYTES_MAX).unwrap_or_default();
             let common = head.len().min(copy_head.len());
-            common as u64 >= PROOF_BYTES_MIN && head[..common] == copy_head[..common]
+            is_proof(&copy_head[..common]) && head[..common] == copy_head[..common]
         };
         let is_original = |tracked: &&Tracked| {
             is_named_after(path, tracked.file.path())
                 && (has_head(tracked.file.source().head()) || begins_like(tracked))
-                && (is_gzip || !is_other(tracked, file, metadata.len()))
+                && (is_gzip || !is_other(tracked, file, bytes))
         };
         let named = tracked.originals_of(path).into_iter().map(|index| &self.files[index]);
         let original = named.into_iter().find(is_original).map(|tracked| tracked.file.id());
@@ -173,11 +199,23 @@ impl Tail {
             waiting.refresh(&self.identity, now);
         }
         let siblings = self.siblings();
+        let may_be_copy = self.waiting.iter().any(|it| it.may_be_copy && !it.is_empty());
+        let names = may_be_copy.then(|| self.tracked_names());
         let has_containers = self.files.iter().any(|tracked| tracked.file.is_framed());
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain_mut(|waiting| {
-            if self.is_held_as_copy(waiting, now, is_last) {
-                return true;
+            let bytes = waiting.seen_bytes.unwrap_or(0);
+            match &names {
+                _ if !waiting.may_be_copy => {}
+                Some(names) if bytes >= PROOF_BYTES_MIN => {
+                    self.look_for_original(waiting, bytes, names);
+                }
+                _ if !is_last && now - waiting.found < COPY_BEGIN_WAIT => return true,
+                _ => {}
+            }
+            if self.is_held_as_copy(waiting, now) {
+                // The next agent finds it, and knows how far the original was delivered.
+                return !is_last;
             }
             let before = has_containers.then(|| self.container_before(&waiting.path)).flatten();
             if before.is_some_and(|index| self.files[index].file.has_more()) && !is_last {
@@ -213,33 +251,43 @@ impl Tail {
     }
 
     /// True while it is not clear what a copy is for.
-    fn is_held_as_copy(&self, waiting: &mut Waiting, now: Instant, is_last: bool) -> bool {
+    fn is_held_as_copy(&self, waiting: &mut Waiting, now: Instant) -> bool {
         let Some(original) = waiting.copy_of else { return false };
-        let is_in_doubt = |tracked: &Tracked| match is_gzip(&waiting.path) {
-            true => true,
-            false => !is_other(tracked, &waiting.file, waiting.seen_bytes.unwrap_or(0)),
-        };
+        let (copy, bytes) = (&waiting.file, waiting.seen_bytes.unwrap_or(0));
+        let is_archive = is_gzip(&waiting.path);
+        let is_over = waiting.waited(now) >= COPY_WAIT;
         let tracked = self.files.iter().find(|tracked| tracked.file.id() == original);
-        let is_alive = match tracked {
-            Some(tracked) => is_in_doubt(tracked),
-            None => self.known.is_alive(original),
+        let is_original = match tracked {
+            Some(tracked) => is_archive || !is_other(tracked, copy, bytes),
+            None => {
+                let is_news = waiting.since == now || is_over;
+                self.known.is_alive(original)
+                    && (is_archive || !is_news || !self.known.is_other(original, copy, bytes))
+            }
         };
-        if !is_alive {
+        if !is_original {
             // The original is gone, and what is known of it decides; or this is no copy.
             waiting.copy_of = None;
         }
-        is_alive && !is_last && waiting.waited(now) < COPY_WAIT
+        // Of a file without a name nothing else is left, should its rest not be delivered.
+        let is_last_trace = tracked.is_some_and(|tracked| tracked.is_detached);
+        is_original && (!is_over || is_last_trace)
     }
 
     /// Begins to read a file that has waited.
     fn open(&mut self, waiting: &mut Waiting, mut resource: Resource, now: Instant) {
-        let path = waiting.path.as_path();
+        let path = waiting.path.clone();
+        let path = path.as_path();
         let (id, offset) = match self.begin(waiting) {
             Ok(Some(Begin::New(offset))) => (FileId::random(), offset),
             Ok(Some(Begin::Resume(id, entry))) if is_read(&entry, &waiting.file) => {
                 return self.lay_down(id, *entry, waiting, now);
             }
             Ok(Some(Begin::Resume(id, entry))) => {
+                if waiting.is_detached && self.finder.wants(&entry.path) {
+                    // It was looked for by a name that it may only seem to come from.
+                    waiting.home.clone_from(&entry.path);
+                }
                 if resource.job_id.is_none() && !waiting.evidence.is_daemon() {
                     // The application may be gone, but the last run knew it.
                     waiting.evidence.remember(self.redactors.base(), &entry);
@@ -313,19 +361,17 @@ fn is_read(entry: &Entry, file: &File) -> bool {
     })
 }
 
-/// True when the bytes at the end of what both hold tell them apart.
+/// True when two files that begin with this are hardly made independently of each other. The hole that
+/// a writer leaves which does not append is the same in all files.
+fn is_proof(head: &[u8]) -> bool {
+    head.iter().filter(|byte| **byte != 0).count() as u64 >= PROOF_BYTES_MIN
+}
+
+/// True when `copy`, which has so many bytes, is not made of `original`.
 fn is_other(original: &Tracked, copy: &File, copy_bytes: u64) -> bool {
-    let end = original.file.position().min(copy_bytes);
-    let from = end.saturating_sub(FRONTIER_BYTES_MAX as u64);
-    let (mut one, mut other) = ([0; FRONTIER_BYTES_MAX], [0; FRONTIER_BYTES_MAX]);
-    let want = (end - from) as usize;
-    let source = original.file.source();
+    let (source, position) = (original.file.source(), original.file.position());
+    let Ok(metadata) = source.file().metadata() else { return false };
     // An original that is overwritten already cannot tell.
-    if !source.guard_holds(original.file.position()).unwrap_or(false) {
-        return false;
-    }
-    let is_read = read_at_most(source.file(), &mut one[..want], from)
-        .is_ok_and(|bytes| bytes == want)
-        && read_at_most(copy, &mut other[..want], from).is_ok_and(|bytes| bytes == want);
-    is_read && one != other
+    source.guard_holds(position).unwrap_or(false)
+        && tells_apart(source.file(), metadata.len(), position, copy, copy_bytes)
 }

@@ -1,7 +1,7 @@
 //! Which files go on with which known ones.
 
-use super::{Begin, Candidate, Known};
-use crate::checkpoint::Entry;
+use super::{Begin, Candidate, Known, stands_elsewhere};
+use crate::checkpoint::{Entry, Event};
 use crate::model::FileId;
 use crate::tail::ReadFrom;
 use crate::tail::discover::Finder;
@@ -9,7 +9,7 @@ use crate::tail::fingerprint::{Digest, Inode};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What is known after `delivered` was read from the file at `path`.
 fn known(path: &Path, delivered: &str) -> Known {
@@ -133,4 +133,58 @@ fn a_living_twin_is_another_file() {
     let mut known = known(&path, &line("one"));
     fs::write(&twin, line("one")).unwrap();
     assert_eq!(offset(&mut known, &twin), (None, 0));
+}
+
+#[test]
+fn the_number_of_a_file_on_another_device_is_another_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.log");
+    fs::write(&path, line("one")).unwrap();
+    let known = known(&path, &line("one"));
+    let entry = &known.entries[&FileId(7)];
+    let other = Inode { device: entry.inode.device + 1, ..entry.inode };
+    assert!(stands_elsewhere(entry, other));
+    assert!(!stands_elsewhere(entry, entry.inode), "a second name");
+    fs::remove_file(&path).unwrap();
+    assert!(!stands_elsewhere(entry, other), "the volume may have come back as another device");
+}
+
+#[test]
+fn what_is_longer_or_ends_otherwise_is_no_copy_of_a_sleeping_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, twin) = (folder.path().join("a.log"), folder.path().join("a.log.1"));
+    let (banner, more) = (line("banner"), line("more"));
+    let is_other = |original: &str, twin_text: &str| {
+        fs::write(&path, original).unwrap();
+        let known = known(&path, original);
+        fs::write(&twin, twin_text).unwrap();
+        known.is_other(FileId(7), &File::open(&twin).unwrap(), twin_text.len() as u64)
+    };
+    assert!(!is_other(&banner, &banner));
+    assert!(is_other(&banner, &format!("{banner}{more}")), "longer");
+    assert!(is_other(&format!("{banner}{banner}"), &format!("{banner}{more}")), "other bytes");
+    assert!(!is_other(&format!("{banner}{more}"), &banner), "it may still be copied");
+}
+
+#[test]
+fn files_of_a_mount_that_is_away_are_remembered_and_deleted_ones_are_not() {
+    for is_mount in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("volume/app/a.log");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, line("one")).unwrap();
+        if !is_mount {
+            fs::write(folder.path().join("volume/other"), "x").unwrap();
+        }
+        let mut known = known(&path, &line("one"));
+        fs::remove_dir_all(folder.path().join("volume/app")).unwrap();
+        known.hunt(FileId(7));
+        let glob = folder.path().join("volume/app/*.log").display().to_string();
+        let finder = Finder::new(&[glob], &[], Vec::new()).unwrap();
+        let now = Instant::now();
+        known.astray(&finder, now);
+        known.astray(&finder, now + Duration::from_secs(61));
+        let is_kept = matches!(known.take_gone()[..], [Event::Ended(FileId(7), _)]);
+        assert_eq!(is_kept, is_mount);
+    }
 }

@@ -25,12 +25,18 @@ use tokio::sync::{mpsc, watch};
 /// Batches that the lanes take before they are full.
 const QUEUE_BATCHES: usize = 6;
 
+/// Bytes that a slow copy gets at a time.
+const COPY_PIECE_BYTES: usize = 50;
+
 /// Lines of one sealed batch with their offsets.
 type Sealed = (Vec<(Line, u64)>, Position);
 
 pub(super) struct World {
     folder: tempfile::TempDir,
     glob: PathBuf,
+    identity_wait: Duration,
+    /// A writer, and the copy that is being made of its file.
+    copying: Option<(usize, File)>,
     writers: Vec<Writer>,
     tail: Tail,
     pending: RefCell<VecDeque<Sealed>>,
@@ -48,6 +54,8 @@ pub(super) struct World {
     excused: BTreeSet<Line>,
     /// Lines that a kill may have repeated.
     may_repeat: BTreeSet<Line>,
+    /// Files that no checkpoint tells of and no glob matches.
+    unheard: BTreeSet<u64>,
     /// Lines in files that no name leads to any more: only a tail that holds them open has them.
     deleted: BTreeSet<Line>,
     wrong: Vec<String>,
@@ -56,18 +64,24 @@ pub(super) struct World {
 /// A tail that waits for nothing and hands over small batches.
 pub(in crate::tail::files) fn start_tail(
     glob: &Path,
+    identity_wait: Duration,
     entries: Vec<(FileId, Entry)>,
     now: Instant,
 ) -> (Tail, mpsc::Receiver<Event>) {
     let (events, receiver) = mpsc::channel(4096);
-    (Tail::new(start(glob, entries, events), now), receiver)
+    (Tail::new(start(glob, identity_wait, entries, events), now), receiver)
 }
 
-fn start(glob: &Path, entries: Vec<(FileId, Entry)>, events: mpsc::Sender<Event>) -> Start {
+fn start(
+    glob: &Path,
+    identity_wait: Duration,
+    entries: Vec<(FileId, Entry)>,
+    events: mpsc::Sender<Event>,
+) -> Start {
     let (_, jobs) = watch::channel(Arc::default());
     let redactors = Arc::new(Redactors::default());
     let identity = Identity::new(redactors.base().clone(), &Job::default(), &BTreeMap::new(), "");
-    let config = Config { identity_wait: Interval::from_millis(0), ..Config::default() };
+    let config = Config { identity_wait: Interval(identity_wait), ..Config::default() };
     let limits = BatchLimits {
         bytes_max: 4096,
         records_max: 5,
@@ -89,17 +103,19 @@ fn start(glob: &Path, entries: Vec<(FileId, Entry)>, events: mpsc::Sender<Event>
 }
 
 impl World {
-    pub(super) fn new(glob: &str, is_appending: bool) -> Self {
+    pub(super) fn new(glob: &str, is_appending: bool, identity_wait: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let logs = folder.path().join("logs");
         fs::create_dir_all(&logs).unwrap();
         fs::create_dir_all(folder.path().join("targets")).unwrap();
         let writers = (0..2).map(|number| Writer::new(&logs, number, is_appending)).collect();
         let (now, glob) = (Instant::now(), logs.join(glob));
-        let (tail, events) = start_tail(&glob, Vec::new(), now);
+        let (tail, events) = start_tail(&glob, identity_wait, Vec::new(), now);
         let mut world = Self {
             folder,
             glob,
+            identity_wait,
+            copying: None,
             writers,
             tail,
             pending: RefCell::default(),
@@ -112,6 +128,7 @@ impl World {
             n_checked: 0,
             excused: BTreeSet::new(),
             may_repeat: BTreeSet::new(),
+            unheard: BTreeSet::new(),
             deleted: BTreeSet::new(),
             wrong: Vec::new(),
         };
@@ -123,6 +140,12 @@ impl World {
 
     pub(super) fn apply(&mut self, op: Op) {
         match op {
+            Op::Turn(_) => self.grow_copy(),
+            Op::Write(..) | Op::Deliver(_) | Op::Save => {}
+            _ => self.end_copy(),
+        }
+        match op {
+            Op::CopySlowly(writer, parts) => self.copy_slowly(writer, parts),
             Op::Write(writer, lines) => {
                 self.writers[writer].write(lines);
                 self.note_deleted(writer);
@@ -157,6 +180,7 @@ impl World {
             Op::Stop => self.stop(),
             Op::Reload => self.reload(),
         }
+        self.excuse_written_to_unheard();
     }
 
     fn rename(&mut self, writer: usize) {
@@ -167,6 +191,50 @@ impl World {
         }
         let it = &self.writers[writer];
         let _ = fs::rename(&it.path, it.generation(1, ""));
+        let inode = it.inode();
+        if !self.is_held(inode) {
+            self.excuse_unheard(writer, [inode].into());
+        }
+    }
+
+    fn copy_slowly(&mut self, writer: usize, parts: u8) {
+        self.writers[writer].settle();
+        let inode = self.writers[writer].inode();
+        // Nobody can tell the copy of a file that waits itself.
+        let is_intact = self.tail.files.iter_mut().any(|it| {
+            it.file.inode().inode == inode
+                && it.file.position() > 0
+                && it.file.is_overwritten().is_none()
+        });
+        if inode_at(&self.writers[writer].path) != Some(inode) || !is_intact {
+            return;
+        }
+        for inode in self.writers[writer].shift() {
+            self.lose_name(inode);
+        }
+        let copy = File::create(self.writers[writer].generation(1, "")).unwrap();
+        self.copying = Some((writer, copy));
+        (0..parts).for_each(|_| self.grow_copy());
+    }
+
+    fn grow_copy(&mut self) {
+        let Some((writer, copy)) = &mut self.copying else { return };
+        let text = fs::read(&self.writers[*writer].path).unwrap();
+        let from = copy.metadata().unwrap().len() as usize;
+        copy.write_all(&text[from..text.len().min(from + COPY_PIECE_BYTES)]).unwrap();
+        if from == text.len() {
+            self.end_copy();
+        }
+    }
+
+    fn end_copy(&mut self) {
+        let Some((writer, mut copy)) = self.copying.take() else { return };
+        self.writers[writer].settle();
+        let text = fs::read(&self.writers[writer].path).unwrap();
+        let from = copy.metadata().unwrap().len() as usize;
+        copy.write_all(&text[from..]).unwrap();
+        let lines = self.writers[writer].truncate();
+        self.writers[writer].written.insert(copy.metadata().unwrap().ino(), lines);
     }
 
     fn copy_truncate(&mut self, writer: usize) {
@@ -252,6 +320,25 @@ impl World {
         self.excused.extend(lines);
     }
 
+    /// While files of a log wait for their job, no checkpoint tells of that log: nobody looks for
+    /// them under names that no glob matches, if no tail has them open.
+    fn excuse_unheard(&mut self, writer: usize, inodes: BTreeSet<u64>) {
+        let path = &self.writers[writer].path;
+        let is_heard = self.saved.iter().any(|(_, entry)| entry.path == *path);
+        if !self.identity_wait.is_zero() && !is_heard && !self.glob.ends_with("w*.log*") {
+            self.unheard.extend(inodes);
+            self.excuse_written_to_unheard();
+        }
+    }
+
+    fn excuse_written_to_unheard(&mut self) {
+        for inode in self.writers.iter().filter_map(|it| inode_at(&it.path)) {
+            self.unheard.remove(&inode);
+        }
+        let lines = self.unheard.iter().flat_map(|inode| self.lines_of(*inode)).collect();
+        self.excuse(lines);
+    }
+
     /// What was written to a file without a name may be lost as well.
     fn note_deleted(&mut self, writer: usize) {
         if self.writers[writer].file.metadata().unwrap().nlink() == 0 {
@@ -262,14 +349,17 @@ impl World {
     /// The last name of a file is gone: what the tail has open, it still reads. The number may soon
     /// be another file's.
     fn lose_name(&mut self, inode: u64) {
-        let is_held = self.tail.files.iter().any(|it| it.file.inode().inode == inode)
-            || self.tail.waiting.iter().any(|it| it.inode.inode == inode);
         let lines = self.lines_of(inode);
         self.writers.iter_mut().for_each(|it| _ = it.written.remove(&inode));
         self.deleted.extend(&lines);
-        if !is_held {
+        if !self.is_held(inode) {
             self.excuse(lines);
         }
+    }
+
+    fn is_held(&self, inode: u64) -> bool {
+        self.tail.files.iter().any(|it| it.file.inode().inode == inode)
+            || self.tail.waiting.iter().any(|it| it.inode.inode == inode)
     }
 
     fn turn(&mut self, time: Duration) {
@@ -338,8 +428,9 @@ impl World {
     }
 
     fn reload(&mut self) {
-        let start = start(&self.glob, Vec::new(), self.tail.events.clone());
-        let (placeholder, _) = start_tail(&self.glob, Vec::new(), self.now);
+        let (wait, events) = (self.identity_wait, self.tail.events.clone());
+        let start = start(&self.glob, wait, Vec::new(), events);
+        let (placeholder, _) = start_tail(&self.glob, wait, Vec::new(), self.now);
         let tail = std::mem::replace(&mut self.tail, placeholder);
         self.tail = *Box::new(tail).renew(start, self.now);
         let pending = &self.pending;
@@ -356,8 +447,14 @@ impl World {
     fn start_again(&mut self) {
         self.pending.borrow_mut().clear();
         self.excuse(self.deleted.clone());
+        for writer in 0..self.writers.len() {
+            let it = &self.writers[writer];
+            let inodes = it.written.keys().copied().chain([it.inode()]).collect();
+            self.excuse_unheard(writer, inodes);
+        }
         self.check_order();
-        let (tail, events) = start_tail(&self.glob, self.saved.clone(), self.now);
+        let entries = self.saved.clone();
+        let (tail, events) = start_tail(&self.glob, self.identity_wait, entries, self.now);
         (self.tail, self.events) = (tail, events);
         self.checkpoint = Checkpoint::new(self.saved.clone());
         self.n_saved = self.delivered.len();
@@ -365,6 +462,7 @@ impl World {
 
     /// Lets everything come to rest.
     pub(super) fn end(&mut self) {
+        self.end_copy();
         self.writers.iter_mut().for_each(Writer::settle);
         for _ in 0..100 {
             self.turn(Duration::from_secs(2));

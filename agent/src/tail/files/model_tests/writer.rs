@@ -114,7 +114,11 @@ fn create(path: &Path, is_appending: bool) -> File {
     options.create(true).read(true);
     let options =
         if is_appending { options.append(true) } else { options.write(true).truncate(false) };
-    options.open(path).unwrap()
+    let file = options.open(path).unwrap();
+    if file.metadata().unwrap().len() == 0 {
+        file.set_modified(SystemTime::now()).unwrap();
+    }
+    file
 }
 
 pub(super) fn inode_at(path: &Path) -> Option<u64> {
