@@ -139,7 +139,8 @@ fn b9_a_half_line_at_the_stop_is_not_lost() {
     bed.wait_for("w", 3);
     bed.stop();
     bed.expect_all("w", 3);
-    bed.expect_no_duplicates();
+    // It came as it was, as there may be no next start, and whole after it.
+    assert_eq!(bed.tally.n_duplicates(), 1, "{}", bed.own_log());
     let text = bed.bodies().concat();
     assert_eq!(text.matches("finished task 1.0").count(), 1, "{text}");
     let is_whole = |body: &String| body.contains("=w:1=") && body.contains("finished task 1.0");

@@ -44,7 +44,7 @@ const SCAN_INTERVAL: Duration = Duration::from_millis(500);
 const DETACHED_IDLE: Duration = Duration::from_secs(10);
 
 /// Longest time between two looks at a file that was quiet for long.
-const LOOK_INTERVAL_MAX: Duration = Duration::from_secs(5);
+const LOOK_INTERVAL_MAX: Duration = Duration::from_secs(10);
 
 /// Time between two looks whether the lanes have room again.
 const ROOM_WAIT: Duration = Duration::from_millis(5);

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Bytes at the start of a file that its fingerprint covers, once the file has that many.
 pub const HEAD_BYTES_MAX: usize = 1024;
@@ -47,6 +48,17 @@ impl Seen {
     #[must_use]
     pub fn of(metadata: &Metadata) -> Self {
         Self { bytes: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+    }
+
+    /// Time since the last write, by the clock of this machine.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let (seconds, nanoseconds) = self.modified;
+        let written = Duration::new(
+            u64::try_from(seconds).unwrap_or(0),
+            u32::try_from(nanoseconds).unwrap_or(0),
+        );
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(written)
     }
 }
 

@@ -237,7 +237,8 @@ impl Known {
 
     /// True for a file that sleeps in its place.
     pub(super) fn is_alive(&self, id: FileId) -> bool {
-        !self.was_gone(id) && self.entries.get(&id).is_some_and(|entry| !is_gone(entry))
+        let is_alive = |entry: &Entry| !is_gone(entry) && is_in_place(entry);
+        !self.was_gone(id) && self.entries.get(&id).is_some_and(is_alive)
     }
 
     /// True when `copy`, which has so many bytes, is not made of a file that sleeps in its place.
@@ -289,6 +290,25 @@ impl Known {
     }
 }
 
+/// True when `original` begins with all of the text of `archive`.
+pub(super) fn archive_begins(original: &File, archive: &File) -> io::Result<bool> {
+    let mut text = gunzip(archive)?;
+    let (mut piece, mut other) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    let mut offset = 0;
+    loop {
+        let bytes = text.read(&mut piece)?;
+        if bytes == 0 {
+            return Ok(true);
+        }
+        if read_at_most(original, &mut other[..bytes], offset)? < bytes
+            || piece[..bytes] != other[..bytes]
+        {
+            return Ok(false);
+        }
+        offset += bytes as u64;
+    }
+}
+
 /// Length of the text of a file.
 pub(super) fn text_bytes(candidate: Candidate<'_>) -> io::Result<u64> {
     match is_gzip(candidate.path) {
@@ -306,6 +326,18 @@ fn is_gone(entry: &Entry) -> bool {
             .path
             .metadata()
             .is_ok_and(|now| Inode::of(&now).inode == entry.inode.inode && now.len() >= bytes_min)
+}
+
+/// True unless other bytes stand at the path of `entry`, which may be as many as before.
+fn is_in_place(entry: &Entry) -> bool {
+    let path = entry.path.as_path();
+    let holds = || {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        holds(entry, Candidate { path, file: &file, metadata: &metadata })
+    };
+    // An archive would have to be unpacked, and nobody writes one anew in its place.
+    is_gzip(path) || holds().unwrap_or(true)
 }
 
 /// True when the file of `entry` is where it was, and `other` is that number on another device.

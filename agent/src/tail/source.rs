@@ -11,7 +11,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Opens a regular file for reading; a pipe that took its place does not hold the thread up.
 ///
@@ -134,12 +134,7 @@ impl Source {
     /// Time since the last write that a check has seen.
     #[must_use]
     pub fn age(&self) -> Duration {
-        let (seconds, nanoseconds) = self.seen.modified;
-        let written = Duration::new(
-            u64::try_from(seconds).unwrap_or(0),
-            u32::try_from(nanoseconds).unwrap_or(0),
-        );
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(written)
+        self.seen.age()
     }
 
     /// True for a compressed file.

@@ -21,6 +21,11 @@ const SLEEP_IDLE: Duration = Duration::from_secs(10);
 /// A rotated file that was quiet for so long is forgotten: nobody writes to it any more.
 const ROTATED_SLEEP_MAX: Duration = Duration::from_secs(3600);
 
+/// Since when a file is quiet that was seen like this.
+fn since(seen: Seen, now: Instant) -> Instant {
+    now.checked_sub(seen.age()).unwrap_or(now)
+}
+
 /// Where a file is that no glob matches.
 #[derive(Debug)]
 pub(super) enum RotatedName {
@@ -54,6 +59,7 @@ impl Tail {
         for index in (0..self.files.len()).rev() {
             let tracked = &self.files[index];
             let is_quiet = tracked.file.idle(now) >= SLEEP_IDLE
+                || tracked.file.source().age() >= SLEEP_IDLE
                 || tracked.file.source().archive().is_some()
                 || is_crowded;
             let is_read =
@@ -82,7 +88,7 @@ impl Tail {
             id: tracked.file.id(),
             inode: tracked.file.inode(),
             seen: tracked.file.source().seen(),
-            since: now - tracked.file.idle(now),
+            since: since(tracked.file.source().seen(), now),
             due: now,
             resource: Some(tracked.file.resource().clone()),
             rotated_from: tracked.is_detached.then(|| tracked.home.clone()),
@@ -117,7 +123,8 @@ impl Tail {
         let Some(id) = self.known.is_read(path, &metadata) else { return false };
         let (inode, seen) = (Inode::of(&metadata), Seen::of(&metadata));
         let (resource, rotated_from) = (None, None);
-        let asleep = Asleep { id, inode, seen, since: now, due: now, resource, rotated_from };
+        let since = since(seen, now);
+        let asleep = Asleep { id, inode, seen, since, due: now, resource, rotated_from };
         self.asleep.insert(path.to_owned(), asleep);
         true
     }

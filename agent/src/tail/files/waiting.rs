@@ -8,7 +8,9 @@ use crate::identity::{Evidence, HEAD_BYTES, Identity, Written};
 use crate::model::{FileId, Resource};
 use crate::tail::file::LogFile;
 use crate::tail::fingerprint::{Digest, HEAD_BYTES_MAX, Inode, Seen};
-use crate::tail::known::{Begin, Candidate, PROOF_BYTES_MIN, tells_apart, text_bytes};
+use crate::tail::known::{
+    Begin, Candidate, PROOF_BYTES_MIN, archive_begins, tells_apart, text_bytes,
+};
 use crate::tail::lineage::{is_derived, is_gzip};
 use crate::tail::names::{NameIndex, is_named_after, original_paths};
 use crate::tail::source;
@@ -169,19 +171,27 @@ impl Tail {
         let is_gzip = is_gzip(path);
         let copy_head = source::head_bytes(file, is_gzip, HEAD_BYTES_MAX).unwrap_or_default();
         let has_head = |head: Digest| {
-            let same = copy_head.get(..head.bytes as usize);
-            same.is_some_and(|it| is_proof(it) && Digest::of(it) == head)
+            head.bytes >= PROOF_BYTES_MIN
+                && copy_head.get(..head.bytes as usize).is_some_and(|it| Digest::of(it) == head)
         };
         // What stands in it now: it may not be read yet.
         let begins_like = |original: &Tracked| {
             let head = original.file.source().head_bytes(HEAD_BYTES_MAX).unwrap_or_default();
             let common = head.len().min(copy_head.len());
-            is_proof(&copy_head[..common]) && head[..common] == copy_head[..common]
+            common as u64 >= PROOF_BYTES_MIN && head[..common] == copy_head[..common]
+        };
+        // The hole that a writer leaves which does not append is the same in all files.
+        let n_written = copy_head.iter().filter(|byte| **byte != 0).count() as u64;
+        let is_archive = |original: &File| {
+            n_written >= PROOF_BYTES_MIN || archive_begins(original, file).unwrap_or(true)
         };
         let is_original = |tracked: &&Tracked| {
             is_named_after(path, tracked.file.path())
                 && (has_head(tracked.file.source().head()) || begins_like(tracked))
-                && (is_gzip || !is_other(tracked, file, bytes))
+                && match is_gzip {
+                    true => is_archive(tracked.file.source().file()),
+                    false => !is_other(tracked, file, bytes),
+                }
         };
         let named = tracked.originals_of(path).into_iter().map(|index| &self.files[index]);
         let original = named.into_iter().find(is_original).map(|tracked| tracked.file.id());
@@ -359,12 +369,6 @@ fn is_read(entry: &Entry, file: &File) -> bool {
         entry.offset >= archive.text_bytes
             && file.metadata().is_ok_and(|now| now.len() == archive.file_bytes)
     })
-}
-
-/// True when two files that begin with this are hardly made independently of each other. The hole that
-/// a writer leaves which does not append is the same in all files.
-fn is_proof(head: &[u8]) -> bool {
-    head.iter().filter(|byte| **byte != 0).count() as u64 >= PROOF_BYTES_MIN
 }
 
 /// True when `copy`, which has so many bytes, is not made of `original`.
