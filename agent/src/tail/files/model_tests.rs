@@ -4,7 +4,8 @@
 //!
 //! `SIDELIGHT_MODEL_RUNS` sets the number of runs; 600 by default.
 
-pub(super) mod world;
+pub(super) mod start;
+mod world;
 mod writer;
 
 use proptest::prelude::*;

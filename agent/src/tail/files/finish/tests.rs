@@ -4,7 +4,7 @@ use crate::checkpoint::Event;
 use crate::parse::ParseContext;
 use crate::tail::Tail;
 use crate::tail::batch::Abandoned;
-use crate::tail::files::model_tests::world::start_tail;
+use crate::tail::files::model_tests::start::start_tail;
 use crate::tail::watch::Stop;
 use std::cell::Cell;
 use std::fs::{self, File};

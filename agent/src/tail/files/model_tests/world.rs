@@ -1,26 +1,22 @@
 //! The files, their writers, the tail, and what comes out of it.
 
 use super::Op;
+use super::start::{start, start_tail};
 use super::writer::{GENERATIONS, Line, Writer, inode_at};
 use crate::checkpoint::{Checkpoint, Entry, Event, unix_seconds};
-use crate::config::{Interval, Job};
-use crate::identity::Identity;
 use crate::model::{FileId, LogBatch, Position};
 use crate::parse::ParseContext;
-use crate::policy::Redactors;
-use crate::tail::batch::{Abandoned, BatchLimits};
-use crate::tail::discover::Finder;
+use crate::tail::Tail;
+use crate::tail::batch::{Abandoned, Pass};
 use crate::tail::watch::Stop;
-use crate::tail::{Config, Start, Tail};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{Seek, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// Batches that the lanes take before they are full.
 const QUEUE_BATCHES: usize = 6;
@@ -59,47 +55,6 @@ pub(super) struct World {
     /// Lines in files that no name leads to any more: only a tail that holds them open has them.
     deleted: BTreeSet<Line>,
     wrong: Vec<String>,
-}
-
-/// A tail that waits for nothing and hands over small batches.
-pub(in crate::tail::files) fn start_tail(
-    glob: &Path,
-    identity_wait: Duration,
-    entries: Vec<(FileId, Entry)>,
-    now: Instant,
-) -> (Tail, mpsc::Receiver<Event>) {
-    let (events, receiver) = mpsc::channel(4096);
-    (Tail::new(start(glob, identity_wait, entries, events), now), receiver)
-}
-
-fn start(
-    glob: &Path,
-    identity_wait: Duration,
-    entries: Vec<(FileId, Entry)>,
-    events: mpsc::Sender<Event>,
-) -> Start {
-    let (_, jobs) = watch::channel(Arc::default());
-    let redactors = Arc::new(Redactors::default());
-    let identity = Identity::new(redactors.base().clone(), &Job::default(), &BTreeMap::new(), "");
-    let config = Config { identity_wait: Interval(identity_wait), ..Config::default() };
-    let limits = BatchLimits {
-        bytes_max: 4096,
-        records_max: 5,
-        age_max: Duration::from_secs(1),
-        open_bytes_max: 1 << 20,
-    };
-    let finder = Finder::new(&[glob.display().to_string()], &[], Vec::new()).unwrap();
-    Start {
-        config,
-        limits,
-        finder,
-        redactors,
-        identity,
-        jobs,
-        events,
-        entries,
-        exit_when_idle: None,
-    }
 }
 
 impl World {
@@ -368,15 +323,20 @@ impl World {
             self.writers.iter_mut().for_each(Writer::settle);
         }
         self.now += time;
+        self.work(QUEUE_BATCHES, |tail, pass| while tail.turn(pass).unwrap() {});
+    }
+
+    /// Lets the tail do something; the lanes take so many batches.
+    fn work(&mut self, batches_max: usize, act: impl FnOnce(&mut Tail, &mut Pass<'_>)) {
         let pending = &self.pending;
         let mut emit = |logs, position| {
             pending.borrow_mut().push_back(sealed(&logs, position));
             Ok::<(), Abandoned>(())
         };
-        let has_room = || pending.borrow().len() < QUEUE_BATCHES;
+        let has_room = || pending.borrow().len() < batches_max;
         let mut context = ParseContext::new(jiff::tz::TimeZone::UTC);
         let mut pass = self.tail.pass(&mut context, &mut emit, &has_room, self.now);
-        while self.tail.turn(&mut pass).unwrap() {}
+        act(&mut self.tail, &mut pass);
         self.hear();
     }
 
@@ -413,15 +373,7 @@ impl World {
         self.writers.iter_mut().for_each(Writer::settle);
         self.turn(Duration::ZERO);
         self.deliver(usize::MAX);
-        let pending = &self.pending;
-        let mut emit = |logs, position| {
-            pending.borrow_mut().push_back(sealed(&logs, position));
-            Ok::<(), Abandoned>(())
-        };
-        let mut context = ParseContext::new(jiff::tz::TimeZone::UTC);
-        let mut pass = self.tail.pass(&mut context, &mut emit, &|| true, self.now);
-        self.tail.finish(&stop, &mut pass).unwrap();
-        self.hear();
+        self.work(usize::MAX, |tail, pass| tail.finish(&stop, pass).unwrap());
         self.deliver(usize::MAX);
         self.save();
         self.start_again();
@@ -433,15 +385,7 @@ impl World {
         let (placeholder, _) = start_tail(&self.glob, wait, Vec::new(), self.now);
         let tail = std::mem::replace(&mut self.tail, placeholder);
         self.tail = *Box::new(tail).renew(start, self.now);
-        let pending = &self.pending;
-        let mut emit = |logs, position| {
-            pending.borrow_mut().push_back(sealed(&logs, position));
-            Ok::<(), Abandoned>(())
-        };
-        let mut context = ParseContext::new(jiff::tz::TimeZone::UTC);
-        let mut pass = self.tail.pass(&mut context, &mut emit, &|| true, self.now);
-        self.tail.take_up_config(&mut pass).unwrap();
-        self.hear();
+        self.work(usize::MAX, |tail, pass| tail.take_up_config(pass).unwrap());
     }
 
     fn start_again(&mut self) {
