@@ -124,7 +124,9 @@ impl Tail {
         let (inode, seen) = (Inode::of(&metadata), Seen::of(&metadata));
         let (resource, rotated_from) = (None, None);
         let since = since(seen, now);
-        let asleep = Asleep { id, inode, seen, since, due: now, resource, rotated_from };
+        // It was looked at just now.
+        let due = now + look_interval(now - since, self.config.poll_interval.0);
+        let asleep = Asleep { id, inode, seen, since, due, resource, rotated_from };
         self.asleep.insert(path.to_owned(), asleep);
         true
     }

@@ -36,7 +36,6 @@ pub(super) struct Waiting {
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) inode: Inode,
-    found: Instant,
     /// Since when it has had bytes; for a copy, since when it has not grown.
     since: Instant,
     pub(super) is_first_scan: bool,
@@ -71,7 +70,6 @@ impl Waiting {
             path,
             file,
             inode,
-            found: now,
             since: now,
             is_first_scan: false,
             evidence: Evidence::default(),
@@ -220,7 +218,9 @@ impl Tail {
                 Some(names) if bytes >= PROOF_BYTES_MIN => {
                     self.look_for_original(waiting, bytes, names);
                 }
-                _ if !is_last && now - waiting.found < COPY_BEGIN_WAIT => return true,
+                _ if !is_last && (waiting.is_empty() || waiting.waited(now) < COPY_BEGIN_WAIT) => {
+                    return true;
+                }
                 _ => {}
             }
             if self.is_held_as_copy(waiting, now) {
