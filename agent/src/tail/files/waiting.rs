@@ -288,16 +288,19 @@ impl Tail {
     fn open(&mut self, waiting: &mut Waiting, mut resource: Resource, now: Instant) {
         let path = waiting.path.clone();
         let path = path.as_path();
+        if waiting.is_detached && !is_named_after(path, &waiting.home) {
+            // It was found by its number, which another log's file may have had before.
+            let mut homes = original_paths(path).into_iter();
+            if let Some(home) = homes.find(|home| self.finder.wants(home)) {
+                waiting.home = home;
+            }
+        }
         let (id, offset) = match self.begin(waiting) {
             Ok(Some(Begin::New(offset))) => (FileId::random(), offset),
             Ok(Some(Begin::Resume(id, entry))) if is_read(&entry, &waiting.file) => {
                 return self.lay_down(id, *entry, waiting, now);
             }
             Ok(Some(Begin::Resume(id, entry))) => {
-                if waiting.is_detached && self.finder.wants(&entry.path) {
-                    // It was looked for by a name that it may only seem to come from.
-                    waiting.home.clone_from(&entry.path);
-                }
                 if resource.job_id.is_none() && !waiting.evidence.is_daemon() {
                     // The application may be gone, but the last run knew it.
                     waiting.evidence.remember(self.redactors.base(), &entry);
