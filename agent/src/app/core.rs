@@ -1,7 +1,7 @@
 //! What outlives a change of the config.
 
 use super::tail_thread::Left;
-use super::{LAST_WRITE, StartError, Undelivered};
+use super::{StartError, Undelivered};
 use crate::admin::Admin;
 use crate::checkpoint::{self, Checkpoint, Entry, Event, Store};
 use crate::config::Config;
@@ -11,9 +11,12 @@ use crate::scrape::timer::{JobTable, Running};
 use crate::tail::Tail;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+
+/// Time between two complaints about a disk that hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Positions and file news on their way to the checkpointer.
 const CHECKPOINT_QUEUE: usize = 256;
@@ -76,16 +79,22 @@ impl Core {
         }
     }
 
-    /// What the checkpoint says now, also where it was not written yet.
-    pub(super) async fn ask_checkpoint(&self, deadline: Instant) -> Vec<(FileId, Entry)> {
+    /// What the checkpoint says now, also where it was not written yet. It comes when the disk of the
+    /// state folder works: without it, all files would be new.
+    pub(super) async fn ask_checkpoint(&self) -> Vec<(FileId, Entry)> {
         let (answer, mut answered) = mpsc::channel(1);
         let ask = async {
-            self.events.send(Event::Asked(answer)).await.ok()?;
-            answered.recv().await
+            // The checkpointer ends only when this sender is gone.
+            let _ = self.events.send(Event::Asked(answer)).await;
+            answered.recv().await.unwrap_or_default()
         };
-        // It waits for nothing but the disk.
-        let deadline = deadline.max(Instant::now() + LAST_WRITE);
-        tokio::time::timeout_at(deadline, ask).await.ok().flatten().unwrap_or_default()
+        let mut ask = std::pin::pin!(ask);
+        loop {
+            match tokio::time::timeout(PATIENCE, &mut ask).await {
+                Ok(entries) => return entries,
+                Err(_) => tracing::warn!("the disk of the state folder hangs; waiting for it"),
+            }
+        }
     }
 }
 

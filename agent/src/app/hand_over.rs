@@ -69,7 +69,7 @@ impl App {
         self.heartbeat.abort();
         self.core.given_up = self.given_up();
         if self.core.tail.is_none() {
-            self.core.entries = self.core.ask_checkpoint(deadline).await;
+            self.core.entries = self.core.ask_checkpoint().await;
         }
         let admin = self.admin;
         // It joins a thread.
