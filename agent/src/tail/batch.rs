@@ -150,6 +150,12 @@ impl OpenBatch {
         Digest::of(&self.frontier)
     }
 
+    /// Since when the oldest record waits.
+    #[must_use]
+    pub fn opened(&self) -> Option<Instant> {
+        self.opened
+    }
+
     /// True when no records wait.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -420,6 +420,12 @@ impl LogFile {
         self.batch.seal(self.id, pass.emit)
     }
 
+    /// When the open batch is old enough.
+    #[must_use]
+    pub fn seal_due(&self, pass: &Pass<'_>) -> Option<Instant> {
+        self.batch.opened().map(|opened| opened + pass.limits.age_max)
+    }
+
     /// Hands the open batch over when it is old enough.
     ///
     /// # Errors

@@ -75,13 +75,15 @@ struct Tracked {
 
 /// How a look at all files went.
 #[derive(Debug, Default)]
-struct Looked {
+pub(super) struct Looked {
     /// Bytes that were read.
     bytes: usize,
     /// True when there is more to read at once.
     has_more: bool,
     /// True when some file was left alone: it waits for an older one, or the lanes had no room.
     is_cut_short: bool,
+    /// When the next look is due whatever happens: a batch is old enough, or lanes may have room.
+    next: Option<Instant>,
 }
 
 /// Everything that the tail thread owns.
@@ -231,22 +233,23 @@ impl Tail {
         self.take_up_config(pass)?;
         while !stop.is_told() {
             pass.now = Instant::now();
-            let has_more = self.turn(pass)?;
+            let looked = self.turn(pass)?;
             if std::mem::take(&mut self.is_watch_stale) {
                 watch.follow(self.finder.folders());
             }
-            if has_more {
+            if looked.has_more {
                 continue;
             }
-            let wait = match (pass.has_room)() {
-                true if self.is_idle_for_good(pass.now) || self.has_read_all_input() => break,
-                true => self.config.poll_interval.0,
-                false => ROOM_WAIT,
-            };
-            let until_scan = self.next_scan.saturating_duration_since(pass.now);
+            let has_room = (pass.has_room)();
+            if has_room && (self.is_idle_for_good(pass.now) || self.has_read_all_input()) {
+                break;
+            }
+            let wait = if has_room { self.config.poll_interval.0 } else { ROOM_WAIT };
+            let next = looked.next.map_or(self.next_scan, |next| next.min(self.next_scan));
+            let until_next = next.saturating_duration_since(pass.now);
             let pipes: Vec<_> = self.files.iter().filter(|it| it.file.is_pipe()).collect();
             let pipes: Vec<&File> = pipes.iter().map(|it| it.file.source().file()).collect();
-            let news = watch.wait(stop, &pipes, wait.min(until_scan));
+            let news = watch.wait(stop, &pipes, wait.min(until_next));
             self.hear(&news, Instant::now());
         }
         if stop.is_handing_over() {
@@ -256,8 +259,8 @@ impl Tail {
         self.finish(stop, pass)
     }
 
-    /// One turn through everything that is due. True when there is more to read at once.
-    pub(super) fn turn(&mut self, pass: &mut Pass<'_>) -> Result<bool, Abandoned> {
+    /// One turn through everything that is due.
+    pub(super) fn turn(&mut self, pass: &mut Pass<'_>) -> Result<Looked, Abandoned> {
         let is_scan = pass.now >= self.next_scan;
         if is_scan {
             self.scan(pass)?;
@@ -273,7 +276,7 @@ impl Tail {
         if looked.bytes > 0 {
             self.last_read = pass.now;
         }
-        Ok(looked.has_more)
+        Ok(looked)
     }
 
     /// Makes due what the kernel says has changed.
@@ -319,6 +322,7 @@ impl Tail {
             // What cannot be handed over now stays in the file.
             if !(pass.has_room)() {
                 (first, looked.is_cut_short) = (index, true);
+                looked.next = Some(pass.now + ROOM_WAIT);
                 break;
             }
             if held.contains(&tracked.file.id()) {
@@ -346,6 +350,7 @@ impl Tail {
                 tracked.file.seal(pass)?;
             }
             tracked.file.seal_when_old(pass)?;
+            looked.next = tracked.file.seal_due(pass).into_iter().chain(looked.next).min();
             open_bytes += tracked.file.open_bytes();
         }
         for index in 0..self.files.len() {

@@ -49,7 +49,7 @@ impl Bed {
 
     pub(in crate::tail::files) fn turn(&mut self, time: Duration) {
         self.now += time;
-        self.work(|tail, pass| while tail.turn(pass).unwrap() {});
+        self.work(|tail, pass| while tail.turn(pass).unwrap().has_more {});
     }
 
     pub(in crate::tail::files) fn finish(&mut self) {

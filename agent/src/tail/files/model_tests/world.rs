@@ -323,7 +323,7 @@ impl World {
             self.writers.iter_mut().for_each(Writer::settle);
         }
         self.now += time;
-        self.work(QUEUE_BATCHES, |tail, pass| while tail.turn(pass).unwrap() {});
+        self.work(QUEUE_BATCHES, |tail, pass| while tail.turn(pass).unwrap().has_more {});
     }
 
     /// Lets the tail do something; the lanes take so many batches.
