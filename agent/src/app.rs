@@ -9,7 +9,7 @@ mod tail_thread;
 pub use core::Core;
 
 use crate::admin::{AdminError, AdminHandle, AdminState};
-use crate::checkpoint::LoadError;
+use crate::checkpoint::{Event, LoadError};
 use crate::config::{Config, Interval};
 use crate::export::{self, BuildError};
 use crate::health::{self, Health, Phase};
@@ -207,7 +207,7 @@ impl App {
         let now = std::time::Instant::now();
         let tail = match core.tail.take() {
             Some(tail) => tail.renew(start, now),
-            None => Box::new(Tail::new(start, now)),
+            None => Box::new(Tail::new(start, now).after(core.former.take())),
         };
         // The other half is for the open batches of the files.
         let sealed_bytes_max = config.limits.memory_bytes_max.0 / 2;
@@ -264,13 +264,16 @@ impl App {
         self.metric_lanes.abort(last).await;
         let undelivered = self.given_up();
         let is_settled = self.log_lanes.are_settled();
-        // Once the lanes are gone, the tail thread cannot wait for anything any more; the
-        // checkpointer ends after it, unless a write to a stuck pipe still holds a batch.
-        // That write is long with very many files.
+        // Once the lanes are gone, the tail thread cannot wait for anything any more. The last write is
+        // long with very many files.
         let Core { admin, events, mut checkpointer, .. } = self.core;
-        drop(events);
         let write = (Instant::now() + LAST_WRITE).max(end - LAST_WRITE.min(self.grace));
-        let is_written = match tokio::time::timeout_at(write, &mut checkpointer).await {
+        let last = async {
+            let _ = events.send(Event::Last).await;
+            drop(events);
+            (&mut checkpointer).await
+        };
+        let is_written = match tokio::time::timeout_at(write, last).await {
             Ok(written) => written.unwrap_or(false),
             Err(_) => false,
         };

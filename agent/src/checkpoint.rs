@@ -105,6 +105,8 @@ pub enum Event {
     Ended(FileId, u64),
     /// The same of a file that nothing is made of: it is forgotten once that much is delivered.
     Forgotten(FileId, u64),
+    /// Nothing comes after this that counts.
+    Last,
     /// Somebody wants to know everything that is to be written.
     Asked(mpsc::Sender<Vec<(FileId, Entry)>>),
 }
@@ -167,6 +169,7 @@ impl Checkpoint {
                 self.ending.insert(file, (offset, false));
                 self.note_ended(file);
             }
+            Event::Last => {}
             Event::Asked(answer) => {
                 let entries = self.entries().map(|(file, entry)| (file, entry.clone()));
                 // Who asked may have lost patience.
@@ -244,7 +247,7 @@ impl Checkpoint {
     }
 }
 
-/// Applies events until every sender is gone, writing at most once a second and once at the end.
+/// Applies events until the last one, or until every sender is gone, writing at most once a second and once at the end.
 ///
 /// Returns false when the last write failed: what was delivered since then would be sent again.
 pub async fn run(
@@ -257,6 +260,8 @@ pub async fn run(
     loop {
         tokio::select! {
             event = events.recv() => match event {
+                // A thread that hangs in a read may keep its sender.
+                Some(Event::Last) => events.close(),
                 Some(event) => {
                     checkpoint.apply(event, unix_seconds());
                     is_dirty = true;

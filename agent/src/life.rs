@@ -85,8 +85,9 @@ pub async fn run(
             () = running.app.ended() => tracing::info!("nothing more to read: draining"),
             _ = hang_up.recv() => {
                 let before = running.config.shutdown.clone();
+                let grace = before.grace.0;
                 let reload = reload::reload(running, sources, options);
-                running = match until_stopped(reload, &mut stops, &mut is_signalled).await {
+                running = match until_stopped(reload, &mut stops, grace, &mut is_signalled).await {
                     Some(reloaded) => reloaded?,
                     None => return Ok(Drained::default()),
                 };
@@ -108,10 +109,12 @@ pub async fn run(
     Ok(drained)
 }
 
-/// Waits for a reload. A signal that ends the agent waits for it, too; none when a second one came.
+/// Waits for a reload. A signal that ends the agent waits for it, too, for the grace period; none when
+/// that is over, or a second one came.
 async fn until_stopped<T>(
     reload: impl Future<Output = T>,
     stops: &mut Stops,
+    grace: Duration,
     is_signalled: &mut bool,
 ) -> Option<T> {
     let mut reload = pin!(reload);
@@ -123,6 +126,10 @@ async fn until_stopped<T>(
     tokio::select! {
         reloaded = &mut reload => Some(reloaded),
         () = stops.insisted(true) => None,
+        () = tokio::time::sleep(grace) => {
+            tracing::warn!("the reload does not end; ending without it");
+            None
+        }
     }
 }
 

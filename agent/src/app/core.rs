@@ -9,6 +9,7 @@ use crate::model::FileId;
 use crate::scrape::Job;
 use crate::scrape::timer::{JobTable, Running};
 use crate::tail::Tail;
+use crate::tail::discover::Finder;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Core {
     /// Files of earlier runs, for a tail that begins anew.
     pub(super) entries: Vec<(FileId, Entry)>,
     pub(super) tail: Option<Box<Tail>>,
+    /// What the config before read, where its tail could not be handed over.
+    pub(super) former: Option<Finder>,
     /// What lanes have neither delivered nor stored, in order.
     pub(super) left: Vec<Left>,
     /// Scrapers with what they have counted.
@@ -55,6 +58,7 @@ impl Core {
             checkpointer: tokio::spawn(checkpoint::run(heard, checkpoint, store)),
             entries: loaded.entries,
             tail: None,
+            former: None,
             left: Vec::new(),
             scrapers: Vec::new(),
             jobs: JobTable::new(),

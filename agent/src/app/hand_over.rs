@@ -35,8 +35,8 @@ impl App {
     }
 
     /// Ends everything but what outlives the config. Where a part does not end in time, files are
-    /// read again from where all lanes have delivered them.
-    pub async fn hand_over(mut self) -> Core {
+    /// read again from where all lanes have delivered them. `config` is that of this agent.
+    pub async fn hand_over(mut self, config: &Config) -> Core {
         let deadline = Instant::now() + HAND_OVER - LAST_STEPS;
         self.health.set_phase(Phase::Draining);
         self.end_scrapers.send_replace(End::HandOver);
@@ -66,11 +66,12 @@ impl App {
         let end = Instant::now() + LAST_BATCH;
         self.log_lanes.abort(end).await;
         self.metric_lanes.abort(end).await;
-        self.heartbeat.abort();
         self.core.given_up = self.given_up();
         if self.core.tail.is_none() {
             self.core.entries = self.core.ask_checkpoint().await;
+            self.core.former = finder(config).ok();
         }
+        self.heartbeat.abort();
         let admin = self.admin;
         // It joins a thread.
         let _ = tokio::task::spawn_blocking(move || admin.shutdown()).await;

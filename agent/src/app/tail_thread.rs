@@ -139,8 +139,12 @@ struct Emitter {
 }
 
 impl Emitter {
-    /// True when what the tail reads at once can be handed over without waiting.
+    /// True when what the tail reads at once can be handed over without waiting. Nothing more is to be
+    /// read when another config goes on.
     fn has_room(&self) -> bool {
+        if self.stop.is_handing_over() || self.stop.is_abandoned() {
+            return false;
+        }
         let n_needed = |queue: &mpsc::Sender<_>| queue.max_capacity().min(BATCHES_AT_ONCE);
         self.budget.available_permits() >= self.budget_units as usize / 8
             && self

@@ -79,7 +79,7 @@ fn is_same(one: &Config, other: &Config) -> bool {
 async fn swap(running: Running, proven: Proven, options: &Options) -> Result<Running, StartError> {
     let Running { app, config: old } = running;
     let Proven { mut config, admin } = proven;
-    let mut core = app.hand_over().await;
+    let mut core = app.hand_over(&old).await;
     if let Some(redactors) = Arc::get_mut(&mut config.redaction) {
         redactors.count_on_from(&old.redaction);
     }

@@ -3,11 +3,19 @@
 use super::{Start, Tail};
 use crate::model::Resource;
 use crate::tail::batch::{Abandoned, Pass};
+use crate::tail::discover::Finder;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 impl Tail {
+    /// A tail that begins anew in the middle of a run: files that `former` wanted are no old ones.
+    #[must_use]
+    pub fn after(mut self, former: Option<Finder>) -> Self {
+        self.former_finder = former;
+        self
+    }
+
     /// The same files under the config of `start`, whose entries are not looked at.
     #[must_use]
     pub fn renew(mut self: Box<Self>, start: Start, now: Instant) -> Box<Self> {
@@ -76,6 +84,11 @@ impl Tail {
     /// Stops reading a file. It goes on there if it is wanted again.
     fn leave(&mut self, index: usize, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let mut tracked = self.files.swap_remove(index);
+        if tracked.file.is_pipe() {
+            // What was read of it cannot be read again.
+            tracked.file.flush(pass, false)?;
+            self.has_stdin &= tracked.file.path() != Path::new(super::STDIN);
+        }
         tracked.file.seal(pass)?;
         if !tracked.file.is_pipe() {
             let entry = tracked.file.entry(tracked.home);
