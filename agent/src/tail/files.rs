@@ -380,7 +380,7 @@ impl Tail {
 
 /// The longer a file was quiet, the less often it is looked at.
 fn look_interval(idle: Duration, poll_interval: Duration) -> Duration {
-    (idle / 8).clamp(poll_interval, LOOK_INTERVAL_MAX.max(poll_interval))
+    (idle / 4).clamp(poll_interval, LOOK_INTERVAL_MAX.max(poll_interval))
 }
 
 /// Milliseconds since the epoch, now.
