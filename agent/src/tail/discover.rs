@@ -173,9 +173,12 @@ impl Finder {
         self.is_touched
     }
 
-    /// Folders in which new files may appear.
+    /// Folders in which new files may appear: those that are listed, and those of files that are named
+    /// outright.
     pub fn folders(&self) -> impl Iterator<Item = &Path> {
-        self.folders.keys().map(PathBuf::as_path)
+        let named = self.roots.iter().filter(|root| !self.folders.contains_key(&root.path));
+        let named = named.filter_map(|root| root.path.parent());
+        self.folders.keys().map(PathBuf::as_path).chain(named)
     }
 
     /// Looks for files; true when something appeared, went away or changed places since the last

@@ -330,13 +330,14 @@ impl Tail {
             }
             open_bytes -= tracked.file.open_bytes();
             if tracked.due <= pass.now || tracked.file.is_pipe() {
-                tracked.due = pass.now + look_interval(tracked.file.idle(pass.now), poll_interval);
                 let look = tracked.file.look(pass)?;
+                tracked.due = pass.now + look_interval(tracked.file.idle(pass.now), poll_interval);
                 tracked.is_failing = look.is_err();
                 match look {
                     Ok(Look::Read(read)) => {
                         looked.bytes += read;
-                        if read >= READ_BYTES {
+                        // Others may wait until the end of an archive is seen.
+                        if read >= READ_BYTES || !tracked.file.is_read() {
                             (tracked.due, looked.has_more) = (pass.now, true);
                         }
                     }

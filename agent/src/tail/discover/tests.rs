@@ -91,3 +91,15 @@ fn a_folder_that_cannot_be_looked_at_is_as_it_was() {
     finder.scan(Instant::now());
     assert!(finder.found().is_empty(), "it is gone");
 }
+
+#[test]
+fn new_files_may_appear_in_the_folder_of_a_file_that_is_named_outright() {
+    let folder = tempfile::tempdir().unwrap();
+    let globs = [format!("{}/app.log", folder.path().display())];
+    let mut finder = Finder::new(&globs, &[], Vec::new()).unwrap();
+    for _ in 0..2 {
+        finder.scan(Instant::now());
+        assert_eq!(finder.folders().collect::<Vec<_>>(), [folder.path()]);
+        fs::write(folder.path().join("app.log"), "x").unwrap();
+    }
+}
