@@ -181,6 +181,12 @@ impl Finder {
         self.folders.keys().map(PathBuf::as_path).chain(named)
     }
 
+    /// Files that are named outright and were not there at the last scan.
+    pub fn absent(&self) -> impl Iterator<Item = &Path> {
+        let named = self.roots.iter().filter(|root| root.depth == 0);
+        named.map(|root| root.path.as_path()).filter(|path| !self.found.contains_key(*path))
+    }
+
     /// Looks for files; true when something appeared, went away or changed places since the last
     /// scan.
     pub fn scan(&mut self, now: Instant) -> bool {

@@ -125,6 +125,10 @@ impl Tail {
             let was_wanted = |path: &Path| former.as_ref().is_some_and(|it| it.wants(path));
             let found = self.finder.found().iter().filter(|(path, _)| !was_wanted(path));
             self.from_before.extend(found.map(|(path, inode)| (path.clone(), *inode)));
+            // One that appears and is rotated between two scans would never be seen by its name.
+            for path in self.finder.absent() {
+                self.rotated.note(path.to_owned(), scan_time, now);
+            }
         }
         let mut inodes: HashSet<Inode> =
             self.files.iter().map(|tracked| tracked.file.inode()).collect();

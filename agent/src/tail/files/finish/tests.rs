@@ -26,8 +26,13 @@ pub(in crate::tail::files) struct Bed {
 
 impl Bed {
     pub(in crate::tail::files) fn new() -> Self {
+        Self::of("*")
+    }
+
+    /// One that reads what the glob matches.
+    pub(in crate::tail::files) fn of(glob: &str) -> Self {
         let (folder, now) = (tempfile::tempdir().unwrap(), Instant::now());
-        let (tail, events) = start_tail(&folder.path().join("*"), Duration::ZERO, Vec::new(), now);
+        let (tail, events) = start_tail(&folder.path().join(glob), Duration::ZERO, Vec::new(), now);
         Self { folder, tail, _events: events, now, came: Vec::new(), refusals: Cell::new(0) }
     }
 

@@ -67,3 +67,18 @@ fn a_pipe_without_a_name_is_read_to_its_end_when_there_is_room_again() {
     bed.expect(0..10);
     assert!(bed.tail.files.is_empty());
 }
+
+#[test]
+fn a_log_that_is_rotated_before_it_was_ever_seen_is_read() {
+    let mut bed = Bed::of("app.log");
+    bed.turn(SECOND);
+    std::thread::sleep(SECOND / 20);
+    bed.write("app.log", &lines(0..10));
+    fs::rename(bed.path("app.log"), bed.path("app-09-59-59.log")).unwrap();
+    std::thread::sleep(SECOND / 20);
+    bed.write("app.log", &lines(10..20));
+    for _ in 0..20 {
+        bed.turn(SECOND);
+    }
+    bed.expect(0..20);
+}
