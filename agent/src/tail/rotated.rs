@@ -15,6 +15,9 @@ const ROTATED_TIME: Duration = Duration::from_secs(3600);
 /// Rotated files are looked for once more until they were not written for so long.
 const SLACK: Duration = Duration::from_secs(10);
 
+/// File systems stamp in steps of up to two seconds (FAT), with a clock that may lag behind.
+const STAMP_STEP: Duration = Duration::from_secs(2);
+
 /// A file that no glob matches, but that a rotator may have made of one that a glob does.
 #[derive(Debug)]
 pub(super) struct Astray {
@@ -66,6 +69,7 @@ impl RotatedLogs {
     /// The file at `home` was rotated; it was there at `since`.
     pub(super) fn note(&mut self, home: PathBuf, since: SystemTime, now: Instant) {
         let until = now + ROTATED_TIME;
+        let since = since.checked_sub(STAMP_STEP).unwrap_or(since);
         let log = self.homes.entry(home).or_insert(Log { since, until });
         log.until = until;
     }

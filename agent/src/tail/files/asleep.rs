@@ -173,6 +173,12 @@ impl Tail {
             |path| self.asleep.get(path).is_some_and(|it| it.seen.bytes < PROOF_BYTES_MIN);
         let names = awake.iter().any(is_weak).then(|| self.tracked_names());
         for path in awake {
+            // Nothing tells an empty file from one that took its number: one with lines may have come
+            // between, and be rotated.
+            if self.asleep.get(&path).is_some_and(|it| it.seen.bytes == 0) {
+                self.rotated.note(path.clone(), self.last_scan, now);
+                self.is_unsettled = true;
+            }
             self.wake(&path, names.as_ref(), now);
         }
         for path in forgotten {

@@ -111,3 +111,20 @@ fn no_line_is_lost_or_repeated_whatever_happens_to_its_file() {
         panic!("{error}");
     }
 }
+
+#[test]
+fn an_empty_file_that_took_the_number_of_another_hides_no_line() {
+    let ops = [
+        Op::Turn(40_000),
+        Op::Turn(600),
+        Op::Reload,
+        Op::Recreate(0),
+        Op::WriteHalf(0),
+        Op::Rename(0),
+        Op::Compress(0),
+    ];
+    // Which number a file gets is up to the file system.
+    for _ in 0..20 {
+        check(&ops, "w*.log", false, Duration::ZERO).unwrap();
+    }
+}
