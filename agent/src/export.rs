@@ -28,7 +28,43 @@ pub trait Exporter: Send + 'static {
     /// and after a failure, the same records come again, maybe from the spool and in the middle of
     /// other calls, or never. The next call must find the exporter fit to send whatever it gets; what
     /// was half sent may arrive twice. It must not block: what does belongs on a thread of its own.
-    fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Result<(), ExportError>>;
+    fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Answer>;
+
+    /// Delivers batches of one lane, at most [`batches_max`](Self::batches_max), oldest first: one
+    /// answer for each, in their order. What has no answer was not tried. All that is said of
+    /// [`export`](Self::export) holds; a batch is delivered when its answer says so, whatever became
+    /// of those before it.
+    fn export_all<'a>(&'a mut self, signals: &'a [&'a Signal]) -> BoxFuture<'a, Vec<Answer>> {
+        Box::pin(async move {
+            let mut answers = Vec::new();
+            for signal in signals {
+                answers.push(self.export(signal).await);
+                if matches!(answers.last(), Some(Err(_))) {
+                    break;
+                }
+            }
+            answers
+        })
+    }
+
+    /// How many batches are better delivered together, where they are there anyway: more than one
+    /// when a request holds records of several.
+    fn batches_max(&self) -> usize {
+        1
+    }
+}
+
+/// How the delivery of one batch went. `Ok` names the records that the destination has refused for
+/// good while it took the others.
+pub type Answer = Result<Vec<Refused>, ExportError>;
+
+/// A record that the destination will never take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Which record of the batch.
+    pub record: usize,
+    /// What the destination said, redacted.
+    pub reason: Value,
 }
 
 /// Why a batch was not delivered, as far as the lane decides differently.
@@ -98,7 +134,7 @@ pub trait ExporterConfig: fmt::Debug + Send {
     ///
     /// # Errors
     /// When something that the section names cannot be used.
-    fn build(&self, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError>;
+    fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError>;
 
     /// The file that the exporter writes, if it writes one: it is never read as a log.
     fn output(&self) -> Option<&Path> {

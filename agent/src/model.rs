@@ -199,6 +199,12 @@ impl Batch {
         })
     }
 
+    /// The file that its records come from.
+    #[must_use]
+    pub fn file(&self) -> Option<FileId> {
+        self.position.map(|position| position.file)
+    }
+
     /// Says that one lane has delivered this batch. Called exactly once per lane.
     pub async fn settle(&self) {
         let (Some(position), Some(settled)) = (self.position, &self.settled) else { return };

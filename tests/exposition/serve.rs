@@ -83,7 +83,9 @@ fn report_everything() {
 async fn a_scrape_gets_the_same_series_in_both_formats_and_promtool_has_no_complaint() {
     report_everything();
     let shared = Shared::new(Arc::default());
-    let mut exporter = prometheus::Config::default().build(&shared).unwrap();
+    let mut exporter = prometheus::Config::default()
+        .build(&sidelight::export::lane::Config::default(), &shared)
+        .unwrap();
     let table = shared.series();
     let rows: Vec<_> = (0..6).map(|idx| (idx, "a \"b\" \\c\nd é".to_owned(), 2.5)).collect();
     for job_name in ["nightly-orders", "clicks"] {

@@ -24,7 +24,7 @@ impl App {
         let redactor = config.redaction.base();
         let shared = export::Shared::new(redactor.clone());
         for (_, section) in &config.exporters {
-            section.exporter.build(&shared)?;
+            section.exporter.build(&section.lane, &shared)?;
         }
         let given = scrape::Given::new(&config.job, redactor);
         let shared = scrape::Shared { redactor: redactor.clone(), given };

@@ -38,7 +38,7 @@ pub(super) fn prepare(
     for (definition, section) in &config.exporters {
         let name = definition.name;
         for signal in definition.signals {
-            let exporter = section.exporter.build(shared)?;
+            let exporter = section.exporter.build(&section.lane, shared)?;
             match signal {
                 SignalKind::Metrics => metrics
                     .add(name, queue_batches_max, |queue| Lane::metrics(name, exporter, queue)),

@@ -54,7 +54,7 @@ pub(super) fn run(state: &State, only: Option<&str>, out: &mut dyn Write) -> Res
         let shared = Shared::new(state.config.redaction.base().clone());
         let mut sender = Sender {
             name: definition.name,
-            exporter: section.exporter.build(&shared)?,
+            exporter: section.exporter.build(&section.lane, &shared)?,
             request_timeout: section.lane.request_timeout.0,
             redactors: &state.config.redaction,
             outcome: Outcome::default(),
@@ -149,8 +149,14 @@ impl Sender<'_> {
             }
             let sent = timeout(self.request_timeout, self.exporter.export(&signal)).await;
             let failure = match sent {
-                Ok(Ok(())) => {
-                    self.outcome.n_sent += range.len();
+                Ok(Ok(refused)) => {
+                    for one in &refused {
+                        let Signal::Logs(logs) = &signal else { break };
+                        let record = logs.records.get(one.record);
+                        kept.extend(dead_letters::lines(self.name, logs, record, &one.reason));
+                    }
+                    self.outcome.n_refused += refused.len();
+                    self.outcome.n_sent += range.len() - refused.len();
                     work.pass();
                     continue;
                 }
@@ -159,7 +165,7 @@ impl Sender<'_> {
                         continue;
                     }
                     if let Signal::Logs(logs) = &signal {
-                        kept.extend(dead_letters::lines(self.name, logs, &reason));
+                        kept.extend(dead_letters::lines(self.name, logs, &logs.records, &reason));
                     }
                     self.outcome.n_refused += range.len();
                     work.pass();

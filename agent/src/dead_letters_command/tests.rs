@@ -40,7 +40,9 @@ impl Bed {
     fn add(&self, offsets: std::ops::Range<u64>) {
         let mut letters = DeadLetters::open(&self.state_dir(), "file", 1 << 20).unwrap();
         for offset in offsets {
-            let lines = dead_letters::lines("file", &logs(offset), &Value::literal("too old"));
+            let logs = logs(offset);
+            let reason = Value::literal("too old");
+            let lines = dead_letters::lines("file", &logs, &logs.records, &reason);
             letters.append(&lines, 1).unwrap();
         }
     }

@@ -3,7 +3,8 @@
 mod writer;
 
 use super::{
-    BoxFuture, BuildError, ExportError, Exporter, ExporterConfig, ExporterDefinition, Shared,
+    Answer, BoxFuture, BuildError, ExportError, Exporter, ExporterConfig, ExporterDefinition,
+    Shared, lane,
 };
 use crate::config::Section;
 use crate::encode::JsonEncoder;
@@ -46,7 +47,7 @@ impl Config {
 }
 
 impl ExporterConfig for Config {
-    fn build(&self, _: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
+    fn build(&self, _: &lane::Config, _: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
         let writer = Writer::start(self.path.clone(), self.is_stdout()).map_err(|error| {
             BuildError { section: "exporters.file", reason: format!("no thread: {error}") }
         })?;
@@ -118,13 +119,15 @@ fn key(logs: &LogBatch) -> Key {
 }
 
 impl Exporter for FileExporter {
-    fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Result<(), ExportError>> {
+    fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
-            let Signal::Logs(logs) = signal else { return Ok(()) };
-            self.write_batch(logs).await.map_err(|source| match source.kind() {
-                // Nobody reads our standard output any more, and nobody can begin to.
-                io::ErrorKind::BrokenPipe if self.is_stdout => ExportError::Gone,
-                _ => ExportError::Transient { source: source.into(), retry_after: None },
+            let Signal::Logs(logs) = signal else { return Ok(Vec::new()) };
+            self.write_batch(logs).await.map(|()| Vec::new()).map_err(|source| {
+                match source.kind() {
+                    // Nobody reads our standard output any more, and nobody can begin to.
+                    io::ErrorKind::BrokenPipe if self.is_stdout => ExportError::Gone,
+                    _ => ExportError::Transient { source: source.into(), retry_after: None },
+                }
             })
         })
     }
@@ -133,7 +136,7 @@ impl Exporter for FileExporter {
 #[cfg(test)]
 mod tests {
     use super::Config;
-    use crate::export::{ExporterConfig, Shared};
+    use crate::export::{ExporterConfig, Shared, lane};
     use crate::model::{LogBatch, LogRecord, Signal};
     use redaction::{Redactor, Text};
     use std::io::{BufRead, BufReader};
@@ -154,7 +157,9 @@ mod tests {
         let path = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         let config = Config { path: path.clone() };
-        let mut exporter = config.build(&Shared::new(Arc::new(Redactor::new()))).unwrap();
+        let mut exporter = config
+            .build(&lane::Config::default(), &Shared::new(Arc::new(Redactor::new())))
+            .unwrap();
         for _ in 0..3 {
             // This runtime has one thread: were it blocked, no timer would fire.
             let given_up = timeout(Duration::from_millis(20), exporter.export(&signal(1))).await;

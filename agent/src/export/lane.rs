@@ -8,6 +8,7 @@
 
 mod circuit;
 mod config;
+mod group;
 mod head;
 mod intake;
 #[cfg(test)]
@@ -19,7 +20,7 @@ pub(crate) use work::Work;
 
 use super::dead_letters::{self, DeadLetters};
 use super::spool::{Level, OpenError, Spool};
-use super::{ExportError, Exporter};
+use super::{Answer, ExportError, Exporter};
 use crate::health::Health;
 use crate::model::{Batch, Signal};
 use crate::policy::Redactors;
@@ -158,6 +159,8 @@ pub struct Lane {
     circuit: Circuit,
     /// Tries at the end since the last one that worked.
     n_last_tries: u32,
+    /// How many batches are handed over together now.
+    n_together: usize,
     intake: Intake,
     dead_letters: Option<Arc<Mutex<DeadLetters>>>,
     health: Arc<Health>,
@@ -170,6 +173,8 @@ enum Sent {
     All,
     /// A part of it is; the rest comes next.
     Part,
+    /// Several were sent together, and those that are delivered are settled.
+    Group,
     /// Not now.
     Failed,
     /// The lane is stopped, and the batch is not delivered.
@@ -200,6 +205,7 @@ impl Lane {
             request_timeout: config.request_timeout.0,
             circuit: Circuit::new(name),
             n_last_tries: 0,
+            n_together: 1,
             intake,
             dead_letters: Some(Arc::new(Mutex::new(stores.dead_letters))),
             health,
@@ -226,6 +232,7 @@ impl Lane {
             request_timeout,
             circuit,
             n_last_tries: 0,
+            n_together: 1,
             intake,
             dead_letters,
             health,
@@ -270,7 +277,12 @@ impl Lane {
                 None => self.intake.next().await,
             };
             let Some(mut head) = next else { break };
-            match self.send(&mut head).await {
+            let sent = match self.together(&head) {
+                group if group.len() > 1 => self.send_group(&group).await,
+                _ => self.send(&mut head).await,
+            };
+            match sent {
+                Sent::Group => {}
                 Sent::All if head.is_spooled() => self.intake.advance().await,
                 Sent::All => self.intake.settle_live().await,
                 Sent::Part => unfinished = Some(head),
@@ -313,28 +325,56 @@ impl Lane {
                 () = async { status.stopped().await; sleep(CUT_OFF).await } => None,
             }
         };
+        let began = Instant::now();
         let result = if head.is_spooled() && is_behind {
             self.intake.run_while(export).await
         } else {
             export.await
         };
-        let Some(result) = result else { return Sent::CutOff };
         match result {
-            Ok(Ok(())) => {
-                telemetry::EXPORTS.add(self.name, "ok", 1);
-                telemetry::EXPORT_RECORDS.add(self.name, head.signal().len() as u64);
-                self.note_success();
-                if head.pass() { Sent::All } else { Sent::Part }
-            }
-            Ok(Err(ExportError::Gone)) => Sent::Gone,
-            Ok(Err(ExportError::Rejected { reason })) => self.refused(head, &reason).await,
-            Ok(Err(ExportError::Transient { source, retry_after })) => {
-                telemetry::EXPORTS.add(self.name, "error", 1);
-                self.failed(retry_after, &*source)
-            }
-            Err(elapsed) => {
+            None => Sent::CutOff,
+            Some(Ok(Err(ExportError::Rejected { reason }))) => self.refused(head, &reason).await,
+            Some(Ok(answer)) => match self.take(head.signal(), answer).await {
+                Some(failure) => failure,
+                None => {
+                    self.group_after(began.elapsed());
+                    if head.pass() { Sent::All } else { Sent::Part }
+                }
+            },
+            Some(Err(elapsed)) => {
                 telemetry::EXPORTS.add(self.name, "timeout", 1);
                 self.failed(None, &elapsed)
+            }
+        }
+    }
+
+    /// Counts an answer, and keeps what was refused for good while the rest was taken. None when the
+    /// batch is done with.
+    async fn take(&mut self, signal: &Signal, answer: Answer) -> Option<Sent> {
+        match answer {
+            Ok(refused) => {
+                telemetry::EXPORTS.add(self.name, "ok", 1);
+                let n_records = (signal.len() - refused.len()) as u64;
+                telemetry::EXPORT_RECORDS.add(self.name, n_records);
+                self.note_success();
+                let Signal::Logs(logs) = signal else { return None };
+                let mut lines = Vec::new();
+                for one in &refused {
+                    let record = logs.records.get(one.record);
+                    lines.extend(dead_letters::lines(self.name, logs, record, &one.reason));
+                }
+                let is_kept = refused.is_empty() || self.keep(lines, refused.len()).await;
+                (!is_kept).then_some(Sent::Failed)
+            }
+            Err(ExportError::Gone) => Some(Sent::Gone),
+            Err(ExportError::Rejected { .. }) => {
+                // What it is about, it is asked for again alone.
+                self.n_together = 1;
+                Some(Sent::Group)
+            }
+            Err(ExportError::Transient { source, retry_after }) => {
+                telemetry::EXPORTS.add(self.name, "error", 1);
+                Some(self.failed(retry_after, &*source))
             }
         }
     }
@@ -367,10 +407,10 @@ impl Lane {
     async fn refused(&mut self, head: &mut Head, reason: &Value) -> Sent {
         telemetry::EXPORTS.add(self.name, "rejected", 1);
         self.note_success();
-        let Some(dead_letters) = self.dead_letters.clone() else {
+        if self.dead_letters.is_none() {
             self.intake.drop_live("rejected").await;
             return Sent::Failed;
-        };
+        }
         // What follows may take many requests. Meanwhile the batch is better on the disk, and those
         // behind it too.
         let is_stored = !head.is_spooled() && self.intake.has_spool() && head.signal().len() > 1;
@@ -381,15 +421,25 @@ impl Lane {
             return Sent::Part;
         }
         let Signal::Logs(logs) = head.signal() else { return Sent::Failed };
-        let lines = dead_letters::lines(self.name, logs, reason);
+        let lines = dead_letters::lines(self.name, logs, &logs.records, reason);
         let n_letters = logs.records.len();
+        match self.keep(lines, n_letters).await {
+            true if head.pass() => Sent::All,
+            true => Sent::Part,
+            false => Sent::Failed,
+        }
+    }
+
+    /// Writes dead letters; false when the disk does not take them and the lane has to wait.
+    async fn keep(&mut self, lines: Vec<u8>, n_letters: usize) -> bool {
+        let Some(dead_letters) = self.dead_letters.clone() else { return true };
         let write = move || lock(&dead_letters).append(&lines, n_letters);
         let written = tokio::task::spawn_blocking(write).await;
         let key = format!("dead_letters_failed:{}", self.name);
         let Err(error) = written.unwrap_or_else(|ending| Err(ending.into())) else {
             self.health.set_degraded(&key, false);
             self.status.dead_letters.fetch_add(n_letters as u64, Ordering::Relaxed);
-            return if head.pass() { Sent::All } else { Sent::Part };
+            return true;
         };
         if self.health.set_degraded(&key, true) {
             let exporter = self.name;
@@ -397,7 +447,7 @@ impl Lane {
         }
         self.status.is_down.store(true, Ordering::Release);
         self.circuit.failed(Some(intake::DISK_PAUSE));
-        Sent::Failed
+        false
     }
 }
 

@@ -10,7 +10,7 @@ pub use accept::Format;
 pub use table::SeriesTable;
 
 use super::{
-    BoxFuture, BuildError, ExportError, Exporter, ExporterConfig, ExporterDefinition, Shared,
+    Answer, BoxFuture, BuildError, Exporter, ExporterConfig, ExporterDefinition, Shared, lane,
 };
 use crate::config::Section;
 use crate::model::{Signal, SignalKind};
@@ -48,7 +48,7 @@ impl Default for Config {
 }
 
 impl ExporterConfig for Config {
-    fn build(&self, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
+    fn build(&self, _: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
         let table = Arc::new(SeriesTable::new(self.series_max));
         shared.publish(table.clone());
         Ok(Box::new(Prometheus { table }))
@@ -62,14 +62,14 @@ struct Prometheus {
 }
 
 impl Exporter for Prometheus {
-    fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Result<(), ExportError>> {
+    fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
             // A lane only gets the signals that its exporter names.
             if let Signal::Metrics(batch) = signal {
                 let n_dropped = self.table.replace(batch);
                 telemetry::SERIES_DROPPED.add(n_dropped as u64);
             }
-            Ok(())
+            Ok(Vec::new())
         })
     }
 }

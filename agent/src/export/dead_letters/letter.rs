@@ -11,15 +11,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Letters for all records of `logs`, a line each, as of now.
-pub(crate) fn lines(exporter: &str, logs: &LogBatch, reason: &Value) -> Vec<u8> {
+/// Letters for `records` of `logs`, a line each, as of now.
+pub(crate) fn lines<'r>(
+    exporter: &str,
+    logs: &LogBatch,
+    records: impl IntoIterator<Item = &'r LogRecord>,
+    reason: &Value,
+) -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    lines_of(exporter, logs, reason, u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+    lines_of(exporter, logs, records, reason, u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
 }
 
-fn lines_of(exporter: &str, logs: &LogBatch, reason: &Value, time_unix_ns: u64) -> Vec<u8> {
+fn lines_of<'r>(
+    exporter: &str,
+    logs: &LogBatch,
+    records: impl IntoIterator<Item = &'r LogRecord>,
+    reason: &Value,
+    time_unix_ns: u64,
+) -> Vec<u8> {
     let (mut encoder, mut out) = (JsonEncoder::default(), Vec::new());
-    for record in &logs.records {
+    for record in records {
         out.extend_from_slice(br#"{"time":""#);
         write_rfc3339_nanos(time_unix_ns, &mut out);
         out.extend_from_slice(br#"","exporter":""#);
@@ -165,7 +176,7 @@ impl Letter {
         let mut text = Text::default();
         let Restored { resource, record } = self.restore(redactors, &mut text)?;
         let logs = LogBatch { resource: Arc::new(resource), text, records: vec![record] };
-        Some(lines_of(exporter, &logs, &self.reason(redactors), self.time_unix_ns()))
+        Some(lines_of(exporter, &logs, &logs.records, &self.reason(redactors), self.time_unix_ns()))
     }
 }
 

@@ -35,6 +35,11 @@ impl Head {
         Self { held: Held::Copy(signal), live: None, work, records: Vec::new() }
     }
 
+    /// True while nothing of it is delivered or halved.
+    pub(super) fn is_untouched(&self) -> bool {
+        matches!(self.held, Held::Live(_))
+    }
+
     pub(super) fn is_spooled(&self) -> bool {
         self.live.is_none()
     }

@@ -214,6 +214,27 @@ impl Intake {
         }
     }
 
+    /// The oldest batches in memory with records, `n_max` at most, up to one without.
+    pub(super) fn first(&mut self, n_max: usize) -> Vec<Arc<Batch>> {
+        while self.pending.len() < n_max {
+            let Ok(batch) = self.queue.try_recv() else { break };
+            self.pending.push_back(batch);
+        }
+        let with_records = self.pending.iter().take_while(|batch| !batch.signal.is_empty());
+        with_records.take(n_max).cloned().collect()
+    }
+
+    /// These, which wait in memory, are delivered.
+    pub(super) async fn settle_some(&mut self, delivered: &[Arc<Batch>]) {
+        for batch in delivered {
+            self.pending.retain(|waiting| !Arc::ptr_eq(waiting, batch));
+            batch.settle().await;
+        }
+        if self.pending.is_empty() {
+            self.note_unblocked();
+        }
+    }
+
     /// The oldest batch in memory is given up.
     pub(super) async fn drop_live(&mut self, reason: &'static str) {
         if let Some(batch) = self.pending.front() {

@@ -2,6 +2,7 @@
 
 mod bed;
 mod endings;
+mod groups;
 
 use super::Config;
 use crate::config::{Bytes, Interval};

@@ -2,7 +2,7 @@
 
 use super::super::{Config, Lane, Status, Stores};
 use crate::checkpoint::Event;
-use crate::export::{BoxFuture, ExportError, Exporter};
+use crate::export::{Answer, BoxFuture, ExportError, Exporter, Refused};
 use crate::health::Health;
 use crate::model::{Batch, FileId, LogBatch, LogRecord, Position, Resource, Signal};
 use crate::tail::fingerprint::Digest;
@@ -31,6 +31,8 @@ pub(super) struct Destination {
     pub(super) delay: Duration,
     /// Offsets of records that it refuses for good.
     pub(super) poison: BTreeSet<u64>,
+    /// It takes what stands in one batch with a poison.
+    pub(super) takes_rest: bool,
     n_calls: u64,
     delivered: Vec<u64>,
 }
@@ -38,7 +40,7 @@ pub(super) struct Destination {
 struct Fake(Arc<Mutex<Destination>>);
 
 impl Exporter for Fake {
-    fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Result<(), ExportError>> {
+    fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Answer> {
         let Signal::Logs(logs) = signal else { panic!("only logs were sent") };
         let (hangs, delay) = {
             let it = self.0.lock().unwrap();
@@ -57,12 +59,24 @@ impl Exporter for Fake {
                 return Err(ExportError::Transient { source: "down".into(), retry_after });
             }
             let offsets: Vec<u64> = logs.records.iter().map(|record| record.offset).collect();
+            if it.takes_rest {
+                let (bad, good): (Vec<_>, Vec<_>) =
+                    (0..).zip(offsets).partition(|(_, offset)| it.poison.contains(offset));
+                it.delivered.extend(good.into_iter().map(|(_, offset)| offset));
+                let reason = Value::literal("bad record");
+                let refused = |(record, _)| Refused { record, reason: reason.clone() };
+                return Ok(bad.into_iter().map(refused).collect());
+            }
             if offsets.iter().any(|offset| it.poison.contains(offset)) {
                 return Err(ExportError::Rejected { reason: Value::literal("bad record") });
             }
             it.delivered.extend(offsets);
-            Ok(())
+            Ok(Vec::new())
         })
+    }
+
+    fn batches_max(&self) -> usize {
+        8
     }
 }
 
