@@ -38,15 +38,6 @@ impl JsonEncoder {
     /// `timestamp` is there only when the record states one, so the first key is `timestamp` or
     /// `observed_timestamp`. Invalid UTF-8 becomes U+FFFD.
     pub fn encode(&mut self, batch: &LogBatch, record: &LogRecord, out: &mut Vec<u8>) {
-        let constant = match &mut self.constant {
-            Some(constant) if Arc::ptr_eq(&constant.resource, &batch.resource) => constant,
-            slot => slot.insert(Constant::new(&batch.resource)),
-        };
-        let field = |key: &[u8], range: &Range<u32>, out: &mut Vec<u8>| {
-            if !range.is_empty() {
-                write_member(key, batch.text.get(range), out);
-            }
-        };
         if let Some(unix_ns) = record.time_unix_ns {
             out.extend_from_slice(b"{\"timestamp\":\"");
             self.timestamp.write(unix_ns, out);
@@ -56,16 +47,30 @@ impl JsonEncoder {
         }
         self.observed_timestamp.write(record.observed_unix_ns, out);
         out.push(b'"');
-        let severity = record.severity.as_str();
-        if !severity.is_empty() {
-            out.extend_from_slice(br#","severity":""#);
-            out.extend_from_slice(severity.as_bytes());
-            out.push(b'"');
-        }
-        field(br#","body":""#, &record.body, out);
-        field(br#","logger":""#, &record.logger, out);
-        field(br#","thread":""#, &record.thread, out);
-        field(br#","exception_type":""#, &record.exception_type, out);
+        write_severity(record, out);
+        write_field(br#","body":""#, batch, &record.body, out);
+        self.encode_rest(batch, record, out);
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// Appends `record` for a destination that keeps the time of a record beside it: without times,
+    /// without a newline, and `body` comes first, also when it is empty.
+    pub fn encode_untimed(&mut self, batch: &LogBatch, record: &LogRecord, out: &mut Vec<u8>) {
+        write_member(br#"{"body":""#, batch.text.get(&record.body), out);
+        write_severity(record, out);
+        self.encode_rest(batch, record, out);
+        out.push(b'}');
+    }
+
+    /// Appends what follows times, severity and body.
+    fn encode_rest(&mut self, batch: &LogBatch, record: &LogRecord, out: &mut Vec<u8>) {
+        let constant = match &mut self.constant {
+            Some(constant) if Arc::ptr_eq(&constant.resource, &batch.resource) => constant,
+            slot => slot.insert(Constant::new(&batch.resource)),
+        };
+        write_field(br#","logger":""#, batch, &record.logger, out);
+        write_field(br#","thread":""#, batch, &record.thread, out);
+        write_field(br#","exception_type":""#, batch, &record.exception_type, out);
         out.extend_from_slice(&constant.job);
         if let Some(stage_id) = record.stage_id {
             write_number(br#","stage_id":"#, u64::from(stage_id), out);
@@ -78,8 +83,8 @@ impl JsonEncoder {
             constant.write_span(batch, record, out);
             out.extend_from_slice(&constant.trace_id_origin);
         } else {
-            field(br#","trace_id":""#, &record.trace_id, out);
-            field(br#","span_id":""#, &record.span_id, out);
+            write_field(br#","trace_id":""#, batch, &record.trace_id, out);
+            write_field(br#","span_id":""#, batch, &record.span_id, out);
             out.extend_from_slice(br#","trace_id_origin":"record""#);
         }
         out.extend_from_slice(&constant.file);
@@ -88,7 +93,21 @@ impl JsonEncoder {
         if record.is_truncated {
             out.extend_from_slice(br#","truncated":true"#);
         }
-        out.extend_from_slice(b"}\n");
+    }
+}
+
+fn write_severity(record: &LogRecord, out: &mut Vec<u8>) {
+    let severity = record.severity.as_str();
+    if !severity.is_empty() {
+        out.extend_from_slice(br#","severity":""#);
+        out.extend_from_slice(severity.as_bytes());
+        out.push(b'"');
+    }
+}
+
+fn write_field(key: &[u8], batch: &LogBatch, range: &Range<u32>, out: &mut Vec<u8>) {
+    if !range.is_empty() {
+        write_member(key, batch.text.get(range), out);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Exporters: deliver a batch to one destination. Adding one is a file and two lines here.
 
+pub mod cloudwatch;
+pub mod cloudwatch_logs;
 pub mod dead_letters;
 pub mod file;
 pub mod lane;
@@ -91,7 +93,8 @@ pub enum ExportError {
 }
 
 /// Every exporter there is.
-pub const EXPORTERS: &[ExporterDefinition] = &[file::DEFINITION, prometheus::DEFINITION];
+pub const EXPORTERS: &[ExporterDefinition] =
+    &[file::DEFINITION, prometheus::DEFINITION, cloudwatch_logs::DEFINITION];
 
 /// One kind of exporter, as its file describes it.
 #[derive(Debug)]
@@ -178,4 +181,10 @@ pub struct BuildError {
     pub section: &'static str,
     /// What to change.
     pub reason: String,
+}
+
+/// A number from 0 to 1. The hasher's random keys are random enough for jitter.
+pub(crate) fn random_ratio() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }

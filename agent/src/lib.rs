@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod app;
 pub mod autodetect;
+pub mod aws;
 pub mod checkpoint;
 pub mod config;
 pub mod dead_letters_command;

@@ -3,12 +3,17 @@
 //! Label values are literals from the lists below, so the number of series is fixed when the agent
 //! is built. Reporting is lock-free; a value that is in no list counts as `other`.
 
+mod cloudwatch;
 mod lane;
 mod log;
 mod metric;
 mod process;
 mod redactors;
 
+pub use cloudwatch::{
+    CLOUDWATCH_BYTES, CLOUDWATCH_CONCURRENCY, CLOUDWATCH_ENTITIES_REJECTED, CLOUDWATCH_EVENTS,
+    CLOUDWATCH_REQUESTS, CLOUDWATCH_SPLIT_RECORDS,
+};
 pub use lane::{
     CIRCUIT_OPEN, DEAD_LETTERS, DEAD_LETTERS_BYTES, DEAD_LETTERS_DROPPED, LANE_DROPPED_BATCHES,
     LANE_DROPPED_RECORDS, SPOOL_BATCHES, SPOOL_BYTES, SPOOL_DAMAGED, SPOOL_DRAINED_BATCHES,
@@ -344,7 +349,7 @@ static ALL: [&dyn OwnMetric; 31] = [
 pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
     let mut samples = Vec::new();
     process::collect(&mut samples);
-    for metric in ALL.into_iter().chain(lane::ALL) {
+    for metric in ALL.into_iter().chain(lane::ALL).chain(cloudwatch::ALL) {
         metric.collect(&mut samples);
     }
     redactors::collect(redactors, &mut samples);
@@ -414,6 +419,8 @@ mod tests {
             |text: &str| text.lines().filter(|line| line.starts_with("pub static ")).count();
         assert_eq!(declared(include_str!("telemetry.rs")), ALL.len());
         assert_eq!(declared(include_str!("telemetry/lane.rs")), lane::ALL.len());
+        let cloudwatch = include_str!("telemetry/cloudwatch.rs");
+        assert_eq!(declared(cloudwatch), super::cloudwatch::ALL.len());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Whether a destination works, and when to ask it again.
 
+use crate::export::random_ratio;
 use crate::telemetry;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -62,12 +63,6 @@ impl Circuit {
 fn pause(failures: u32, ratio: f64) -> Duration {
     let ceiling = PAUSE_MIN.saturating_mul(1 << failures.min(16)).min(PAUSE_MAX);
     ceiling.mul_f64(ratio).max(PAUSE_MIN / 10)
-}
-
-/// A number from 0 to 1. The hasher's random keys are random enough for jitter.
-fn random_ratio() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }
 
 #[cfg(test)]

@@ -1,0 +1,180 @@
+//! What an error of the service means for what was sent (facts of the service model and of what users
+//! of other agents report; the classes are those of every CloudWatch client that loses nothing).
+
+use aws_sdk_cloudwatchlogs::config::http::HttpResponse;
+use aws_sdk_cloudwatchlogs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use redaction::{Redactor, Value};
+use std::error::Error;
+use std::time::Duration;
+
+/// What is to be done about a failed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Try again soon: the connection, a server error, a time-out, credentials that cannot be had now.
+    Transient,
+    /// Try again later, and send less at a time.
+    Throttled,
+    /// The group or the stream is not there: make it.
+    Missing,
+    /// It is there already: somebody else made it.
+    Exists,
+    /// The credentials or the clock were wrong: take new ones, once.
+    Credentials,
+    /// Something in what was sent will never be taken.
+    Refused,
+    /// This target takes nothing until somebody changes something: permission, key, quota.
+    Denied,
+}
+
+/// A failed request.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What is to be done.
+    pub class: Class,
+    /// What the service or the SDK said, with the error code in front, redacted.
+    pub reason: Value,
+    /// When the service asked to be asked again.
+    pub retry_after: Option<Duration>,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl Error for Failure {}
+
+impl Failure {
+    /// One that this agent found itself.
+    #[must_use]
+    pub fn own(class: Class, reason: &str, redactor: &Redactor) -> Self {
+        Self { class, reason: redactor.value(reason), retry_after: None }
+    }
+
+    /// Reads an error of the SDK.
+    #[must_use]
+    pub fn of<E>(error: &SdkError<E, HttpResponse>, redactor: &Redactor) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let code = error.code();
+        let class = match (error, code) {
+            (_, Some(code)) => class_of_code(code, status),
+            (SdkError::ServiceError(_) | SdkError::ResponseError(_), None) => {
+                class_of_status(status)
+            }
+            // Nothing was sent: a bug or a setting, neither of which mends itself by other records.
+            _ => Class::Transient,
+        };
+        let message = match (code, error.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code.to_owned(),
+            (None, _) => not_from_aws(error, status),
+        };
+        let retry_after = error.raw_response().and_then(|response| {
+            let seconds = response.headers().get("retry-after")?.parse().ok()?;
+            Some(Duration::from_secs(seconds))
+        });
+        Self { class, reason: redactor.value(&message), retry_after }
+    }
+}
+
+/// What came was no answer of AWS, or nothing came at all.
+fn not_from_aws<E>(error: &SdkError<E, HttpResponse>, status: Option<u16>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let context = DisplayErrorContext(error).to_string();
+    // The whole chain ends in a debug form of everything, a body included.
+    let told = context.split(" (").next().unwrap_or_default();
+    match status {
+        Some(status) => format!(
+            "HTTP {status} without an error code: {told}; a proxy or another service may answer \
+             instead of AWS: check `endpoint_url` and the proxy"
+        ),
+        None if context.contains("certificate") || context.contains("InvalidContentType") => {
+            format!(
+                "{told}: TLS failed: {}; check `endpoint_url`, the proxy, and AWS_CA_BUNDLE",
+                innermost(error)
+            )
+        }
+        None => format!("{told}: {}", innermost(error)),
+    }
+}
+
+fn innermost(error: &dyn Error) -> String {
+    let mut at: &dyn Error = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}
+
+fn class_of_code(code: &str, status: Option<u16>) -> Class {
+    match code {
+        "ThrottlingException"
+        | "Throttling"
+        | "ThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown"
+        | "BandwidthLimitExceeded" => Class::Throttled,
+        "ResourceNotFoundException" => Class::Missing,
+        "ResourceAlreadyExistsException" => Class::Exists,
+        "ExpiredTokenException"
+        | "ExpiredToken"
+        | "UnrecognizedClientException"
+        | "RequestExpired"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "RequestTimeTooSkewed"
+        | "InvalidClientTokenId"
+        | "IncompleteSignature"
+        | "MissingAuthenticationTokenException" => Class::Credentials,
+        "InvalidParameterException"
+        | "SerializationException"
+        | "ValidationException"
+        | "RequestEntityTooLargeException" => Class::Refused,
+        "AccessDeniedException"
+        | "AccessDenied"
+        | "LimitExceededException"
+        | "OptInRequired"
+        | "KMSAccessDeniedException"
+        | "KMSDisabledException"
+        | "NotAuthorized"
+        | "UnauthorizedOperation" => Class::Denied,
+        // Two creators at a time.
+        "OperationAbortedException" => Class::Transient,
+        _ => class_of_status(status),
+    }
+}
+
+fn class_of_status(status: Option<u16>) -> Class {
+    match status {
+        Some(429) => Class::Throttled,
+        Some(413) => Class::Refused,
+        _ => Class::Transient,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Class, class_of_code, class_of_status};
+
+    #[test]
+    fn what_may_mend_itself_is_never_given_up() {
+        for code in ["InternalFailure", "ServiceUnavailableException", "NobodyKnowsThisOne"] {
+            assert_eq!(class_of_code(code, Some(400)), Class::Transient, "{code}");
+        }
+        assert_eq!(class_of_code("ThrottlingException", Some(400)), Class::Throttled);
+        assert_eq!(class_of_code("Anything", Some(429)), Class::Throttled);
+        for status in [None, Some(200), Some(403), Some(500), Some(503)] {
+            assert_eq!(class_of_status(status), Class::Transient, "{status:?}");
+        }
+        assert_eq!(class_of_status(Some(413)), Class::Refused);
+    }
+}

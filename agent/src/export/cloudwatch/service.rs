@@ -1,0 +1,264 @@
+//! The service as an exporter sees it: puts a request to its end, whatever comes between.
+
+use super::failure::{Class, Failure};
+use super::gate::Gate;
+use super::request::Request;
+use super::target::{GroupSettings, Target};
+use crate::aws;
+use crate::telemetry;
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::operation::RequestId;
+use redaction::Redactor;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// First and longest pause before a request is sent again; the lane has longer ones.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Groups whose state is kept.
+const GROUPS_MAX: usize = 1_000;
+
+/// Whether events are records or metrics: the two never share a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// As it is.
+    Plain,
+    /// Embedded metric format: CloudWatch makes metrics of it.
+    EmbeddedMetrics,
+}
+
+/// Which events of a request were rejected although it was taken, by index in it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Those before it are older than 14 days.
+    pub too_old_end: usize,
+    /// Those before it are older than the retention of the group.
+    pub expired_end: usize,
+    /// Those from it on are more than two hours ahead.
+    pub too_new_start: Option<usize>,
+}
+
+impl Rejected {
+    /// Why the event at `index` was rejected, if it was.
+    #[must_use]
+    pub fn reason(&self, index: usize) -> Option<&'static str> {
+        match index {
+            _ if index < self.too_old_end => Some("too_old"),
+            _ if index < self.expired_end => Some("expired"),
+            _ if self.too_new_start.is_some_and(|start| index >= start) => Some("too_new"),
+            _ => None,
+        }
+    }
+}
+
+/// How the service is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// None: found as every AWS tool finds it.
+    pub region: Option<String>,
+    /// None: that of the region.
+    pub endpoint_url: Option<String>,
+    /// Time for one request.
+    pub request_timeout: Duration,
+}
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct Service {
+    access: Access,
+    pub(super) settings: GroupSettings,
+    pub(super) redactor: Arc<Redactor>,
+    gate: Arc<Gate>,
+    client: tokio::sync::Mutex<Option<Client>>,
+    /// One maker at a time for each group.
+    pub(super) makers: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Service {
+    /// Nothing is asked yet.
+    #[must_use]
+    pub fn new(
+        access: Access,
+        settings: GroupSettings,
+        concurrency: usize,
+        redactor: Arc<Redactor>,
+    ) -> Self {
+        Self {
+            access,
+            settings,
+            redactor,
+            gate: Arc::new(Gate::new(concurrency)),
+            client: tokio::sync::Mutex::new(None),
+            makers: Mutex::default(),
+        }
+    }
+
+    /// The client; made with the first request, as finding region and credentials takes a while.
+    ///
+    /// # Errors
+    /// When nothing tells the region.
+    pub async fn client(&self) -> Result<Client, Failure> {
+        let mut client = self.client.lock().await;
+        if let Some(client) = &*client {
+            return Ok(client.clone());
+        }
+        let access = &self.access;
+        let shared = aws::load(access.region.as_deref(), access.request_timeout).await;
+        let shared = shared.map_err(|error| self.own(Class::Transient, &error.to_string()))?;
+        let mut config = aws_sdk_cloudwatchlogs::config::Builder::from(&shared);
+        config.set_endpoint_url(access.endpoint_url.clone().or_else(|| {
+            // What the environment says, for this service or for all.
+            shared.endpoint_url().map(str::to_owned)
+        }));
+        let made = Client::from_conf(config.build());
+        *client = Some(made.clone());
+        Ok(made)
+    }
+
+    /// Takes credentials anew with the next request.
+    async fn renew_client(&self) {
+        *self.client.lock().await = None;
+    }
+
+    pub(super) fn own(&self, class: Class, reason: &str) -> Failure {
+        Failure::own(class, reason, &self.redactor)
+    }
+
+    /// The lock of whoever makes something in `group`.
+    pub(super) fn maker(&self, group: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner);
+        if makers.len() >= GROUPS_MAX {
+            makers.retain(|_, maker| Arc::strong_count(maker) > 1);
+        }
+        makers.entry(group.to_owned()).or_default().clone()
+    }
+
+    /// Puts a request. What may mend itself is tried again, with fewer requests at a time when the
+    /// service throttles, until `deadline`.
+    ///
+    /// # Errors
+    /// When it did not mend itself, or will not.
+    pub async fn put(
+        &self,
+        target: &Target,
+        request: &Request,
+        format: Format,
+        deadline: Instant,
+    ) -> Result<Rejected, Failure> {
+        let body = hyper::body::Bytes::from(request.body(&target.group, &target.stream));
+        let (mut is_made, mut is_renewed, mut n_tries) = (false, false, 0);
+        loop {
+            let pass = self.gate.enter().await;
+            let answer = self.put_once(target, body.clone(), format).await;
+            drop(pass);
+            telemetry::CLOUDWATCH_CONCURRENCY.set(self.gate.limit() as f64);
+            let failure = match answer {
+                Ok(rejected) => {
+                    self.gate.went_well();
+                    self.count_put(request, "ok");
+                    return Ok(rejected);
+                }
+                Err(failure) => failure,
+            };
+            self.count_put(request, outcome(failure.class));
+            match failure.class {
+                Class::Missing if !is_made => {
+                    self.make(target, deadline).await?;
+                    is_made = true;
+                    continue;
+                }
+                Class::Credentials if !is_renewed => {
+                    self.renew_client().await;
+                    is_renewed = true;
+                    continue;
+                }
+                Class::Throttled => self.gate.throttled(),
+                Class::Refused | Class::Denied => return Err(failure),
+                _ => {}
+            }
+            self.pause(&mut n_tries, failure, deadline).await?;
+        }
+    }
+
+    /// Waits before the next try.
+    ///
+    /// # Errors
+    /// The failure, when there is no time for one.
+    pub(super) async fn pause(
+        &self,
+        n_tries: &mut u32,
+        failure: Failure,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let ceiling = PAUSE_MIN.saturating_mul(1 << (*n_tries).min(10)).min(PAUSE_MAX);
+        let pause = ceiling.mul_f64(crate::export::random_ratio()).max(PAUSE_MIN / 10);
+        let pause = failure.retry_after.unwrap_or(pause);
+        if Instant::now() + pause >= deadline {
+            return Err(failure);
+        }
+        *n_tries += 1;
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    async fn put_once(
+        &self,
+        target: &Target,
+        body: hyper::body::Bytes,
+        format: Format,
+    ) -> Result<Rejected, Failure> {
+        let client = self.client().await?;
+        let n_bytes = body.len();
+        let change = move |request: &mut aws_sdk_cloudwatchlogs::config::http::HttpRequest| {
+            // The SDK would copy every message twice on the way to the same bytes.
+            *request.body_mut() = body.clone().into();
+            request.headers_mut().insert("content-length", n_bytes.to_string());
+            if format == Format::EmbeddedMetrics {
+                request.headers_mut().insert("x-amzn-logs-format", "json/emf");
+            }
+        };
+        let put = client
+            .put_log_events()
+            .log_group_name(&target.group)
+            .log_stream_name(&target.stream)
+            .set_log_events(Some(Vec::new()));
+        let answer = put.customize().mutate_request(change).send().await;
+        let output = answer.map_err(|error| Failure::of(&error, &self.redactor))?;
+        if output.request_id().is_none() {
+            // Whoever answered was not the service, or did not say that it has stored anything.
+            let reason = "an answer without a request id: whether it was stored is not known";
+            return Err(self.own(Class::Transient, reason));
+        }
+        if let Some(info) = output.rejected_entity_info() {
+            telemetry::CLOUDWATCH_ENTITIES_REJECTED.add(1);
+            tracing::debug!(error_type = info.error_type().as_str(), "the entity was rejected");
+        }
+        let info = output.rejected_log_events_info();
+        let index = |index: Option<i32>| index.and_then(|index| usize::try_from(index).ok());
+        Ok(info.map_or_else(Rejected::default, |info| Rejected {
+            too_old_end: index(info.too_old_log_event_end_index()).unwrap_or(0),
+            expired_end: index(info.expired_log_event_end_index()).unwrap_or(0),
+            too_new_start: index(info.too_new_log_event_start_index()),
+        }))
+    }
+
+    fn count_put(&self, request: &Request, outcome: &str) {
+        telemetry::CLOUDWATCH_REQUESTS.add(outcome, 1);
+        if outcome == "ok" {
+            telemetry::CLOUDWATCH_BYTES.add(request.bytes() as u64);
+        }
+    }
+}
+
+fn outcome(class: Class) -> &'static str {
+    match class {
+        Class::Throttled => "throttled",
+        Class::Missing => "missing",
+        Class::Refused => "refused",
+        Class::Denied => "denied",
+        Class::Credentials => "credentials",
+        Class::Transient | Class::Exists => "error",
+    }
+}

@@ -1,0 +1,168 @@
+//! Delivers log records to CloudWatch Logs: a JSON object for each, in full requests.
+
+mod config;
+mod stream;
+
+pub use config::Config;
+
+use super::cloudwatch::names::{Kind, Template};
+use super::cloudwatch::service::Service;
+use super::cloudwatch::target::Target;
+use super::{Answer, BoxFuture, Exporter, ExporterDefinition, Refused};
+use crate::model::{LogBatch, LogRecord, Resource, Signal, SignalKind};
+use futures_util::future::join_all;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use stream::{Stream, Work};
+use tokio::time::Instant;
+
+/// `cloudwatch_logs`
+pub const DEFINITION: ExporterDefinition = ExporterDefinition {
+    name: "cloudwatch_logs",
+    signals: &[SignalKind::Logs],
+    is_default: false,
+    configure: config::configure,
+};
+
+/// Batches that are handed over together: enough for more than ten full requests.
+const BATCHES_MAX: usize = 16;
+/// Batches whose progress is remembered after a failure.
+const REMEMBERED_MAX: usize = 256;
+
+/// What of a batch is done with, when the rest is not.
+#[derive(Debug, Default, Clone)]
+struct Progress {
+    /// Events that were taken or refused, in the order in which they are sent.
+    n_done: usize,
+    refused: Vec<Refused>,
+}
+
+/// Names a batch, also when it comes again from the spool.
+type Key = (String, u64, u64, usize);
+
+fn key(logs: &LogBatch) -> Key {
+    let file = logs.resource.file_id.as_deref().unwrap_or("").to_owned();
+    let offset = |record: Option<&LogRecord>| record.map_or(0, |record| record.offset);
+    (file, offset(logs.records.first()), offset(logs.records.last()), logs.records.len())
+}
+
+/// See the head of the file.
+#[derive(Debug)]
+struct CloudWatchLogs {
+    service: Arc<Service>,
+    group: Template,
+    stream: Template,
+    /// Time for all requests of one call.
+    time: Duration,
+    /// Where records of a resource go. It is held so that its address is not given to another one.
+    targets: HashMap<usize, (Arc<Resource>, Target)>,
+    /// Groups whose retention was seen to.
+    groups: HashSet<String>,
+    remembered: HashMap<Key, Progress>,
+}
+
+impl CloudWatchLogs {
+    fn target(&mut self, resource: &Arc<Resource>) -> Target {
+        let address = Arc::as_ptr(resource).addr();
+        if let Some((_, target)) = self.targets.get(&address) {
+            return target.clone();
+        }
+        if self.targets.len() >= REMEMBERED_MAX {
+            self.targets.clear();
+        }
+        let (group, stream) = (self.group.name(resource), self.stream.name(resource));
+        let target = Target { group, stream };
+        self.targets.insert(address, (resource.clone(), target.clone()));
+        target
+    }
+
+    async fn deliver(&mut self, batches: &[&LogBatch]) -> Vec<Answer> {
+        let deadline = Instant::now() + self.time;
+        let mut streams: Vec<Stream<'_>> = Vec::new();
+        for (index, logs) in batches.iter().enumerate() {
+            let target = self.target(&logs.resource);
+            let progress = self.remembered.get(&key(logs)).cloned().unwrap_or_default();
+            let work = Work::new(index, logs, progress.n_done, progress.refused);
+            match streams.iter_mut().find(|stream| stream.target == target) {
+                Some(stream) => stream.works.push(work),
+                None => streams.push(Stream::new(target, work)),
+            }
+        }
+        let service = &self.service;
+        // What is done before this future is dropped is remembered all the same.
+        let remembered = &mut self.remembered;
+        let mut guard = Remember { remembered, streams };
+        let sent = guard.streams.iter_mut().map(|stream| stream.send(service, deadline));
+        join_all(sent).await;
+        let streams = std::mem::take(&mut guard.streams);
+        let mut answers: Vec<Option<Answer>> = batches.iter().map(|_| None).collect();
+        for stream in streams {
+            if stream.is_taken() && self.groups.insert(stream.target.group.clone()) {
+                self.service.set_retention(&stream.target.group);
+            }
+            for (work, answer) in stream.answers() {
+                let key = key(work.logs);
+                answers[work.index] = Some(answer);
+                guard.remembered.remove(&key);
+                if matches!(answers[work.index], Some(Err(_))) {
+                    guard.keep(key, work);
+                }
+            }
+        }
+        answers.into_iter().flatten().collect()
+    }
+}
+
+/// Remembers how far streams got, also when what sends them is dropped.
+struct Remember<'r, 'b> {
+    remembered: &'r mut HashMap<Key, Progress>,
+    streams: Vec<Stream<'b>>,
+}
+
+impl Remember<'_, '_> {
+    fn keep(&mut self, key: Key, work: Work<'_>) {
+        if work.n_done == 0 {
+            return;
+        }
+        if self.remembered.len() >= REMEMBERED_MAX {
+            // What is forgotten arrives twice.
+            self.remembered.clear();
+        }
+        self.remembered.insert(key, Progress { n_done: work.n_done, refused: work.refused });
+    }
+}
+
+impl Drop for Remember<'_, '_> {
+    fn drop(&mut self) {
+        for stream in std::mem::take(&mut self.streams) {
+            for work in stream.works {
+                self.keep(key(work.logs), work);
+            }
+        }
+    }
+}
+
+impl Exporter for CloudWatchLogs {
+    fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            let Signal::Logs(logs) = signal else { return Ok(Vec::new()) };
+            self.deliver(&[logs]).await.pop().unwrap_or(Ok(Vec::new()))
+        })
+    }
+
+    fn export_all<'a>(&'a mut self, signals: &'a [&'a Signal]) -> BoxFuture<'a, Vec<Answer>> {
+        Box::pin(async move {
+            let logs = signals.iter().filter_map(|signal| match signal {
+                Signal::Logs(logs) => Some(logs),
+                Signal::Metrics(_) => None,
+            });
+            let logs: Vec<&LogBatch> = logs.collect();
+            self.deliver(&logs).await
+        })
+    }
+
+    fn batches_max(&self) -> usize {
+        BATCHES_MAX
+    }
+}

@@ -1,0 +1,202 @@
+//! The batches of one call that go to one stream: packed into requests and sent one after the other.
+
+use super::super::cloudwatch::failure::{Class, Failure};
+use super::super::cloudwatch::message::Messages;
+use super::super::cloudwatch::request::{Full, Origin, Request};
+use super::super::cloudwatch::service::{Format, Rejected, Service};
+use super::super::cloudwatch::target::Target;
+use crate::export::{Answer, ExportError, Refused};
+use crate::model::{LogBatch, LogRecord};
+use crate::telemetry;
+use redaction::Value;
+use tokio::time::Instant;
+
+/// Refusals within one request after which nothing is halved any more: a stream that takes nothing
+/// must not be asked twice for every record.
+const REFUSALS_MAX: usize = 256;
+
+/// A batch on its way.
+#[derive(Debug)]
+pub(super) struct Work<'b> {
+    /// Which of the call.
+    pub(super) index: usize,
+    pub(super) logs: &'b LogBatch,
+    /// Events that are done with, in the order in which they are sent.
+    pub(super) n_done: usize,
+    pub(super) refused: Vec<Refused>,
+    /// Events that it has; none before all are made.
+    n_events: Option<usize>,
+}
+
+impl<'b> Work<'b> {
+    pub(super) fn new(
+        index: usize,
+        logs: &'b LogBatch,
+        n_done: usize,
+        refused: Vec<Refused>,
+    ) -> Self {
+        Self { index, logs, n_done, refused, n_events: None }
+    }
+
+    fn refuse(&mut self, record: usize, reason: &Value) {
+        // All parts of a record are refused as one.
+        if self.refused.last().is_none_or(|last| last.record != record) {
+            self.refused.push(Refused { record, reason: reason.clone() });
+        }
+    }
+}
+
+/// See the head of the file.
+#[derive(Debug)]
+pub(super) struct Stream<'b> {
+    pub(super) target: Target,
+    pub(super) works: Vec<Work<'b>>,
+    failure: Option<Failure>,
+    is_taken: bool,
+}
+
+impl<'b> Stream<'b> {
+    pub(super) fn new(target: Target, work: Work<'b>) -> Self {
+        Self { target, works: vec![work], failure: None, is_taken: false }
+    }
+
+    /// True when at least one request was taken.
+    pub(super) fn is_taken(&self) -> bool {
+        self.is_taken
+    }
+
+    /// Sends everything, or up to the first failure.
+    pub(super) async fn send(&mut self, service: &Service, deadline: Instant) {
+        let (mut messages, mut request) = (Messages::default(), Request::new());
+        for at in 0..self.works.len() {
+            let (logs, n_done) = (self.works[at].logs, self.works[at].n_done);
+            let mut n_events = 0;
+            for (record, time_ms) in in_order(logs) {
+                let Some(parts) = messages.of(logs, &logs.records[record]) else {
+                    telemetry::CLOUDWATCH_EVENTS.add("oversize", 1);
+                    let reason = Value::literal("it is too long, and not for its body");
+                    self.works[at].refuse(record, &reason);
+                    continue;
+                };
+                for message in parts {
+                    n_events += 1;
+                    if n_events <= n_done {
+                        continue;
+                    }
+                    let origin = Origin { batch: at, record };
+                    if request.add(time_ms, message, origin) == Err(Full) {
+                        let full = std::mem::replace(&mut request, Request::new());
+                        if !self.send_request(full, service, deadline).await {
+                            return;
+                        }
+                        // It fits into an empty one, as no message is longer than a request.
+                        let _ = request.add(time_ms, message, origin);
+                    }
+                }
+            }
+            self.works[at].n_events = Some(n_events);
+        }
+        if !request.events.is_empty() {
+            self.send_request(request, service, deadline).await;
+        }
+    }
+
+    /// Sends one request; false when it failed. Halves of a refused one are sent alone, until what is
+    /// to blame is alone.
+    async fn send_request(
+        &mut self,
+        mut request: Request,
+        service: &Service,
+        deadline: Instant,
+    ) -> bool {
+        request.sort();
+        // The next one is the last.
+        let (mut rest, mut n_refusals) = (vec![request], 0);
+        while let Some(request) = rest.pop() {
+            match service.put(&self.target, &request, Format::Plain, deadline).await {
+                Ok(rejected) => {
+                    self.is_taken = true;
+                    self.note_taken(&request, &rejected);
+                }
+                Err(failure) if failure.class == Class::Refused => {
+                    n_refusals += 1;
+                    if request.events.len() > 1 && n_refusals <= REFUSALS_MAX {
+                        let [first, second] = request.halves();
+                        rest.extend([second, first]);
+                        continue;
+                    }
+                    telemetry::CLOUDWATCH_EVENTS.add("refused", request.events.len() as u64);
+                    for event in &request.events {
+                        self.works[event.origin.batch].refuse(event.origin.record, &failure.reason);
+                    }
+                }
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    return false;
+                }
+            }
+            // Of each batch they are the next ones, whatever else is in the request.
+            for event in &request.events {
+                self.works[event.origin.batch].n_done += 1;
+            }
+        }
+        true
+    }
+
+    fn note_taken(&mut self, request: &Request, rejected: &Rejected) {
+        let mut n_accepted = 0;
+        for (index, event) in request.events.iter().enumerate() {
+            let Some(reason) = rejected.reason(index) else {
+                n_accepted += 1;
+                continue;
+            };
+            telemetry::CLOUDWATCH_EVENTS.add(reason, 1);
+            let reason = Value::literal(match reason {
+                "too_old" => "CloudWatch takes no event that is older than 14 days",
+                "expired" => "the event is older than the retention of its log group",
+                _ => "CloudWatch takes no event that is more than 2 hours ahead",
+            });
+            self.works[event.origin.batch].refuse(event.origin.record, &reason);
+        }
+        telemetry::CLOUDWATCH_EVENTS.add("accepted", n_accepted);
+    }
+
+    /// What became of each batch.
+    pub(super) fn answers(self) -> Vec<(Work<'b>, Answer)> {
+        let (failure, target) = (self.failure, self.target);
+        let answer = |work: Work<'b>| {
+            if work.n_events.is_some_and(|n_events| work.n_done >= n_events) {
+                let refused = work.refused.clone();
+                return (work, Ok(refused));
+            }
+            let error = ExportError::Transient {
+                source: told(&target, failure.as_ref()).into(),
+                retry_after: failure.as_ref().and_then(|failure| failure.retry_after),
+            };
+            (work, Err(error))
+        };
+        self.works.into_iter().map(answer).collect()
+    }
+}
+
+fn told(target: &Target, failure: Option<&Failure>) -> String {
+    let reason = failure.map_or("not tried", |failure| &*failure.reason);
+    format!("log group {}, stream {}: {reason}", target.group, target.stream)
+}
+
+/// The records of a batch with their times in milliseconds, in the order of these. A record without
+/// a time has that of the one before it, or else of the next that has one.
+fn in_order(logs: &LogBatch) -> Vec<(usize, i64)> {
+    let to_ms = |unix_ns: u64| i64::try_from(unix_ns / 1_000_000).unwrap_or(i64::MAX);
+    let stated = |record: &LogRecord| record.time_unix_ns.map(to_ms);
+    let mut last = logs.records.iter().find_map(stated);
+    let mut times: Vec<(usize, i64)> = Vec::with_capacity(logs.records.len());
+    for (index, record) in logs.records.iter().enumerate() {
+        last = stated(record).or(last);
+        times.push((index, last.unwrap_or_else(|| to_ms(record.observed_unix_ns))));
+    }
+    if !times.is_sorted_by_key(|(_, time_ms)| *time_ms) {
+        times.sort_by_key(|(_, time_ms)| *time_ms);
+    }
+    times
+}
