@@ -87,6 +87,17 @@ pub enum ExportError {
         /// What the destination said, redacted.
         reason: Value,
     },
+    /// Nothing goes to this one target until somebody changes something there, while others may
+    /// work. The lane puts the batch aside, and asks again later.
+    #[error("{target} takes nothing: {reason}")]
+    Parked {
+        /// Which one, redacted.
+        target: String,
+        /// What it said, redacted.
+        reason: Value,
+        /// When it is worth a try.
+        retry_after: Duration,
+    },
     /// Nobody will ever take anything there again: the reader of our standard output went away.
     #[error("the destination is gone for good")]
     Gone,

@@ -16,8 +16,8 @@ pub use cloudwatch::{
 };
 pub use lane::{
     CIRCUIT_OPEN, DEAD_LETTERS, DEAD_LETTERS_BYTES, DEAD_LETTERS_DROPPED, LANE_DROPPED_BATCHES,
-    LANE_DROPPED_RECORDS, SPOOL_BATCHES, SPOOL_BYTES, SPOOL_DAMAGED, SPOOL_DRAINED_BATCHES,
-    SPOOL_ERRORS, SPOOLED_BATCHES, SPOOLED_RECORDS,
+    LANE_DROPPED_RECORDS, PARKED_RECORDS, PARKED_TARGETS, SPOOL_BATCHES, SPOOL_BYTES,
+    SPOOL_DAMAGED, SPOOL_DRAINED_BATCHES, SPOOL_ERRORS, SPOOLED_BATCHES, SPOOLED_RECORDS,
 };
 pub use log::{LogLevelError, RateLimit, log_level, start_log};
 pub use metric::{Counter, Family, Family2, Gauge};
@@ -45,7 +45,7 @@ const FILE_ERROR_REASONS: [&str; 6] = ["permission", "io", "too_many", "archive"
 /// It runs; it is what runs already; it is wrong and what ran goes on; it did not start and what ran
 /// was started again.
 const RELOAD_OUTCOMES: [&str; 5] = ["applied", "unchanged", "refused", "failed", "other"];
-const EXPORT_OUTCOMES: [&str; 5] = ["ok", "error", "timeout", "rejected", "other"];
+const EXPORT_OUTCOMES: [&str; 6] = ["ok", "error", "timeout", "rejected", "parked", "other"];
 const SCRAPE_OUTCOMES: [&str; N_OUTCOMES] = scrape_outcomes();
 const N_OUTCOMES: usize = Outcome::ALL.len() + 1;
 const CUT_KINDS: [&str; N_CUTS] = cut_kinds();
@@ -127,7 +127,7 @@ pub static ROTATIONS: Counter = Counter::new(
     "Log files that were renamed, re-created or truncated while the agent read them.",
 );
 /// Batches by exporter and outcome; each attempt counts.
-pub static EXPORTS: Family2<N_EXPORTERS, 5> = Family2::new(
+pub static EXPORTS: Family2<N_EXPORTERS, 6> = Family2::new(
     descriptor(
         Kind::Counter,
         "sidelight_exports_total",

@@ -134,7 +134,7 @@ impl Lanes {
     pub(super) fn undelivered(&self) -> Vec<Undelivered> {
         let undelivered = self.statuses.iter().map(|(name, status)| Undelivered {
             exporter: name,
-            spooled_records: status.spool.records(),
+            spooled_records: status.stored_records(),
             dead_letters: status.dead_letters(),
             dropped_records: status.dropped(),
         });

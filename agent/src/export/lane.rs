@@ -11,15 +11,18 @@ mod config;
 mod group;
 mod head;
 mod intake;
+mod parked;
+mod status;
 #[cfg(test)]
 mod tests;
 mod work;
 
 pub use config::Config;
+pub use status::Status;
 pub(crate) use work::Work;
 
 use super::dead_letters::{self, DeadLetters};
-use super::spool::{Level, OpenError, Spool};
+use super::spool::{OpenError, Spool};
 use super::{Answer, ExportError, Exporter};
 use crate::health::Health;
 use crate::model::{Batch, Signal};
@@ -28,12 +31,13 @@ use crate::telemetry;
 use circuit::Circuit;
 use head::Head;
 use intake::Intake;
+use parked::Parked;
 use redaction::Value;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Tries of a destination that does not work, once the agent is ending and all is in the spool.
@@ -45,73 +49,6 @@ const LAST_TIMEOUT: Duration = Duration::from_secs(1);
 /// What the batch that is being sent may still take when the lane is stopped.
 const CUT_OFF: Duration = Duration::from_millis(150);
 
-/// How a lane stands, for others to look at.
-#[derive(Debug, Default)]
-pub struct Status {
-    /// What is in its spool.
-    pub spool: Arc<Level>,
-    is_settled: AtomicBool,
-    is_down: AtomicBool,
-    is_stopping: watch::Sender<bool>,
-    dead_letters: AtomicU64,
-    dropped: AtomicU64,
-}
-
-impl Status {
-    /// True when nothing more comes and all that came is delivered, in the spool, a dead letter, or
-    /// counted as dropped.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        self.is_settled.load(Ordering::Acquire)
-    }
-
-    /// True while there is something in the spool and the destination takes it.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.spool.batches() > 0 && !self.is_down.load(Ordering::Acquire)
-    }
-
-    /// Records that became dead letters in this run.
-    #[must_use]
-    pub fn dead_letters(&self) -> u64 {
-        self.dead_letters.load(Ordering::Relaxed)
-    }
-
-    /// Records that were given up in this run.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
-    /// Asks the lane to end. The batch that it is sending gets a moment, as one that is cut off may
-    /// arrive twice; all the others go to the spool at once.
-    pub fn stop(&self) {
-        self.is_stopping.send_replace(true);
-    }
-
-    fn is_stopping(&self) -> bool {
-        *self.is_stopping.borrow()
-    }
-
-    /// Returns at `end`, or when the lane is asked to end.
-    async fn sleep_until(&self, end: Instant) {
-        tokio::select! {
-            () = sleep_until(end) => {}
-            () = self.stopped() => {}
-        }
-    }
-
-    /// Returns when the lane is asked to end.
-    async fn stopped(&self) {
-        // It cannot fail, as the sender is held here.
-        let _ = self.is_stopping.subscribe().wait_for(|is_stopping| *is_stopping).await;
-    }
-
-    fn set_settled(&self) {
-        self.is_settled.store(true, Ordering::Release);
-    }
-}
-
 /// What a lane of log records keeps on the disk.
 #[derive(Debug)]
 pub struct Stores {
@@ -119,6 +56,8 @@ pub struct Stores {
     pub spool: Option<Spool>,
     /// Where refused records are kept.
     pub dead_letters: DeadLetters,
+    /// What is put aside for targets that take nothing.
+    parked: Parked,
 }
 
 impl Stores {
@@ -138,6 +77,7 @@ impl Stores {
         Ok(Self {
             spool: is_used.then_some(spool),
             dead_letters: DeadLetters::open(state_dir, exporter, letters_bytes_max)?,
+            parked: Parked::open(state_dir, exporter, config.spool_bytes_max.0)?,
         })
     }
 
@@ -163,6 +103,7 @@ pub struct Lane {
     n_together: usize,
     intake: Intake,
     dead_letters: Option<Arc<Mutex<DeadLetters>>>,
+    parked: Option<Parked>,
     health: Arc<Health>,
     status: Arc<Status>,
 }
@@ -208,6 +149,7 @@ impl Lane {
             n_together: 1,
             intake,
             dead_letters: Some(Arc::new(Mutex::new(stores.dead_letters))),
+            parked: Some(stores.parked),
             health,
             status,
         }
@@ -235,6 +177,7 @@ impl Lane {
             n_together: 1,
             intake,
             dead_letters,
+            parked: None,
             health,
             status,
         }
@@ -272,9 +215,19 @@ impl Lane {
                 }
                 unfinished = unfinished.filter(|head| self.intake.has(head));
             }
-            let next = match unfinished.take() {
-                Some(head) => Some(head),
-                None => self.intake.next().await,
+            let due = self.parked.as_ref().and_then(Parked::due);
+            if unfinished.is_none() && !self.circuit.is_open() && due.is_some_and(is_over) {
+                self.retry_parked().await;
+                continue;
+            }
+            let next = match (unfinished.take(), due) {
+                (Some(head), _) => Some(head),
+                (None, None) => self.intake.next().await,
+                (None, Some(due)) => tokio::select! {
+                    biased;
+                    next = self.intake.next() => next,
+                    () = sleep_until(due) => continue,
+                },
             };
             let Some(mut head) = next else { break };
             let sent = match self.together(&head) {
@@ -334,6 +287,17 @@ impl Lane {
         match result {
             None => Sent::CutOff,
             Some(Ok(Err(ExportError::Rejected { reason }))) => self.refused(head, &reason).await,
+            Some(Ok(Err(ExportError::Parked { target, reason, retry_after }))) => {
+                let logs = match head.signal() {
+                    Signal::Logs(logs) => vec![logs.clone()],
+                    Signal::Metrics(_) => Vec::new(),
+                };
+                match self.park(logs, &target, &reason, retry_after).await {
+                    true if head.pass() => Sent::All,
+                    true => Sent::Part,
+                    false => self.failed(Some(retry_after), &*reason_error(&reason)),
+                }
+            }
             Some(Ok(answer)) => match self.take(head.signal(), answer).await {
                 Some(failure) => failure,
                 None => {
@@ -367,7 +331,7 @@ impl Lane {
                 (!is_kept).then_some(Sent::Failed)
             }
             Err(ExportError::Gone) => Some(Sent::Gone),
-            Err(ExportError::Rejected { .. }) => {
+            Err(ExportError::Rejected { .. } | ExportError::Parked { .. }) => {
                 // What it is about, it is asked for again alone.
                 self.n_together = 1;
                 Some(Sent::Group)
@@ -449,6 +413,14 @@ impl Lane {
         self.circuit.failed(Some(intake::DISK_PAUSE));
         false
     }
+}
+
+fn is_over(end: Instant) -> bool {
+    end <= Instant::now()
+}
+
+fn reason_error(reason: &Value) -> Box<dyn std::error::Error + Send + Sync> {
+    reason.to_string().into()
 }
 
 /// A store is whole whatever panicked: the process ends then.

@@ -11,6 +11,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
+pub(super) use open::parked_targets;
 pub use open::{OpenError, orphans};
 
 pub(super) use codec::redacted;
@@ -101,6 +102,8 @@ struct Writing {
 #[derive(Debug)]
 pub struct Spool {
     exporter: &'static str,
+    /// True for one target of several: what is in it is counted elsewhere.
+    is_parked: bool,
     folder: PathBuf,
     bytes_max: u64,
     segments: VecDeque<Segment>,
@@ -331,8 +334,10 @@ impl Spool {
         self.level.batches.store(batches, Ordering::Relaxed);
         self.level.records.store(sum(|it| it.records), Ordering::Relaxed);
         self.level.bytes.store(bytes, Ordering::Relaxed);
-        telemetry::SPOOL_BATCHES.set(self.exporter, batches as f64);
-        telemetry::SPOOL_BYTES.set(self.exporter, bytes as f64);
+        if !self.is_parked {
+            telemetry::SPOOL_BATCHES.set(self.exporter, batches as f64);
+            telemetry::SPOOL_BYTES.set(self.exporter, bytes as f64);
+        }
     }
 }
 
@@ -377,8 +382,8 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // Two levels are ours: that of all exporters and that of this one.
-    for parent in folder.ancestors().skip(1).take(2) {
+    // Levels that are ours: that of all exporters, that of this one, and two for what is parked.
+    for parent in folder.ancestors().skip(1).take(4) {
         File::open(parent)?.sync_all()?;
     }
     Ok(())

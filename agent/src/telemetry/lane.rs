@@ -27,6 +27,18 @@ pub static SPOOL_BATCHES: Family<N_EXPORTERS> =
 /// Bytes of the spool; a gauge.
 pub static SPOOL_BYTES: Family<N_EXPORTERS> =
     gauge("sidelight_spool_bytes", "bytes", "Bytes of the spool of an exporter on disk.");
+/// Targets for which something is put aside; a gauge.
+pub static PARKED_TARGETS: Family<N_EXPORTERS> = gauge(
+    "sidelight_parked_targets",
+    "",
+    "Targets of an exporter, such as log groups, that take nothing until somebody mends it.",
+);
+/// Records that are put aside for them; a gauge.
+pub static PARKED_RECORDS: Family<N_EXPORTERS> = gauge(
+    "sidelight_parked_records",
+    "",
+    "Log records that are put aside on disk for targets that take nothing.",
+);
 /// Batches that went to the spool.
 pub static SPOOLED_BATCHES: Family<N_EXPORTERS> =
     counter("sidelight_spooled_batches_total", "Batches that were written to the spool.");
@@ -91,10 +103,12 @@ pub static DEAD_LETTERS_DROPPED: Family<N_EXPORTERS> = counter(
 pub static DEAD_LETTERS_BYTES: Family<N_EXPORTERS> =
     gauge("sidelight_dead_letters_bytes", "bytes", "Bytes of the dead letters of an exporter.");
 
-pub(super) static ALL: [&dyn OwnMetric; 13] = [
+pub(super) static ALL: [&dyn OwnMetric; 15] = [
     &CIRCUIT_OPEN,
     &SPOOL_BATCHES,
     &SPOOL_BYTES,
+    &PARKED_TARGETS,
+    &PARKED_RECORDS,
     &SPOOLED_BATCHES,
     &SPOOLED_RECORDS,
     &SPOOL_DRAINED_BATCHES,

@@ -1,9 +1,11 @@
 //! Several batches at a time, for exporters whose requests hold records of more than one.
 
 use super::{Head, Lane, Sent};
-use crate::model::Batch;
+use crate::export::{Answer, ExportError};
+use crate::model::{Batch, LogBatch, Signal};
 use crate::telemetry;
-use std::collections::HashSet;
+use redaction::Value;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -39,28 +41,7 @@ impl Lane {
                 return self.failed(None, &elapsed);
             }
         };
-        let (mut delivered, mut failure) = (Vec::new(), None);
-        let (mut failed, mut waiting) = (None, HashSet::new());
-        for (batch, answer) in group.iter().zip(answers) {
-            // Positions of a file settle in order.
-            if waiting.contains(&batch.file()) {
-                continue;
-            }
-            if answer.is_err() {
-                waiting.insert(batch.file());
-                // What works must not hide what does not: that comes last.
-                failed = failed.or(Some((batch, answer)));
-            } else if let Some(sent) = self.take(&batch.signal, answer).await {
-                waiting.insert(batch.file());
-                failure = Some(sent);
-            } else {
-                delivered.push(batch.clone());
-            }
-        }
-        if let Some((batch, answer)) = failed {
-            failure = self.take(&batch.signal, answer).await.or(failure);
-        }
-        self.intake.settle_some(&delivered).await;
+        let failure = self.take_all(group, answers).await;
         match failure {
             Some(sent) => {
                 self.n_together = 1;
@@ -71,6 +52,54 @@ impl Lane {
                 Sent::Group
             }
         }
+    }
+
+    /// Settles what is delivered or put aside; what became of the first that is neither.
+    async fn take_all(&mut self, group: &[Arc<Batch>], answers: Vec<Answer>) -> Option<Sent> {
+        let (mut is_done, mut failed, mut failure) = (vec![false; group.len()], None, None);
+        let mut parked: BTreeMap<String, (Value, Duration, Vec<usize>)> = BTreeMap::new();
+        for (index, answer) in answers.into_iter().enumerate() {
+            match answer {
+                Ok(_) => match self.take(&group[index].signal, answer).await {
+                    None => is_done[index] = true,
+                    sent => failure = sent,
+                },
+                Err(ExportError::Parked { target, reason, retry_after }) => {
+                    let none = (reason, retry_after, Vec::new());
+                    parked.entry(target).or_insert(none).2.push(index);
+                }
+                // What works must not hide what does not: that comes last.
+                Err(_) => failed = failed.or(Some((index, answer))),
+            }
+        }
+        for (target, (reason, retry_after, indices)) in parked {
+            let logs = |index: &usize| match &group[*index].signal {
+                Signal::Logs(logs) => Some(logs.clone()),
+                Signal::Metrics(_) => None,
+            };
+            let batches: Vec<LogBatch> = indices.iter().filter_map(logs).collect();
+            if self.park(batches, &target, &reason, retry_after).await {
+                indices.into_iter().for_each(|index| is_done[index] = true);
+            } else {
+                let source = reason.to_string().into();
+                let error = ExportError::Transient { source, retry_after: Some(retry_after) };
+                failed = failed.or(Some((indices[0], Err(error))));
+            }
+        }
+        if let Some((index, answer)) = failed {
+            failure = self.take(&group[index].signal, answer).await.or(failure);
+        }
+        // Positions of a file settle in order.
+        let (mut settled, mut waiting) = (Vec::new(), HashSet::new());
+        for (batch, is_done) in group.iter().zip(is_done) {
+            if is_done && !waiting.contains(&batch.file()) {
+                settled.push(batch.clone());
+            } else {
+                waiting.insert(batch.file());
+            }
+        }
+        self.intake.settle_some(&settled).await;
+        failure
     }
 
     /// Decides how many batches go together next: as many as take a fraction of the time that a

@@ -48,6 +48,7 @@ pub(super) struct Intake {
     name: &'static str,
     queue: mpsc::Receiver<Arc<Batch>>,
     is_closed: bool,
+    rules: Option<u64>,
     pending: VecDeque<Arc<Batch>>,
     storing: Option<JoinHandle<Stored>>,
     spool: Option<Arc<Mutex<Spool>>>,
@@ -67,14 +68,16 @@ impl Intake {
         (redactors, health): (Arc<Redactors>, Arc<Health>),
         status: Arc<Status>,
     ) -> Self {
+        let rules = Some(redactors.fingerprint());
         let spool = spool.map(|mut spool| {
-            spool.set_rules(Some(redactors.fingerprint()));
+            spool.set_rules(rules);
             Arc::new(Mutex::new(spool))
         });
         Self {
             name,
             queue,
             is_closed: false,
+            rules,
             pending: VecDeque::new(),
             storing: None,
             spool,
@@ -84,6 +87,16 @@ impl Intake {
             health,
             status,
         }
+    }
+
+    /// What everything is redacted with.
+    pub(super) fn redactors(&self) -> Arc<Redactors> {
+        self.redactors.clone()
+    }
+
+    /// Which rules all that came was redacted with, when that is known.
+    pub(super) fn rules(&self) -> Option<u64> {
+        self.rules
     }
 
     pub(super) fn has_spool(&self) -> bool {
@@ -104,9 +117,10 @@ impl Intake {
 
     /// Puts batches before those of the queue.
     pub(super) fn put_first(&mut self, batches: Vec<Arc<Batch>>) {
-        if let (Some(spool), false) = (&self.spool, batches.is_empty()) {
+        if !batches.is_empty() {
             // They may have been redacted with the rules of another config.
-            lock(spool).set_rules(None);
+            self.rules = None;
+            self.spool.iter().for_each(|spool| lock(spool).set_rules(None));
         }
         self.pending.extend(batches);
     }

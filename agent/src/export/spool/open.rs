@@ -25,6 +25,33 @@ impl OpenError {
     }
 }
 
+/// Folder of what is parked for targets of an exporter, a folder for each.
+fn parked_folder(state_dir: &Path, exporter: &str) -> PathBuf {
+    state_dir.join(FOLDER).join(exporter).join("parked")
+}
+
+/// Targets of an exporter for which something was parked.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(in crate::export) fn parked_targets(
+    state_dir: &Path,
+    exporter: &str,
+) -> Result<Vec<String>, OpenError> {
+    let folder = parked_folder(state_dir, exporter);
+    let failed = |source| OpenError::new(&folder, source);
+    let entries = match fs::read_dir(&folder) {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            return Ok(Vec::new());
+        }
+        entries => entries.map_err(failed)?,
+    };
+    let names = entries.map(|entry| entry.map(|it| it.file_name().to_string_lossy().into_owned()));
+    names.collect::<io::Result<_>>().map_err(failed)
+}
+
 impl Spool {
     /// Opens the spool of an exporter in the state folder. Writes nothing but that it cuts off what
     /// a crash left half written.
@@ -36,9 +63,32 @@ impl Spool {
         exporter: &'static str,
         bytes_max: u64,
     ) -> Result<Self, OpenError> {
-        let folder = state_dir.join(FOLDER).join(exporter);
+        Self::open_folder(state_dir.join(FOLDER).join(exporter), exporter, bytes_max, false)
+    }
+
+    /// Opens what is parked for one target of an exporter.
+    ///
+    /// # Errors
+    /// When there is something that cannot be read.
+    pub(in crate::export) fn open_parked(
+        state_dir: &Path,
+        exporter: &'static str,
+        target: &str,
+        bytes_max: u64,
+    ) -> Result<Self, OpenError> {
+        let folder = parked_folder(state_dir, exporter).join(target);
+        Self::open_folder(folder, exporter, bytes_max, true)
+    }
+
+    fn open_folder(
+        folder: PathBuf,
+        exporter: &'static str,
+        bytes_max: u64,
+        is_parked: bool,
+    ) -> Result<Self, OpenError> {
         let mut spool = Self {
             exporter,
+            is_parked,
             bytes_max,
             segments: VecDeque::new(),
             quarantined: VecDeque::new(),

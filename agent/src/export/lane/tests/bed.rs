@@ -31,6 +31,8 @@ pub(super) struct Destination {
     pub(super) delay: Duration,
     /// Offsets of records that it refuses for good.
     pub(super) poison: BTreeSet<u64>,
+    /// Targets that take nothing; a target has a thousand offsets.
+    pub(super) denied: BTreeSet<u64>,
     /// It takes what stands in one batch with a poison.
     pub(super) takes_rest: bool,
     n_calls: u64,
@@ -59,6 +61,15 @@ impl Exporter for Fake {
                 return Err(ExportError::Transient { source: "down".into(), retry_after });
             }
             let offsets: Vec<u64> = logs.records.iter().map(|record| record.offset).collect();
+            if let Some(target) = offsets.first().map(|offset| offset / 1_000)
+                && it.denied.contains(&target)
+            {
+                return Err(ExportError::Parked {
+                    target: target.to_string(),
+                    reason: Value::literal("denied"),
+                    retry_after: Duration::from_secs(10),
+                });
+            }
             if it.takes_rest {
                 let (bad, good): (Vec<_>, Vec<_>) =
                     (0..).zip(offsets).partition(|(_, offset)| it.poison.contains(offset));

@@ -41,3 +41,38 @@ async fn a_slow_destination_gets_fewer_batches_at_a_time_and_each_once() {
     assert_eq!(delivered, (0..100).collect::<Vec<_>>());
     assert!(n_calls <= 100 + 8, "one group ran out of time at most: {n_calls}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_takes_nothing_costs_the_others_nothing_and_gets_its_records_later() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.denied = [1, 2].into());
+    bed.start(&Config::default());
+    for offset in 0..20 {
+        bed.send_batch(offset..offset + 1).await;
+        bed.send_batch(1_000 + offset..1_001 + offset).await;
+        bed.send_batch(2_000 + offset..2_001 + offset).await;
+    }
+    bed.until_delivered(20).await;
+    assert_eq!(bed.delivered(), (0..20).collect::<Vec<_>>());
+    bed.until_settled(60).await;
+    assert_eq!(bed.health.reasons(), ["starting", "parked:file"]);
+    assert_eq!(bed.status().stored_records(), 40);
+    // Somebody mends one, and the agent starts again.
+    bed.kill().await;
+    bed.destination(|it| it.denied = [2].into());
+    bed.start(&Config::default());
+    assert_eq!(bed.status().stored_records(), 40);
+    bed.send_batch(20..21).await;
+    bed.until_delivered(41).await;
+    assert_eq!(bed.status().stored_records(), 20);
+    bed.destination(|it| it.denied = [].into());
+    bed.until_delivered(61).await;
+    let status = bed.end().await;
+    assert_eq!(status.stored_records(), 0);
+    let in_target = |target: u64| {
+        let mine = bed.delivered().into_iter().filter(|offset| offset / 1_000 == target);
+        mine.map(|offset| offset % 1_000).collect::<Vec<_>>()
+    };
+    assert_eq!(in_target(1), (0..20).collect::<Vec<_>>(), "in order");
+    assert_eq!(in_target(2), (0..20).collect::<Vec<_>>(), "in order");
+}

@@ -1,0 +1,85 @@
+//! How a lane stands.
+
+use crate::export::spool::Level;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// How a lane stands, for others to look at.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// What is in its spool.
+    pub spool: Arc<Level>,
+    pub(super) is_settled: AtomicBool,
+    pub(super) is_down: AtomicBool,
+    pub(super) is_stopping: watch::Sender<bool>,
+    pub(super) parked: AtomicU64,
+    pub(super) dead_letters: AtomicU64,
+    pub(super) dropped: AtomicU64,
+}
+
+impl Status {
+    /// True when nothing more comes and all that came is delivered, in the spool, a dead letter, or
+    /// counted as dropped.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.is_settled.load(Ordering::Acquire)
+    }
+
+    /// True while there is something in the spool and the destination takes it.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.spool.batches() > 0 && !self.is_down.load(Ordering::Acquire)
+    }
+
+    /// Records that wait on the disk: for the destination, or put aside for a target of it.
+    #[must_use]
+    pub fn stored_records(&self) -> u64 {
+        self.spool.records() + self.parked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_parked(&self, records: u64) {
+        self.parked.store(records, Ordering::Relaxed);
+    }
+
+    /// Records that became dead letters in this run.
+    #[must_use]
+    pub fn dead_letters(&self) -> u64 {
+        self.dead_letters.load(Ordering::Relaxed)
+    }
+
+    /// Records that were given up in this run.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Asks the lane to end. The batch that it is sending gets a moment, as one that is cut off may
+    /// arrive twice; all the others go to the spool at once.
+    pub fn stop(&self) {
+        self.is_stopping.send_replace(true);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.is_stopping.borrow()
+    }
+
+    /// Returns at `end`, or when the lane is asked to end.
+    pub(super) async fn sleep_until(&self, end: Instant) {
+        tokio::select! {
+            () = sleep_until(end) => {}
+            () = self.stopped() => {}
+        }
+    }
+
+    /// Returns when the lane is asked to end.
+    pub(super) async fn stopped(&self) {
+        // It cannot fail, as the sender is held here.
+        let _ = self.is_stopping.subscribe().wait_for(|is_stopping| *is_stopping).await;
+    }
+
+    pub(super) fn set_settled(&self) {
+        self.is_settled.store(true, Ordering::Release);
+    }
+}
