@@ -1,5 +1,6 @@
 //! Exporters: deliver a batch to one destination. Adding one is a file and two lines here.
 
+pub mod cloudwatch_metrics;
 pub mod dead_letters;
 pub mod file;
 pub mod lane;

@@ -3,12 +3,16 @@
 //! Label values are literals from the lists below, so the number of series is fixed when the agent
 //! is built. Reporting is lock-free; a value that is in no list counts as `other`.
 
+mod cloudwatch_metrics;
 mod lane;
 mod log;
 mod metric;
 mod process;
 mod redactors;
 
+pub use cloudwatch_metrics::{
+    CLOUDWATCH_METRICS_DROPPED, CLOUDWATCH_METRICS_ESTIMATE, CLOUDWATCH_METRICS_UNCOUNTED,
+};
 pub use lane::{
     CIRCUIT_OPEN, DEAD_LETTERS, DEAD_LETTERS_BYTES, DEAD_LETTERS_DROPPED, LANE_DROPPED_BATCHES,
     LANE_DROPPED_RECORDS, SPOOL_BATCHES, SPOOL_BYTES, SPOOL_DAMAGED, SPOOL_DRAINED_BATCHES,
@@ -344,7 +348,7 @@ static ALL: [&dyn OwnMetric; 31] = [
 pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
     let mut samples = Vec::new();
     process::collect(&mut samples);
-    for metric in ALL.into_iter().chain(lane::ALL) {
+    for metric in ALL.into_iter().chain(lane::ALL).chain(cloudwatch_metrics::ALL) {
         metric.collect(&mut samples);
     }
     redactors::collect(redactors, &mut samples);
@@ -405,7 +409,7 @@ const fn cut_kinds() -> [&'static str; N_CUTS] {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, lane, own_samples};
+    use super::{ALL, cloudwatch_metrics, lane, own_samples};
     use crate::policy::Redactors;
 
     #[test]
@@ -414,6 +418,8 @@ mod tests {
             |text: &str| text.lines().filter(|line| line.starts_with("pub static ")).count();
         assert_eq!(declared(include_str!("telemetry.rs")), ALL.len());
         assert_eq!(declared(include_str!("telemetry/lane.rs")), lane::ALL.len());
+        let text = include_str!("telemetry/cloudwatch_metrics.rs");
+        assert_eq!(declared(text), cloudwatch_metrics::ALL.len());
     }
 
     #[test]
