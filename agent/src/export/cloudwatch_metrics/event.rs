@@ -12,16 +12,23 @@ const METRICS_MAX: usize = 100;
 /// Values of one metric in one event.
 pub(super) const VALUES_MAX: usize = 100;
 /// Longest event; CloudWatch takes 48,000 bytes more.
-pub(super) const EVENT_BYTES_MAX: usize = 1_000_000;
+const EVENT_BYTES_MAX: usize = 1_000_000;
 /// Properties of an event.
-const PROPERTIES_MAX: usize = 32;
+const PROPERTIES_MAX: usize = 16;
 /// Longest value of a property. Escaped, and with its name, it is 7 times as long at most.
 const PROPERTY_BYTES_MAX: usize = 1024;
-/// Longest dimensions, names, namespace and one metric with 100 values, generously.
-const REST_BYTES_MAX: usize = 64 << 10;
+/// A metric with its name twice, and 100 values of 25 and counts of 20 digits.
+const METRIC_BYTES_MAX: usize = 5_500;
+/// A dimension: its escaped value, and a directive with its name, the namespace and other names.
+const DIMENSION_BYTES_MAX: usize = 3_000;
+/// What there is once: namespace, scope and job name, both escaped.
+const HEAD_BYTES_MAX: usize = 8_192;
 const _: () = assert!(
-    7 * PROPERTIES_MAX * PROPERTY_BYTES_MAX + REST_BYTES_MAX < EVENT_BYTES_MAX,
-    "an event with one metric always fits"
+    METRICS_MAX * (METRIC_BYTES_MAX + DIMENSION_BYTES_MAX)
+        + PROPERTIES_MAX * 7 * PROPERTY_BYTES_MAX
+        + HEAD_BYTES_MAX
+        < EVENT_BYTES_MAX,
+    "no event can be too long, so its length need not be watched"
 );
 
 /// One metric of one event.
@@ -75,26 +82,18 @@ impl<'a> Common<'a> {
         }
         (Self { settings, time_unix_ms, job_name, properties }, n_dropped)
     }
-
-    fn base_len(&self) -> usize {
-        let scope = self.settings.scope.as_ref().map_or(0, |(_, value)| value.len());
-        let properties =
-            self.properties.iter().map(|(name, value)| 8 + name.len() + 6 * value.len());
-        // Quotes and backslashes of dimensions double.
-        1_024 + 2 * (scope + self.job_name.len()) + properties.sum::<usize>()
-    }
 }
 
-/// Spreads metrics over as few events as their dimensions and the limits allow.
+/// Spreads metrics over as few events as their dimensions and the limits allow: the n-th values of
+/// all dimensions share one, each dimension with a directive of its own.
 pub(super) fn write_all(metrics: Vec<Metric>, common: &Common<'_>) -> Vec<Vec<u8>> {
-    let base_len = common.base_len();
     let mut events: Vec<Event> = Vec::new();
     for metric in metrics {
-        let metric = Encoded::new(&metric, common);
+        let metric = Encoded::new(metric);
         match events.iter_mut().find(|event| event.takes(&metric)) {
             Some(event) => event.add(metric),
             None => {
-                let mut event = Event { len: base_len, ..Event::default() };
+                let mut event = Event::default();
                 event.add(metric);
                 events.push(event);
             }
@@ -112,11 +111,10 @@ struct Encoded {
     definition: String,
     /// `,"name":…`
     member: String,
-    len: usize,
 }
 
 impl Encoded {
-    fn new(metric: &Metric, common: &Common<'_>) -> Self {
+    fn new(metric: Metric) -> Self {
         let name = metric.name;
         let definition = format!(r#"{{"Name":"{name}","Unit":"{}"}}"#, metric.unit.as_str());
         let mut member = format!(r#","{name}":"#);
@@ -132,13 +130,7 @@ impl Encoded {
                 member.push('}');
             }
         }
-        let dimension = metric.dimension.clone();
-        // Each extra dimension has a directive of its own, with the namespace and all names.
-        let directive = dimension.as_ref().map_or(0, |(name, value)| {
-            256 + common.settings.namespace.len() + 2 * (name.len() + value.len())
-        });
-        let len = definition.len() + member.len() + 1 + directive;
-        Self { name, dimension, definition, member, len }
+        Self { name, dimension: metric.dimension, definition, member }
     }
 }
 
@@ -146,8 +138,6 @@ impl Encoded {
 struct Event {
     metrics: Vec<Encoded>,
     names: BTreeSet<&'static str>,
-    /// An upper bound of its bytes.
-    len: usize,
 }
 
 impl Event {
@@ -158,13 +148,11 @@ impl Event {
             _ => true,
         };
         self.metrics.len() < METRICS_MAX
-            && self.len + new.len <= EVENT_BYTES_MAX
             && !self.names.contains(new.name)
             && self.metrics.iter().all(fits)
     }
 
     fn add(&mut self, metric: Encoded) {
-        self.len += metric.len;
         self.names.insert(metric.name);
         self.metrics.push(metric);
     }
@@ -177,7 +165,7 @@ impl Event {
     }
 
     fn write(&self, common: &Common<'_>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.len);
+        let mut out = Vec::new();
         let time = common.time_unix_ms;
         out.extend_from_slice(format!(r#"{{"_aws":{{"Timestamp":{time},"#).as_bytes());
         out.extend_from_slice(br#""CloudWatchMetrics":["#);
@@ -211,7 +199,7 @@ impl Event {
             out.extend_from_slice(metric.member.as_bytes());
         }
         out.push(b'}');
-        assert!(out.len() <= EVENT_BYTES_MAX, "the length of an event is bounded beforehand");
+        assert!(out.len() <= EVENT_BYTES_MAX, "the limits bound the length of an event");
         out
     }
 

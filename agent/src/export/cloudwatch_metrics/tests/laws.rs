@@ -7,10 +7,12 @@ use super::{
 };
 use crate::model::Kind;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
-use redaction::{Redactor, Value};
+use redaction::Redactor;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 static BOUNDS: &[f64] = &[1.0, 10.0, 100.0];
+static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::new);
 
 /// Any metric of the table, any labels, any number.
 fn any_sample() -> impl Strategy<Value = Sample> {
@@ -38,9 +40,8 @@ fn any_sample() -> impl Strategy<Value = Sample> {
             }
             _ => sample(descriptor, &[], number),
         };
-        let redactor = Redactor::new();
         made.labels =
-            labels.into_iter().map(|(name, text)| (name, redactor.value(&text))).collect();
+            labels.into_iter().map(|(name, text)| (name, REDACTOR.value(&text))).collect();
         made
     })
 }
@@ -108,14 +109,10 @@ struct CloudWatch {
 impl CloudWatch {
     fn store(&mut self, metrics: &[Extracted]) {
         for metric in metrics {
-            let extra = metric.dimensions.values().nth(2).map_or("", String::as_str);
-            let extra = if metric.dimensions.len() > 2 {
-                let known = ["cluster", "job_name"];
-                let mut others = metric.dimensions.iter();
-                others.find(|(name, _)| !known.contains(&name.as_str())).map_or("", |(_, v)| v)
-            } else {
-                extra
-            };
+            let known = ["cluster", "job_name"];
+            let mut others = metric.dimensions.iter();
+            let extra = others.find(|(name, _)| !known.contains(&name.as_str()));
+            let extra = extra.map_or("", |(_, value)| value);
             let (sum, count) = self.sums.entry(format!("{} {extra}", metric.name)).or_default();
             *sum += metric.sum();
             *count += metric.count();
@@ -137,7 +134,7 @@ proptest! {
         let mut encoder = Encoder::new(settings(), WATCHED_SINCE);
         for (second, samples) in (1..).zip(batches) {
             let mut batch = batch(second, samples);
-            batch.labels[1].1 = Redactor::new().value(&job_name);
+            batch.labels[1].1 = REDACTOR.value(&job_name);
             let prepared = prepare(&mut encoder, &batch);
             metrics(&prepared);
             encoder.commit(prepared, batch.time_unix_ms);
@@ -153,7 +150,7 @@ proptest! {
         let (mut n_observed, mut observed) = (0, 0.0);
         let mut run = Run::new(0);
         let mut second = 0;
-        let mut send = |encoder: &mut Encoder, cloud: &mut CloudWatch, batch, arrives| {
+        let send = |encoder: &mut Encoder, cloud: &mut CloudWatch, batch, arrives| {
             let prepared = prepare(encoder, &batch);
             let metrics = metrics(&prepared);
             assert_eq!(prepared.dropped(), &BTreeMap::new());

@@ -5,7 +5,7 @@
 #[path = "../../../scrape/spark/tests/recording.rs"]
 mod recording;
 
-use super::{Encoder, Extracted, MetricBatch, Root, WATCHED_SINCE, extract, settings};
+use super::{Encoder, Extracted, MetricBatch, Root, SampleValue, extract, settings};
 use crate::config::Interval;
 use crate::scrape::fake_ui::FakeUi;
 use crate::scrape::spark::Config;
@@ -90,8 +90,16 @@ async fn a_recorded_run_arrives_whole_with_ids_as_properties_and_at_most_three_d
 async fn a_run_older_than_the_agent_adds_only_what_it_did_since() {
     let batches = scrape("spark35-local.json").await;
     let (_, stored) = send(&batches, u64::MAX);
-    let whole = phases("spark35-local.json").pop().unwrap().stage_sum("inputRecords");
-    let seen = sum(&stored, "job_records_read_total");
-    assert!(seen > 0.0 && seen < whole, "{seen} of {whole}");
-    assert!(WATCHED_SINCE > 0);
+    let cpu = |batch: &MetricBatch| {
+        let mut samples = batch.samples.iter();
+        let sample = samples.find(|sample| sample.descriptor.name == "job_cpu_seconds_total");
+        match sample.map(|sample| &sample.value) {
+            Some(SampleValue::Number(seconds)) => *seconds,
+            _ => panic!("a number"),
+        }
+    };
+    let before = cpu(&batches[0]);
+    let whole = phases("spark35-local.json").pop().unwrap().stage_sum("executorCpuTime") / 1e9;
+    let since = sum(&stored, "job_cpu_seconds_total");
+    assert!(before > 0.0 && (before + since - whole).abs() < 1e-6, "{before} + {since} of {whole}");
 }
