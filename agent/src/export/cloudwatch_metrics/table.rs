@@ -59,7 +59,7 @@ impl Fold {
 }
 
 /// What happens to one metric.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Row {
     /// The metric; other engines have the same name for the same thing.
     pub metric: &'static MetricDescriptor,

@@ -125,7 +125,7 @@ impl CloudWatch {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
     fn every_event_of_any_batch_is_valid(
         batches in prop::collection::vec(prop::collection::vec(any_sample(), 0..60), 1..4),
