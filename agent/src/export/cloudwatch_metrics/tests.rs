@@ -180,6 +180,24 @@ fn other_labels_are_summed_or_the_largest_wins_and_only_the_present_state_is_sen
 }
 
 #[test]
+fn histograms_are_merged_over_other_labels_with_each_value_once() {
+    let observed = |values: &[f64]| {
+        let mut all = Histogram::new(&[1.0, 10.0]);
+        values.iter().for_each(|value| all.observe(*value));
+        all
+    };
+    let samples = vec![
+        histogram(&stage::STAGE_DURATION, &[("pool", "a")], &observed(&[5.0])),
+        histogram(&stage::STAGE_DURATION, &[("pool", "b")], &observed(&[5.0])),
+        histogram(&stage::STAGE_DURATION, &[("pool", "c")], &observed(&[0.5, 30.0])),
+        histogram(&application::APP_JOB_DURATION, &[], &observed(&[])),
+    ];
+    let metrics = deliver(&mut encoder(), &batch(1, samples));
+    assert_eq!(metrics.len(), 1, "no observations, no metric");
+    assert_eq!(metrics[0].values, [(0.5, 1), (5.0, 2), (30.0, 1)]);
+}
+
+#[test]
 fn a_batch_that_comes_again_adds_only_what_changed() {
     let mut encoder = encoder();
     let at_end = |read, failed| {

@@ -5,6 +5,7 @@ use super::{
     batch, deliver, encoder, extract, histogram, job, leak_row, metrics, prepare, sample, settings,
     shown,
 };
+use crate::telemetry::CLOUDWATCH_METRICS_DROPPED;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -62,15 +63,42 @@ fn e27_nan_infinity_and_blank_dimensions_are_counted_and_the_rest_is_sent() {
         removed("höher", 2.0),
         removed("oom", 3.0),
     ];
-    let prepared = prepare(&mut encoder(), &batch(1, samples));
+    let mut encoder = encoder();
+    let prepared = prepare(&mut encoder, &batch(1, samples));
     let want = [
         "job_records_read_total 9007199254740991",
         "spark_app_executors_removed_total{reason=h%C3%B6her} 2",
         "spark_app_executors_removed_total{reason=oom} 3",
     ];
     assert_eq!(shown(&metrics(&prepared)), want);
-    let dropped = [("dimension", 2), ("not_finite", 3), ("too_large", 1)];
-    assert_eq!(prepared.dropped(), &BTreeMap::from(dropped));
+    let dropped = BTreeMap::from([("dimension", 2), ("not_finite", 3), ("too_large", 1)]);
+    assert_eq!(prepared.dropped(), &dropped);
+    let counted = |reason| CLOUDWATCH_METRICS_DROPPED.get(reason).unwrap_or(0.0);
+    let before: Vec<f64> = dropped.keys().map(|reason| counted(reason)).collect();
+    encoder.commit(prepared, WATCHED_SINCE);
+    for ((reason, n), before) in dropped.into_iter().zip(before) {
+        // Other tests count at the same time.
+        assert!(counted(reason) >= before + n as f64, "{reason}");
+        assert!(counted("other") < 1.0, "every reason has a series of its own");
+    }
+}
+
+#[test]
+fn counters_over_the_bound_are_counted_and_those_that_are_known_go_on() {
+    let mut encoder = encoder();
+    let failed = |n: u64, total| {
+        let mut made = sample(&job::JOB_RUNS, &[], total);
+        made.labels = vec![("outcome", Value::number(n))];
+        made
+    };
+    // The job itself takes one of 20,000 places, and counters at 0 make no events.
+    let prepared = prepare(&mut encoder, &batch(1, (0..20_001).map(|n| failed(n, 0.0)).collect()));
+    assert!(prepared.events.is_empty());
+    assert_eq!(prepared.dropped(), &BTreeMap::from([("series_max", 2)]));
+    let later = batch(2, vec![failed(7, 2.0), failed(20_000, 2.0)]);
+    let prepared = prepare(&mut encoder, &later);
+    assert_eq!(shown(&metrics(&prepared)), ["job_runs_total{outcome=7} 2"]);
+    assert_eq!(prepared.dropped(), &BTreeMap::from([("series_max", 1)]));
 }
 
 #[test]
