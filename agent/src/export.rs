@@ -2,6 +2,7 @@
 
 pub mod cloudwatch;
 pub mod cloudwatch_logs;
+pub mod cloudwatch_metrics;
 pub mod dead_letters;
 pub mod file;
 pub mod lane;

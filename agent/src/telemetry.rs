@@ -4,6 +4,7 @@
 //! is built. Reporting is lock-free; a value that is in no list counts as `other`.
 
 mod cloudwatch;
+mod cloudwatch_metrics;
 mod lane;
 mod log;
 mod metric;
@@ -13,6 +14,9 @@ mod redactors;
 pub use cloudwatch::{
     CLOUDWATCH_BYTES, CLOUDWATCH_CONCURRENCY, CLOUDWATCH_ENTITIES_REJECTED, CLOUDWATCH_EVENTS,
     CLOUDWATCH_REQUESTS, CLOUDWATCH_SPLIT_RECORDS,
+};
+pub use cloudwatch_metrics::{
+    CLOUDWATCH_METRICS_DROPPED, CLOUDWATCH_METRICS_ESTIMATE, CLOUDWATCH_METRICS_UNCOUNTED,
 };
 pub use lane::{
     CIRCUIT_OPEN, DEAD_LETTERS, DEAD_LETTERS_BYTES, DEAD_LETTERS_DROPPED, LANE_DROPPED_BATCHES,
@@ -349,7 +353,8 @@ static ALL: [&dyn OwnMetric; 31] = [
 pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
     let mut samples = Vec::new();
     process::collect(&mut samples);
-    for metric in ALL.into_iter().chain(lane::ALL).chain(cloudwatch::ALL) {
+    let cloudwatch = cloudwatch::ALL.into_iter().chain(cloudwatch_metrics::ALL);
+    for metric in ALL.into_iter().chain(lane::ALL).chain(cloudwatch) {
         metric.collect(&mut samples);
     }
     redactors::collect(redactors, &mut samples);
@@ -410,7 +415,7 @@ const fn cut_kinds() -> [&'static str; N_CUTS] {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, lane, own_samples};
+    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, own_samples};
     use crate::policy::Redactors;
 
     #[test]
@@ -420,7 +425,9 @@ mod tests {
         assert_eq!(declared(include_str!("telemetry.rs")), ALL.len());
         assert_eq!(declared(include_str!("telemetry/lane.rs")), lane::ALL.len());
         let cloudwatch = include_str!("telemetry/cloudwatch.rs");
-        assert_eq!(declared(cloudwatch), super::cloudwatch::ALL.len());
+        assert_eq!(declared(cloudwatch), cloudwatch::ALL.len());
+        let text = include_str!("telemetry/cloudwatch_metrics.rs");
+        assert_eq!(declared(text), cloudwatch_metrics::ALL.len());
     }
 
     #[test]

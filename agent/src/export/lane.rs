@@ -140,7 +140,7 @@ impl Lane {
         let health = shared.1.clone();
         let intake =
             Intake::new(name, queue, stores.spool, config.required, shared, status.clone());
-        Self {
+        let mut lane = Self {
             name,
             exporter,
             request_timeout: config.request_timeout.0,
@@ -152,7 +152,9 @@ impl Lane {
             parked: Some(stores.parked),
             health,
             status,
-        }
+        };
+        lane.note_parked();
+        lane
     }
 
     /// A lane of samples: they go stale, so nothing is kept of them.

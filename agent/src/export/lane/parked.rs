@@ -145,7 +145,7 @@ impl Lane {
         n_safe == n_batches
     }
 
-    fn note_parked(&mut self) {
+    pub(super) fn note_parked(&mut self) {
         let Some(parked) = &self.parked else { return };
         self.status.set_parked(parked.records());
         self.health.set_degraded(&format!("parked:{}", self.name), !parked.targets.is_empty());

@@ -58,7 +58,7 @@ async fn a_target_that_takes_nothing_costs_the_others_nothing_and_gets_its_recor
     assert_eq!(bed.health.reasons(), ["starting", "parked:file"]);
     assert_eq!(bed.status().stored_records(), 40);
     // Somebody mends one, and the agent starts again.
-    bed.kill().await;
+    bed.end().await;
     bed.destination(|it| it.denied = [2].into());
     bed.start(&Config::default());
     assert_eq!(bed.status().stored_records(), 40);

@@ -1,0 +1,18 @@
+//! CloudWatch metrics as log events in the embedded metric format (EMF): what is sent, not how.
+//!
+//! Nothing here opens a connection. [`Encoder::prepare`] makes the events of one batch, the sender
+//! delivers them, and [`Encoder::commit`] takes note that it did.
+
+mod delivered;
+mod dimension;
+mod distribution;
+mod encode;
+mod estimate;
+mod event;
+mod settings;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+pub use encode::{Encoder, Prepared};
+pub use settings::{Scope, Settings, SettingsError};

@@ -1,0 +1,244 @@
+//! Which metrics go to CloudWatch, and as what. Every line costs money: CloudWatch bills about
+//! 0.30 USD a month for each name and each combination of dimension values.
+//!
+//! Chosen are those that say whether a job is slow, late, failing or expensive. Adding one is a line.
+
+use crate::model::{Kind, MetricDescriptor};
+use crate::scrape::spark::metrics::{application, job, stage};
+
+/// A unit that CloudWatch knows, as far as the table needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// A number of things.
+    Count,
+    /// Ratios, and what CloudWatch has no unit for.
+    None,
+    /// Seconds.
+    Seconds,
+}
+
+impl Unit {
+    /// Name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bytes => "Bytes",
+            Self::Count => "Count",
+            Self::None => "None",
+            Self::Seconds => "Seconds",
+        }
+    }
+}
+
+/// What becomes of the samples of one batch that differ only in labels that are no dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    /// Counters: how much each grew is added up.
+    Sum,
+    /// Gauges: the largest.
+    Max,
+    /// Histograms: their new observations, together.
+    Merge,
+    /// State sets: 1 for the states that hold; no sample for the others, which would cost as much.
+    Current,
+}
+
+impl Fold {
+    /// The only one that makes sense for a type.
+    #[must_use]
+    pub const fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Counter => Self::Sum,
+            Kind::Gauge | Kind::Info => Self::Max,
+            Kind::StateSet => Self::Current,
+            Kind::Histogram => Self::Merge,
+        }
+    }
+}
+
+/// What happens to one metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The metric; other engines have the same name for the same thing.
+    pub metric: &'static MetricDescriptor,
+    /// Unit in CloudWatch.
+    pub unit: Unit,
+    /// The one label that becomes a dimension beside the job, if any.
+    pub dimension: Option<&'static str>,
+    /// What happens over the other labels.
+    pub fold: Fold,
+    /// True if the agent itself counts it from its own start, not the engine from the job's.
+    pub is_counted_by_agent: bool,
+}
+
+/// A counter, summed over labels that are no dimension.
+const fn sum(
+    metric: &'static MetricDescriptor,
+    unit: Unit,
+    dimension: Option<&'static str>,
+) -> Row {
+    assert!(matches!(metric.kind, Kind::Counter), "only counters are summed");
+    Row { metric, unit, dimension, fold: Fold::Sum, is_counted_by_agent: false }
+}
+
+/// A gauge, its largest value over labels that are no dimension.
+const fn max(
+    metric: &'static MetricDescriptor,
+    unit: Unit,
+    dimension: Option<&'static str>,
+) -> Row {
+    assert!(matches!(metric.kind, Kind::Gauge), "the largest value is that of a gauge");
+    Row { metric, unit, dimension, fold: Fold::Max, is_counted_by_agent: false }
+}
+
+/// A histogram, merged over labels that are no dimension.
+const fn merge(
+    metric: &'static MetricDescriptor,
+    unit: Unit,
+    dimension: Option<&'static str>,
+) -> Row {
+    assert!(matches!(metric.kind, Kind::Histogram), "only histograms are merged");
+    Row { metric, unit, dimension, fold: Fold::Merge, is_counted_by_agent: false }
+}
+
+/// A state set, of which only the present state is sent.
+const fn current(metric: &'static MetricDescriptor) -> Row {
+    assert!(matches!(metric.kind, Kind::StateSet), "only state sets have a present state");
+    Row {
+        metric,
+        unit: Unit::None,
+        dimension: Some("state"),
+        fold: Fold::Current,
+        is_counted_by_agent: false,
+    }
+}
+
+/// For what the agent counts from its own start.
+const fn by_agent(row: Row) -> Row {
+    Row { is_counted_by_agent: true, ..row }
+}
+
+use Unit::{Bytes, Count, None as NoUnit, Seconds};
+
+/// Every metric that goes to CloudWatch.
+#[rustfmt::skip]
+pub static TABLE: &[Row] = &[
+    // Does it run, does it fail?
+    current(&job::JOB_RUN_STATE),
+    by_agent(sum(&job::JOB_RUNS, Count, Some("outcome"))),
+    sum(&job::JOB_TASK_FAILURES, Count, None),
+    sum(&application::APP_EXECUTORS_REMOVED, Count, Some("reason")),
+    sum(&stage::APP_STAGE_RETRIES, Count, None),
+    // Is it late? Metric math: EPOCH(m1) - m1 is the age of a timestamp.
+    max(&job::JOB_RUN_START, Seconds, None),
+    max(&job::JOB_LAST_SUCCESS, Seconds, None),
+    max(&job::JOB_PROGRESS, NoUnit, None),
+    // Is it slow, and why?
+    by_agent(merge(&job::JOB_RUN_DURATION, Seconds, Some("outcome"))),
+    merge(&application::APP_JOB_DURATION, Seconds, None),
+    merge(&stage::STAGE_DURATION, Seconds, None),
+    sum(&job::JOB_RECORDS_READ, Count, None),
+    sum(&job::JOB_RECORDS_WRITTEN, Count, None),
+    sum(&job::JOB_READ_BYTES, Bytes, None),
+    sum(&job::JOB_WRITTEN_BYTES, Bytes, None),
+    sum(&job::JOB_GC, Seconds, None),
+    sum(&stage::SHUFFLE_READ_BYTES, Bytes, None),
+    sum(&stage::SHUFFLE_WRITE_BYTES, Bytes, None),
+    sum(&stage::SHUFFLE_FETCH_WAIT, Seconds, None),
+    sum(&stage::STAGE_SPILLED, Bytes, Some("medium")),
+    max(&stage::STAGE_SKEW, NoUnit, None),
+    // Will it run out of memory?
+    max(&application::EXECUTOR_HEAP_PEAK_RATIO, NoUnit, None),
+    max(&application::EXECUTOR_RSS_PEAK, Bytes, None),
+    max(&application::DRIVER_HEAP_PEAK, Bytes, None),
+    // What does it cost, and how much of that does nothing?
+    sum(&job::JOB_CPU, Seconds, None),
+    sum(&job::JOB_TASK_SECONDS, Seconds, None),
+    sum(&application::APP_EXECUTOR_CORE_SECONDS, Seconds, None),
+    sum(&application::APP_EXECUTOR_MEMORY_SECONDS, NoUnit, None),
+    max(&application::APP_CORES, Count, None),
+    max(&application::APP_EXECUTORS, Count, Some("state")),
+    max(&application::APP_SLOTS, Count, Some("state")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{Fold, TABLE, Unit};
+    use crate::scrape::spark::metrics::METRICS;
+    use std::collections::BTreeSet;
+
+    /// `StandardUnit` of the CloudWatch API.
+    const STANDARD_UNITS: [&str; 27] = [
+        "Seconds",
+        "Microseconds",
+        "Milliseconds",
+        "Bytes",
+        "Kilobytes",
+        "Megabytes",
+        "Gigabytes",
+        "Terabytes",
+        "Bits",
+        "Kilobits",
+        "Megabits",
+        "Gigabits",
+        "Terabits",
+        "Percent",
+        "Count",
+        "Bytes/Second",
+        "Kilobytes/Second",
+        "Megabytes/Second",
+        "Gigabytes/Second",
+        "Terabytes/Second",
+        "Bits/Second",
+        "Kilobits/Second",
+        "Megabits/Second",
+        "Gigabits/Second",
+        "Terabits/Second",
+        "Count/Second",
+        "None",
+    ];
+
+    #[test]
+    fn every_metric_of_the_table_exists_and_stands_in_it_once() {
+        let declared: BTreeSet<&str> =
+            METRICS.iter().copied().flatten().map(|metric| metric.name).collect();
+        let mut names = BTreeSet::new();
+        for row in TABLE {
+            let name = row.metric.name;
+            assert!(declared.contains(name), "{name} is no metric of a scraper");
+            assert!(names.insert(name), "{name} stands in the table twice");
+            assert_eq!(row.fold, Fold::of(row.metric.kind), "{name}");
+            let is_of_agent = ["job_runs_total", "job_run_duration_seconds"].contains(&name);
+            assert_eq!(row.is_counted_by_agent, is_of_agent, "{name}");
+        }
+        assert!((25..=35).contains(&TABLE.len()), "about 30 metrics: {}", TABLE.len());
+    }
+
+    #[test]
+    fn every_unit_is_one_that_cloudwatch_knows_and_that_of_the_metric() {
+        for row in TABLE {
+            assert!(STANDARD_UNITS.contains(&row.unit.as_str()), "{}", row.metric.name);
+            let fits: &[Unit] = match row.metric.unit {
+                "seconds" => &[Unit::Seconds],
+                "bytes" => &[Unit::Bytes],
+                "ratio" | "byte_seconds" => &[Unit::None],
+                _ => &[Unit::Count, Unit::None],
+            };
+            assert!(fits.contains(&row.unit), "{}", row.metric.name);
+        }
+    }
+
+    #[test]
+    fn names_are_valid_and_no_dimension_can_hide_another_member() {
+        let is_plain = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        for row in TABLE {
+            assert!(is_plain(row.metric.name) && row.metric.name.len() < 255);
+            let Some(dimension) = row.dimension else { continue };
+            assert!(is_plain(dimension) && dimension.len() < 250);
+            assert!(!["_aws", "job_name", "cluster", "environment"].contains(&dimension));
+            assert!(TABLE.iter().all(|other| other.metric.name != dimension));
+        }
+    }
+}
