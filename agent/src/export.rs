@@ -105,8 +105,12 @@ pub enum ExportError {
 }
 
 /// Every exporter there is.
-pub const EXPORTERS: &[ExporterDefinition] =
-    &[file::DEFINITION, prometheus::DEFINITION, cloudwatch_logs::DEFINITION];
+pub const EXPORTERS: &[ExporterDefinition] = &[
+    file::DEFINITION,
+    prometheus::DEFINITION,
+    cloudwatch_logs::DEFINITION,
+    cloudwatch_metrics::DEFINITION,
+];
 
 /// One kind of exporter, as its file describes it.
 #[derive(Debug)]

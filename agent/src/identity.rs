@@ -245,6 +245,13 @@ fn parse_labels(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Where this agent runs: the pod, the node, or the name of the host.
+#[must_use]
+pub fn host() -> Option<String> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    variable("POD_NAME").or_else(|| variable("NODE_NAME")).or_else(host_name)
+}
+
 fn host_name() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     let name = name.trim();

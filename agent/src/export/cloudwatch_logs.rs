@@ -11,6 +11,7 @@ use super::cloudwatch::target::Target;
 use super::{Answer, BoxFuture, Exporter, ExporterDefinition, Refused};
 use crate::model::{LogBatch, LogRecord, Resource, Signal, SignalKind};
 use futures_util::future::join_all;
+use redaction::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,18 @@ pub const DEFINITION: ExporterDefinition = ExporterDefinition {
 const BATCHES_MAX: usize = 16;
 /// Batches whose progress is remembered after a failure.
 const REMEMBERED_MAX: usize = 256;
+
+/// How long a group that takes nothing is left alone at first, and at most.
+const DENIED_MIN: Duration = Duration::from_secs(10);
+const DENIED_MAX: Duration = Duration::from_secs(300);
+
+/// A group that takes nothing.
+#[derive(Debug)]
+struct Denied {
+    until: Instant,
+    pause: Duration,
+    reason: Value,
+}
 
 /// What of a batch is done with, when the rest is not.
 #[derive(Debug, Default, Clone)]
@@ -59,6 +72,7 @@ struct CloudWatchLogs {
     targets: HashMap<usize, (Arc<Resource>, Target)>,
     /// Groups whose retention was seen to.
     groups: HashSet<String>,
+    denied: HashMap<String, Denied>,
     remembered: HashMap<Key, Progress>,
 }
 
@@ -93,7 +107,12 @@ impl CloudWatchLogs {
         // What is done before this future is dropped is remembered all the same.
         let remembered = &mut self.remembered;
         let mut guard = Remember { remembered, streams };
-        let sent = guard.streams.iter_mut().map(|stream| stream.send(service, deadline));
+        let denied = &self.denied;
+        let is_open = |stream: &&mut Stream<'_>| {
+            denied.get(&stream.target.group).is_none_or(|it| it.until <= Instant::now())
+        };
+        let open = guard.streams.iter_mut().filter(is_open);
+        let sent = open.map(|stream| stream.send(service, deadline));
         join_all(sent).await;
         let streams = std::mem::take(&mut guard.streams);
         let mut answers: Vec<Option<Answer>> = batches.iter().map(|_| None).collect();
@@ -101,7 +120,11 @@ impl CloudWatchLogs {
             if stream.is_taken() && self.groups.insert(stream.target.group.clone()) {
                 self.service.set_retention(&stream.target.group);
             }
-            for (work, answer) in stream.answers() {
+            note_denied(&mut self.denied, &stream);
+            let denied = self.denied.get(&stream.target.group);
+            let denied = denied.filter(|it| it.until > Instant::now());
+            let denied = denied.map(|it| (it.reason.clone(), it.until - Instant::now()));
+            for (work, answer) in stream.answers(denied) {
                 let key = key(work.logs);
                 answers[work.index] = Some(answer);
                 guard.remembered.remove(&key);
@@ -111,6 +134,19 @@ impl CloudWatchLogs {
             }
         }
         answers.into_iter().flatten().collect()
+    }
+}
+
+/// Leaves a group alone for longer each time that it takes nothing, until it does.
+fn note_denied(denied: &mut HashMap<String, Denied>, stream: &Stream<'_>) {
+    let group = &stream.target.group;
+    if let Some(reason) = stream.denial() {
+        let before = denied.get(group).map(|it| it.pause);
+        let pause = before.map_or(DENIED_MIN, |pause| (pause * 2).min(DENIED_MAX));
+        let until = Instant::now() + pause;
+        denied.insert(group.clone(), Denied { until, pause, reason: reason.clone() });
+    } else if stream.is_taken() {
+        denied.remove(group);
     }
 }
 

@@ -9,10 +9,12 @@ mod distribution;
 mod encode;
 mod estimate;
 mod event;
+mod exporter;
 mod settings;
 pub mod table;
 #[cfg(test)]
 mod tests;
 
 pub use encode::{Encoder, Prepared};
+pub use exporter::{Config, DEFINITION};
 pub use settings::{Scope, Settings, SettingsError};

@@ -15,6 +15,10 @@ pub const RETENTION_DAYS: &[i32] = &[
     3288, 3653,
 ];
 
+/// What a wrong one is told.
+pub const RETENTION_LAW: &str = "must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, \
+                                 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653";
+
 /// How long the retention of a group is tried to be set.
 const RETENTION_TIME: Duration = Duration::from_secs(600);
 

@@ -1,7 +1,7 @@
 //! `[exporters.cloudwatch_logs]`
 
 use super::super::cloudwatch::service::{Access, Service};
-use super::super::cloudwatch::target::{GroupSettings, RETENTION_DAYS};
+use super::super::cloudwatch::target::{GroupSettings, RETENTION_DAYS, RETENTION_LAW};
 use super::{CloudWatchLogs, Kind, Template};
 use crate::config::Section;
 use crate::export::{BuildError, Exporter, ExporterConfig, Shared, lane};
@@ -72,9 +72,7 @@ pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     }
     section.require("concurrency", (1..=64).contains(&config.concurrency), "must be from 1 to 64");
     let is_retention = config.retention_days.is_none_or(|days| RETENTION_DAYS.contains(&days));
-    let law = "must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, \
-               1827, 2192, 2557, 2922, 3288, 3653";
-    section.require("retention_days", is_retention, law);
+    section.require("retention_days", is_retention, RETENTION_LAW);
     let is_url = config.endpoint_url.as_deref().is_none_or(|url| {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
@@ -115,6 +113,7 @@ impl ExporterConfig for Config {
             time: lane.request_timeout.0.mul_f64(0.9),
             targets: HashMap::new(),
             groups: HashSet::new(),
+            denied: HashMap::new(),
             remembered: HashMap::new(),
         }))
     }

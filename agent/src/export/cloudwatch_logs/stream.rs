@@ -9,6 +9,7 @@ use crate::export::{Answer, ExportError, Refused};
 use crate::model::{LogBatch, LogRecord};
 use crate::telemetry;
 use redaction::Value;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Refusals within one request after which nothing is halved any more: a stream that takes nothing
@@ -63,6 +64,12 @@ impl<'b> Stream<'b> {
     /// True when at least one request was taken.
     pub(super) fn is_taken(&self) -> bool {
         self.is_taken
+    }
+
+    /// Why the group takes nothing, when it was asked and does not.
+    pub(super) fn denial(&self) -> Option<&Value> {
+        let failure = self.failure.as_ref().filter(|failure| failure.class == Class::Denied);
+        failure.map(|failure| &failure.reason)
     }
 
     /// Sends everything, or up to the first failure.
@@ -161,13 +168,18 @@ impl<'b> Stream<'b> {
         telemetry::CLOUDWATCH_EVENTS.add("accepted", n_accepted);
     }
 
-    /// What became of each batch.
-    pub(super) fn answers(self) -> Vec<(Work<'b>, Answer)> {
+    /// What became of each batch. `denied` says why the group takes nothing, and for how long it is
+    /// left alone.
+    pub(super) fn answers(self, denied: Option<(Value, Duration)>) -> Vec<(Work<'b>, Answer)> {
         let (failure, target) = (self.failure, self.target);
         let answer = |work: Work<'b>| {
             if work.n_events.is_some_and(|n_events| work.n_done >= n_events) {
                 let refused = work.refused.clone();
                 return (work, Ok(refused));
+            }
+            if let Some((reason, retry_after)) = denied.clone() {
+                let target = target.group.clone();
+                return (work, Err(ExportError::Parked { target, reason, retry_after }));
             }
             let error = ExportError::Transient {
                 source: told(&target, failure.as_ref()).into(),

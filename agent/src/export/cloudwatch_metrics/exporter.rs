@@ -1,0 +1,222 @@
+//! `[exporters.cloudwatch_metrics]`, and the way of its events into a log group.
+
+use super::super::cloudwatch::failure::{Class, Failure};
+use super::super::cloudwatch::names::{Kind, Template};
+use super::super::cloudwatch::request::{Full, Origin, Request};
+use super::super::cloudwatch::service::{Access, Format, Service};
+use super::super::cloudwatch::target::{GroupSettings, RETENTION_DAYS, RETENTION_LAW, Target};
+use super::{Encoder, Scope, Settings};
+use crate::config::Section;
+use crate::export::{
+    Answer, BoxFuture, BuildError, ExportError, Exporter, ExporterConfig, ExporterDefinition,
+    Shared, lane,
+};
+use crate::model::{MetricBatch, Resource, Signal, SignalKind};
+use crate::telemetry;
+use redaction::Redactor;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// `cloudwatch_metrics`
+pub const DEFINITION: ExporterDefinition = ExporterDefinition {
+    name: "cloudwatch_metrics",
+    signals: &[SignalKind::Metrics],
+    is_default: false,
+    configure,
+};
+
+/// Pause before a group that takes nothing is asked again.
+const DENIED_PAUSE: Duration = Duration::from_secs(30);
+
+/// Where metrics go, and under which names they are found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Namespace of the metrics. Default `Sidelight`.
+    pub namespace: String,
+    /// Log group whose events CloudWatch makes metrics of. Default `/sidelight/metrics`.
+    pub group: String,
+    /// Log stream. Default `{host}`.
+    pub stream: String,
+    /// Value of the dimension `cluster`; not with `environment`.
+    pub cluster: Option<String>,
+    /// Value of the dimension `environment`; not with `cluster`.
+    pub environment: Option<String>,
+    /// AWS region. Else: what the environment, the profile or the instance says.
+    pub region: Option<String>,
+    /// Other address of the service: a VPC endpoint. Else that of the region.
+    pub endpoint_url: Option<String>,
+    /// Days after which CloudWatch deletes the events; metrics stay. Unset: as the group is.
+    pub retention_days: Option<i32>,
+    /// ARN of the KMS key of a group that is made.
+    pub kms_key_id: Option<String>,
+    /// Tags of a group that is made.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            namespace: "Sidelight".to_owned(),
+            group: "/sidelight/metrics".to_owned(),
+            stream: "{host}".to_owned(),
+            cluster: None,
+            environment: None,
+            region: None,
+            endpoint_url: None,
+            retention_days: None,
+            kms_key_id: None,
+            tags: BTreeMap::new(),
+        }
+    }
+}
+
+fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
+    let config: Config = section.parse();
+    let templates =
+        [("group", Kind::Group, &config.group), ("stream", Kind::Stream, &config.stream)];
+    for (key, kind, raw) in templates {
+        if let Err(wrong) = Template::new(kind, raw) {
+            let shown = section.show(key, raw);
+            section.report_at(&[key], format!("{shown} {wrong}"));
+        }
+    }
+    if let Err(error) = Settings::new(&config.namespace, None) {
+        section.report_at(&["namespace"], error.to_string());
+    }
+    let scope = config.scope(&Redactor::new());
+    if let Err(error) = Settings::new("Sidelight", scope) {
+        let key = if config.cluster.is_some() { "cluster" } else { "environment" };
+        section.report_at(&[key], error.to_string());
+    }
+    let is_one = config.cluster.is_none() || config.environment.is_none();
+    section.require("environment", is_one, "does not go with cluster: there is one such dimension");
+    let is_retention = config.retention_days.is_none_or(|days| RETENTION_DAYS.contains(&days));
+    section.require("retention_days", is_retention, RETENTION_LAW);
+    section.require("tags", config.tags.len() <= 50, "must be at most 50");
+    Box::new(config)
+}
+
+impl Config {
+    fn scope(&self, redactor: &Redactor) -> Option<Scope> {
+        let cluster = self.cluster.as_deref().map(|it| Scope::Cluster(redactor.value(it)));
+        let environment = || Some(Scope::Environment(redactor.value(self.environment.as_deref()?)));
+        cluster.or_else(environment)
+    }
+}
+
+impl ExporterConfig for Config {
+    fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
+        let failed = |reason| BuildError { section: "exporters.cloudwatch_metrics", reason };
+        let name = |kind, raw: &str| {
+            let host = crate::identity::host();
+            let host = host.map(|host| shared.redactor.value(&host));
+            let template = Template::new(kind, raw).map_err(failed)?;
+            Ok(template.name(&Resource { host, ..Resource::default() }))
+        };
+        let target = Target {
+            group: name(Kind::Group, &self.group)?,
+            stream: name(Kind::Stream, &self.stream)?,
+        };
+        let groups = GroupSettings {
+            retention_days: self.retention_days,
+            kms_key_id: self.kms_key_id.clone(),
+            // CloudWatch makes metrics of no other.
+            class: None,
+            tags: self.tags.clone(),
+        };
+        let request_timeout = lane.request_timeout.0;
+        let access = Access {
+            region: self.region.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            request_timeout,
+        };
+        let settings = Settings::new(&self.namespace, self.scope(&shared.redactor))
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(Box::new(CloudWatchMetrics {
+            service: Arc::new(Service::new(access, groups, 1, shared.redactor.clone())),
+            encoder: Encoder::new(settings, unix_ms()),
+            target,
+            time: request_timeout.mul_f64(0.9),
+            has_retention: false,
+        }))
+    }
+}
+
+/// Sends batches of samples as events in the embedded metric format.
+#[derive(Debug)]
+struct CloudWatchMetrics {
+    service: Arc<Service>,
+    encoder: Encoder,
+    target: Target,
+    /// Time for all requests of one batch.
+    time: Duration,
+    has_retention: bool,
+}
+
+impl CloudWatchMetrics {
+    async fn deliver(&mut self, batch: &MetricBatch) -> Result<(), Failure> {
+        let prepared = self.encoder.prepare(batch, unix_ms());
+        let time_ms = i64::try_from(prepared.time_unix_ms).unwrap_or(i64::MAX);
+        let deadline = Instant::now() + self.time;
+        let mut request = Request::new();
+        for (record, event) in prepared.events.iter().enumerate() {
+            let origin = Origin { batch: 0, record };
+            if request.add(time_ms, event, origin) == Err(Full) {
+                let full = std::mem::replace(&mut request, Request::new());
+                self.put(&full, deadline).await?;
+                // It fits into an empty one: no event is longer than a request.
+                let _ = request.add(time_ms, event, origin);
+            }
+        }
+        if !request.events.is_empty() {
+            self.put(&request, deadline).await?;
+        }
+        // Before all is taken, nothing counts as delivered: what is added up stays added up.
+        self.encoder.commit(prepared, unix_ms());
+        Ok(())
+    }
+
+    async fn put(&mut self, request: &Request, deadline: Instant) -> Result<(), Failure> {
+        let format = Format::EmbeddedMetrics;
+        let rejected = self.service.put(&self.target, request, format, deadline).await?;
+        for index in 0..request.events.len() {
+            let result = rejected.reason(index).unwrap_or("accepted");
+            telemetry::CLOUDWATCH_EVENTS.add(result, 1);
+        }
+        if !std::mem::replace(&mut self.has_retention, true) {
+            self.service.set_retention(&self.target.group);
+        }
+        Ok(())
+    }
+
+    fn error(&self, failure: Failure) -> ExportError {
+        let Failure { class, reason, retry_after } = failure;
+        if class == Class::Refused {
+            return ExportError::Rejected { reason };
+        }
+        let denied = (class == Class::Denied).then_some(DENIED_PAUSE);
+        let told = format!("log group {}: {reason}", self.target.group);
+        ExportError::Transient { source: told.into(), retry_after: retry_after.or(denied) }
+    }
+}
+
+impl Exporter for CloudWatchMetrics {
+    fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            let Signal::Metrics(batch) = signal else { return Ok(Vec::new()) };
+            match self.deliver(batch).await {
+                Ok(()) => Ok(Vec::new()),
+                Err(failure) => Err(self.error(failure)),
+            }
+        })
+    }
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
