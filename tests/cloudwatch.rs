@@ -27,6 +27,7 @@ mod operations_tests;
 mod put;
 mod put_tests;
 mod read_back;
+mod rig;
 mod server;
 mod state;
 mod sts;
@@ -39,7 +40,8 @@ fn serve() {
     let delay_ms = std::env::var("SIDELIGHT_FAKE_DELAY_MS");
     let delay_ms = delay_ms.map_or(0, |delay| delay.parse().expect("SIDELIGHT_FAKE_DELAY_MS"));
     let server = counting::Counting::start(std::time::Duration::from_millis(delay_ms));
-    println!("{}", server.url());
+    // The test runner leaves its own line open.
+    println!("\nlistening on {}", server.url());
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
     println!("{}", server.counts());
 }

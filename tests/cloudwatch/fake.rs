@@ -127,6 +127,11 @@ impl Fake {
         self.shared.state().open_max.clone()
     }
 
+    /// Calls that are open now.
+    pub(crate) fn n_open(&self) -> usize {
+        self.shared.state().open
+    }
+
     /// Creates the group and the stream, where they are missing.
     pub(crate) fn create(&self, group: &str, stream: &str) {
         let mut state = self.shared.state();

@@ -228,11 +228,12 @@ fn tag_resource(body: &Value, state: &mut State) -> Result<Value, Refusal> {
     let rule = format!("resourceArn is not the ARN of a log group of this account: {arn}");
     let name = name.ok_or_else(|| Refusal::invalid(&rule))?;
     let group = &mut find(name, state)?.group;
-    group.tags.extend(tags);
-    if group.tags.len() > TAGS_MAX {
+    let n_new = tags.keys().filter(|key| !group.tags.contains_key(*key)).count();
+    if group.tags.len() + n_new > TAGS_MAX {
         let message = "A resource can have no more than 50 tags.";
         return Err(Refusal::new("TooManyTagsException", message));
     }
+    group.tags.extend(tags);
     Ok(json!({}))
 }
 

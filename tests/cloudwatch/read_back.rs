@@ -1,5 +1,6 @@
-//! `GetLogEvents`, as far as a test needs it.
+//! `GetLogEvents`: as far as a test needs it, and how a test reads a stream with it.
 
+use super::client::Call;
 use super::limits::{EVENT_OVERHEAD_BYTES, PAGE_EVENTS_MAX, constraint_problem, stream_problem};
 use super::operations::{find, group_name};
 use super::state::{Event, State};
@@ -71,4 +72,31 @@ fn shown((event, ingested_ms): &&(Event, i64)) -> Value {
         "message": event.message,
         "ingestionTime": ingested_ms,
     })
+}
+
+/// Every event of a stream in the order of time, from the fake or from moto: the call `call`, with
+/// pages of `limit` events, until the token stays the same.
+#[track_caller]
+pub(crate) fn read_all(call: &Call, group: &str, stream: &str, limit: i64) -> Vec<Event> {
+    let mut body = json!({
+        "logGroupName": group,
+        "logStreamName": stream,
+        "limit": limit,
+        "startFromHead": true,
+    });
+    let mut events = Vec::new();
+    loop {
+        let answer = call.clone().body(body.to_string().as_bytes()).send();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let page = answer.json();
+        for event in page["events"].as_array().unwrap() {
+            let timestamp_ms = event["timestamp"].as_i64().unwrap();
+            let message = event["message"].as_str().unwrap().to_owned();
+            events.push(Event { timestamp_ms, message });
+        }
+        if page["nextForwardToken"] == body["nextToken"] {
+            return events;
+        }
+        body["nextToken"] = page["nextForwardToken"].clone();
+    }
 }
