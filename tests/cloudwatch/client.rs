@@ -14,6 +14,7 @@ pub(crate) struct Call {
     address: String,
     service: String,
     method: String,
+    path: String,
     now_ms: i64,
     access_key_id: Option<String>,
     token: Option<String>,
@@ -53,6 +54,7 @@ impl Call {
             address: url.trim_start_matches("http://").to_owned(),
             service: service.to_owned(),
             method: "POST".to_owned(),
+            path: "/".to_owned(),
             now_ms: jiff::Timestamp::now().as_millisecond(),
             access_key_id: Some("AKIDEXAMPLE".to_owned()),
             token: None,
@@ -84,6 +86,10 @@ impl Call {
 
     pub(crate) fn method(self, method: &str) -> Self {
         Self { method: method.to_owned(), ..self }
+    }
+
+    pub(crate) fn path(self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self }
     }
 
     pub(crate) fn body(self, body: &[u8]) -> Self {
@@ -146,9 +152,10 @@ impl Call {
             );
             add_missing("authorization", &authorization);
         }
-        let (method, address, length) = (&self.method, &self.address, self.body.len());
+        let Self { method, path, address, body, .. } = self;
+        let length = body.len();
         let mut head = format!(
-            "{method} / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
              content-length: {length}\r\n"
         );
         for (name, value) in headers {
