@@ -28,6 +28,7 @@ mod put;
 mod put_tests;
 mod read_back;
 mod rig;
+mod sdk;
 mod server;
 mod state;
 mod sts;

@@ -67,11 +67,6 @@ impl Fake {
         format!("http://{}", self.address)
     }
 
-    /// The port on 127.0.0.1.
-    pub(crate) fn port(&self) -> u16 {
-        self.address.port()
-    }
-
     /// Cuts every connection and refuses new ones.
     pub(crate) fn stop(&mut self) {
         if let Some(accepting) = self.accepting.take() {

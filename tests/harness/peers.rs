@@ -48,7 +48,18 @@ pub(crate) fn log4j(name: &str) -> String {
 /// The program `moto_server`.
 #[track_caller]
 pub(crate) fn moto_server() -> PathBuf {
-    let program = folder().join("moto/bin/moto_server");
+    moto_program("moto_server")
+}
+
+/// The interpreter that has boto3, the SDK of AWS, beside moto.
+#[track_caller]
+pub(crate) fn moto_python() -> PathBuf {
+    moto_program("python")
+}
+
+#[track_caller]
+fn moto_program(name: &str) -> PathBuf {
+    let program = folder().join("moto/bin").join(name);
     assert!(program.is_file(), "no {}; run tests/setup", program.display());
     program
 }
