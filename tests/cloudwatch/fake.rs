@@ -72,7 +72,7 @@ impl Fake {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
             wait::until("the fake stops", Duration::from_secs(10), || {
-                accepting.is_finished().then_some(())
+                (accepting.is_finished() && self.n_open() == 0).then_some(())
             });
         }
     }
@@ -96,7 +96,7 @@ impl Fake {
         events.unwrap_or_default().iter().map(|(event, _)| event.clone()).collect()
     }
 
-    /// Every call so far, in the order of the answers.
+    /// The first 100,000 calls, in the order of the answers.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.state().requests.clone()
     }
@@ -120,6 +120,11 @@ impl Fake {
     /// Most calls that were open at the same time, in total and for each stream.
     pub(crate) fn open_max(&self) -> OpenMax {
         self.shared.state().open_max.clone()
+    }
+
+    /// Calls so far, answered or not.
+    pub(crate) fn n_requests(&self) -> u64 {
+        self.shared.state().n_requests
     }
 
     /// Calls that are open now.
@@ -210,6 +215,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 let _ = stream.set_nodelay(true);
                 connections.spawn(super::server::serve(stream, Arc::clone(&shared)));
             }
+            // The system is out of descriptors.
+            else => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
 }

@@ -32,7 +32,8 @@ pub(crate) enum Kind {
     EmptyOk { is_stored: bool },
     /// A page of some proxy with this status. It is not done.
     Html(u16),
-    /// The answer comes later. Other faults hit the call too.
+    /// It is done and answered later, or not at all when its client has gone by then. Other
+    /// faults hit the call too.
     Delay(Duration),
 }
 

@@ -137,6 +137,7 @@ fn a_stored_batch_may_never_be_answered() {
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "the connection ends");
     assert_eq!(messages(&fake), ["a", "a", "a"]);
     assert_eq!(outcomes(&fake), ["stored, not answered", "ok", "stored, closed"]);
+    assert_eq!(fake.n_requests(), 3);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::limits::{
     KMS_KEY_CHARS_MAX, RETENTION_DAYS, TAGS_MAX, constraint_problem, group_problem, length_problem,
     stream_problem, tag_problem,
 };
-use super::put::{PutLogEvents, Rejections};
+use super::put::{InputLogEvent, PutLogEvents, Rejections};
 use super::read_back;
 use super::state::{Event, Group, GroupState, State};
 use super::wire::{Refusal, null_problem, optional, optional_integer, required, unreadable};
@@ -122,7 +122,8 @@ fn put_log_events(
         answer.insert("rejectedEntityInfo".to_owned(), json!({ "errorType": reason }));
     }
     let accepted = rejections.accepted(put.events().len());
-    let bytes: usize = put.events()[accepted.clone()].iter().map(|e| e.message().len()).sum();
+    let size = |event: &InputLogEvent| event.message().len() + size_of::<(Event, i64)>();
+    let bytes: usize = put.events()[accepted.clone()].iter().map(size).sum();
     if state.stored_bytes + bytes > state.rules.stored_bytes_max {
         let rule = "fake: it holds as many events as Rules::stored_bytes_max allows";
         return Err(Refusal {

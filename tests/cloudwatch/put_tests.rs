@@ -280,9 +280,9 @@ fn an_entity_within_bounds_fails_no_call() {
 
 #[test]
 fn memory_for_events_has_an_end_that_shows() {
-    let fake = with(Rules { stored_bytes_max: 10, ..Rules::default() });
+    let fake = with(Rules { stored_bytes_max: 1_000, ..Rules::default() });
     keeps(&fake, &put(&fake, &[(NOW_MS, "0123456789")]));
-    let answer = put(&fake, &[(NOW_MS, "a")]);
+    let answer = put(&fake, &[(NOW_MS, &"x".repeat(1_000))]);
     assert_eq!((answer.status, answer.error().as_str()), (503, "ServiceUnavailableException"));
     assert!(fake.violations()[0].contains("stored_bytes_max"), "{:?}", fake.violations());
 }
