@@ -214,6 +214,7 @@ fn events_older_than_the_group_keeps_them_are_expired() {
     let old = NOW_MS - AGE_MS_MAX;
     let info = json!({ "tooOldLogEventEndIndex": 1 });
     check_rejections(Some(30), &[old - 1, old], &info, &[old]);
+    check_rejections(Some(30), &[1, old], &info, &[old]);
 }
 
 #[test]
