@@ -6,6 +6,7 @@
     reason = "tests may panic and say why they skip"
 )]
 
+mod cloudwatch;
 mod demo;
 mod exposition;
 mod failures;

@@ -45,6 +45,38 @@ pub(crate) fn log4j(name: &str) -> String {
     found.join(":")
 }
 
+/// The program `moto_server`.
+#[track_caller]
+pub(crate) fn moto_server() -> PathBuf {
+    moto_program("moto_server")
+}
+
+/// The interpreter that has boto3, the SDK of AWS, beside moto.
+#[track_caller]
+pub(crate) fn moto_python() -> PathBuf {
+    moto_program("python")
+}
+
+#[track_caller]
+fn moto_program(name: &str) -> PathBuf {
+    let program = folder().join("moto/bin").join(name);
+    assert!(program.is_file(), "no {}; run tests/setup", program.display());
+    program
+}
+
+/// The model of CloudWatch Logs that botocore comes with: JSON, gzipped.
+#[track_caller]
+pub(crate) fn logs_model() -> PathBuf {
+    let libraries = std::fs::read_dir(folder().join("moto/lib"));
+    let mut libraries = libraries.expect("no moto; run tests/setup").flatten();
+    let data = "site-packages/botocore/data/logs/2014-03-28/service-2.json.gz";
+    let model = libraries.find_map(|entry| {
+        let model = entry.path().join(data);
+        model.is_file().then_some(model)
+    });
+    model.expect("no model in botocore; run tests/setup")
+}
+
 /// `prometheus` or `promtool`: the unpacked one, else the one on the PATH.
 pub(crate) fn prometheus_tool(name: &str) -> PathBuf {
     let unpacked = folder().join("prometheus/usr/bin").join(name);
