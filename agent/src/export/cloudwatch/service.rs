@@ -20,6 +20,26 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Groups whose state is kept.
 const GROUPS_MAX: usize = 1_000;
 
+/// Time for the making of a group and its stream, in which others may have to wait.
+const MAKE_TIME_MAX: Duration = Duration::from_millis(1_500);
+
+/// Until when something is tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    /// The end of all tries.
+    pub end: Instant,
+    /// Whether a group that is missing is tried to be made once and no more: it could not be made the
+    /// last time, and nobody is to wait for it again.
+    pub is_made_once: bool,
+}
+
+impl Deadline {
+    fn to_make(self) -> Instant {
+        let time = if self.is_made_once { Duration::ZERO } else { MAKE_TIME_MAX };
+        self.end.min(Instant::now() + time)
+    }
+}
+
 /// Whether events are records or metrics: the two never share a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -145,7 +165,7 @@ impl Service {
         target: &Target,
         request: &Request,
         format: Format,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Rejected, Failure> {
         let body = hyper::body::Bytes::from(request.body(&target.group, &target.stream));
         let (mut is_made, mut is_renewed, mut n_tries) = (false, false, 0);
@@ -165,7 +185,7 @@ impl Service {
             self.count_put(request, outcome(failure.class));
             match failure.class {
                 Class::Missing if !is_made => {
-                    self.make(target, deadline).await?;
+                    self.make(target, deadline.to_make()).await?;
                     is_made = true;
                     continue;
                 }
@@ -178,7 +198,7 @@ impl Service {
                 Class::Refused | Class::Denied => return Err(failure),
                 _ => {}
             }
-            self.pause(&mut n_tries, failure, deadline).await?;
+            self.pause(&mut n_tries, failure, deadline.end).await?;
         }
     }
 

@@ -3,14 +3,13 @@
 use super::super::cloudwatch::failure::{Class, Failure};
 use super::super::cloudwatch::message::Messages;
 use super::super::cloudwatch::request::{Full, Origin, Request};
-use super::super::cloudwatch::service::{Format, Rejected, Service};
+use super::super::cloudwatch::service::{Deadline, Format, Rejected, Service};
 use super::super::cloudwatch::target::Target;
 use crate::export::{Answer, ExportError, Refused};
 use crate::model::{LogBatch, LogRecord};
 use crate::telemetry;
 use redaction::Value;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Refusals within one request after which nothing is halved any more: a stream that takes nothing
 /// must not be asked twice for every record.
@@ -67,13 +66,12 @@ impl<'b> Stream<'b> {
     }
 
     /// Why the group takes nothing, when it was asked and does not.
-    pub(super) fn denial(&self) -> Option<&Value> {
-        let failure = self.failure.as_ref().filter(|failure| failure.class == Class::Denied);
-        failure.map(|failure| &failure.reason)
+    pub(super) fn denial(&self) -> Option<&Failure> {
+        self.failure.as_ref().filter(|failure| failure.class == Class::Denied)
     }
 
     /// Sends everything, or up to the first failure.
-    pub(super) async fn send(&mut self, service: &Service, deadline: Instant) {
+    pub(super) async fn send(&mut self, service: &Service, deadline: Deadline) {
         let (mut messages, mut request) = (Messages::default(), Request::new());
         for at in 0..self.works.len() {
             let (logs, n_done) = (self.works[at].logs, self.works[at].n_done);
@@ -114,7 +112,7 @@ impl<'b> Stream<'b> {
         &mut self,
         mut request: Request,
         service: &Service,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> bool {
         request.sort();
         // The next one is the last.
