@@ -7,9 +7,12 @@ use super::target::{GroupSettings, Target};
 use crate::aws;
 use crate::telemetry;
 use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::config::http::HttpResponse;
+use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::operation::RequestId;
 use redaction::Redactor;
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -92,6 +95,8 @@ pub struct Service {
     pub(super) redactor: Arc<Redactor>,
     gate: Arc<Gate>,
     client: tokio::sync::Mutex<Option<Client>>,
+    /// Where requests went last, for errors of those that no service answered.
+    endpoint: Arc<Mutex<String>>,
     /// One maker at a time for each group.
     pub(super) makers: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -111,6 +116,7 @@ impl Service {
             redactor,
             gate: Arc::new(Gate::new(concurrency)),
             client: tokio::sync::Mutex::new(None),
+            endpoint: Arc::default(),
             makers: Mutex::default(),
         }
     }
@@ -140,6 +146,20 @@ impl Service {
     /// Takes credentials anew with the next request.
     async fn renew_client(&self) {
         *self.client.lock().await = None;
+    }
+
+    /// Reads an error of the SDK. When it is not one that AWS sent, it tells who was asked.
+    pub(super) fn failure<E>(&self, error: &SdkError<E, HttpResponse>) -> Failure
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let failure = Failure::of(error, &self.redactor);
+        let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.code().is_some() || endpoint.is_empty() {
+            return failure;
+        }
+        let reason = self.redactor.value(&format!("{endpoint}: {}", failure.reason));
+        Failure { reason, ..failure }
     }
 
     pub(super) fn own(&self, class: Class, reason: &str) -> Failure {
@@ -231,7 +251,9 @@ impl Service {
     ) -> Result<Rejected, Failure> {
         let client = self.client().await?;
         let n_bytes = body.len();
+        let endpoint = self.endpoint.clone();
         let change = move |request: &mut aws_sdk_cloudwatchlogs::config::http::HttpRequest| {
+            note_endpoint(&endpoint, request.uri());
             // The SDK would copy every message twice on the way to the same bytes.
             *request.body_mut() = body.clone().into();
             request.headers_mut().insert("content-length", n_bytes.to_string());
@@ -245,7 +267,7 @@ impl Service {
             .log_stream_name(&target.stream)
             .set_log_events(Some(Vec::new()));
         let answer = put.customize().mutate_request(change).send().await;
-        let output = answer.map_err(|error| Failure::of(&error, &self.redactor))?;
+        let output = answer.map_err(|error| self.failure(&error))?;
         if output.request_id().is_none() {
             // Whoever answered was not the service, or did not say that it has stored anything.
             let reason = "an answer without a request id: whether it was stored is not known";
@@ -269,6 +291,14 @@ impl Service {
         if outcome == "ok" {
             telemetry::CLOUDWATCH_BYTES.add(request.bytes() as u64);
         }
+    }
+}
+
+fn note_endpoint(endpoint: &Mutex<String>, uri: &str) {
+    let uri = uri.trim_end_matches('/');
+    let mut endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+    if *endpoint != uri {
+        uri.clone_into(&mut endpoint);
     }
 }
 
