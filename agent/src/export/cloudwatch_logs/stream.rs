@@ -6,7 +6,7 @@ use super::super::cloudwatch::request::{Full, Origin, Request};
 use super::super::cloudwatch::service::{Deadline, Format, Rejected, Service};
 use super::super::cloudwatch::target::Target;
 use crate::export::{Answer, ExportError, Refused};
-use crate::model::{LogBatch, LogRecord};
+use crate::model::{LogBatch, LogRecord, Severity};
 use crate::telemetry;
 use redaction::Value;
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub(super) struct Work<'b> {
     pub(super) refused: Vec<Refused>,
     /// Events that it has; none before all are made.
     n_events: Option<usize>,
+    /// Records that are not sent, as they say nothing; 0 before all events are made.
+    n_empty: u64,
 }
 
 impl<'b> Work<'b> {
@@ -35,7 +37,15 @@ impl<'b> Work<'b> {
         n_done: usize,
         refused: Vec<Refused>,
     ) -> Self {
-        Self { index, logs, n_done, refused, n_events: None }
+        Self { index, logs, n_done, refused, n_events: None, n_empty: 0 }
+    }
+
+    fn refuse_oversize(&mut self, record: usize) {
+        // Unlike what is sent, it comes by again after a failure.
+        if self.refused.iter().all(|refused| refused.record != record) {
+            telemetry::CLOUDWATCH_EVENTS.add("oversize", 1);
+            self.refuse(record, &Value::literal("it is too long, and not for its body"));
+        }
     }
 
     fn refuse(&mut self, record: usize, reason: &Value) {
@@ -75,12 +85,14 @@ impl<'b> Stream<'b> {
         let (mut messages, mut request) = (Messages::default(), Request::new());
         for at in 0..self.works.len() {
             let (logs, n_done) = (self.works[at].logs, self.works[at].n_done);
-            let mut n_events = 0;
+            let (mut n_events, mut n_empty) = (0, 0);
             for (record, time_ms) in in_order(logs) {
+                if says_nothing(logs, &logs.records[record]) {
+                    n_empty += 1;
+                    continue;
+                }
                 let Some(parts) = messages.of(logs, &logs.records[record]) else {
-                    telemetry::CLOUDWATCH_EVENTS.add("oversize", 1);
-                    let reason = Value::literal("it is too long, and not for its body");
-                    self.works[at].refuse(record, &reason);
+                    self.works[at].refuse_oversize(record);
                     continue;
                 };
                 for message in parts {
@@ -100,6 +112,7 @@ impl<'b> Stream<'b> {
                 }
             }
             self.works[at].n_events = Some(n_events);
+            self.works[at].n_empty = n_empty;
         }
         if !request.events.is_empty() {
             self.send_request(request, service, deadline).await;
@@ -173,6 +186,7 @@ impl<'b> Stream<'b> {
         let answer = |work: Work<'b>| {
             if work.n_events.is_some_and(|n_events| work.n_done >= n_events) {
                 let refused = work.refused.clone();
+                telemetry::CLOUDWATCH_EVENTS.add("empty", work.n_empty);
                 return (work, Ok(refused));
             }
             if let Some((reason, retry_after)) = denied.clone() {
@@ -187,6 +201,14 @@ impl<'b> Stream<'b> {
         };
         self.works.into_iter().map(answer).collect()
     }
+}
+
+/// True for a record of blank lines alone.
+fn says_nothing(logs: &LogBatch, record: &LogRecord) -> bool {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    record.logger.is_empty()
+        && record.severity == Severity::Unspecified
+        && logs.text.get(&record.body).iter().all(is_blank)
 }
 
 fn told(target: &Target, failure: Option<&Failure>) -> String {
