@@ -149,8 +149,9 @@ fn note_denied(denied: &mut HashMap<String, Denied>, stream: &Stream<'_>) {
             // Another stream of the group has told so in the same call.
             return;
         }
-        let first = failure.retry_after.unwrap_or(DENIED_MIN);
-        let pause = before.map_or(first, |it| it.pause * 2).min(DENIED_MAX);
+        let longer = || before.map_or(DENIED_MIN, |it| (it.pause * 2).min(DENIED_MAX));
+        // What is throttled mends itself, and tells how long that takes.
+        let pause = failure.retry_after.map_or_else(longer, |asked| asked.min(DENIED_MAX));
         let (until, reason) = (Instant::now() + pause, failure.reason.clone());
         denied.insert(group.clone(), Denied { until, pause, reason });
     } else if stream.is_taken() {
