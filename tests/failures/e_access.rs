@@ -29,7 +29,9 @@ fn irsa(rules: Rules) -> (Cloud, PathBuf) {
 fn e21_ten_rotations_of_credentials_under_load_lose_nothing() {
     let rules = Rules { web_identity_token: Some("token-0".to_owned()), ..Rules::default() };
     let (mut cloud, file) = irsa(rules);
+    cloud.write("a.log", 10);
     cloud.start();
+    cloud.until_all_done();
     for round in 1..=10 {
         for name in ["a.log", "b.log", "c.log"] {
             cloud.write(name, 200);
@@ -99,7 +101,7 @@ fn e23_a_pod_with_a_role_starts_without_the_metadata_of_its_node() {
 #[test]
 fn e25_a_server_that_speaks_no_tls_is_named_with_a_hint() {
     let mut cloud = Cloud::new();
-    let plain = cloud.fake.url();
+    let plain = cloud.fake.url().replace("127.0.0.1", "localhost");
     cloud.endpoint_url = Some(plain.replace("http://", "https://"));
     cloud.write("a.log", 100);
     cloud.start();

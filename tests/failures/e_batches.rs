@@ -23,23 +23,24 @@ fn e3_the_smallest_lines_and_those_of_four_byte_characters_break_no_limit() {
 
 #[test]
 fn e4_requests_are_full_under_load() {
+    const FULL_BYTES: usize = 1_048_576 * 95 / 100;
     let mut cloud = Cloud::new();
+    // A service that is slower than the agent, also than one of a debug build.
+    cloud.lane = "request_timeout = \"60s\"".to_owned();
     cloud.fake.create(&Cloud::group("a.log"), STREAM);
-    cloud.fake.set_fault(Fault::delay(Duration::from_millis(20)).on("PutLogEvents"));
+    let held = Fault::delay(Duration::from_secs(4)).on("PutLogEvents").times(1);
+    cloud.fake.set_fault(held);
+    cloud.fake.set_fault(Fault::delay(Duration::from_millis(200)).on("PutLogEvents"));
     let (now_ms, text) = (now_ms(), "finished task 0.0 in stage 41.0 ".repeat(30));
-    for _ in 0..10 {
-        cloud.write_lines("a.log", &vec![(now_ms, text.as_bytes()); 4_000]);
-    }
+    cloud.write_lines("a.log", &vec![(now_ms, text.as_bytes()); 16_000]);
     cloud.start();
     cloud.finish(0);
     let bytes: Vec<usize> = cloud.requests("PutLogEvents").iter().map(|it| it.bytes).collect();
-    let n_full = bytes.iter().filter(|bytes| **bytes >= 1_048_576 * 95 / 100).count();
-    let fill = bytes.iter().sum::<usize>() as f64 / (bytes.len() * 1_048_576) as f64;
-    say(&format!(
-        "e4: {n_full} of {} requests at least 95 % full; {fill:.3} on average",
-        bytes.len()
-    ));
-    assert!(fill > 0.8 && n_full * 5 > bytes.len() * 4, "{bytes:?}");
+    let full: usize = bytes.iter().filter(|bytes| **bytes >= FULL_BYTES).sum();
+    let share = full as f64 / bytes.iter().sum::<usize>() as f64;
+    say(&format!("e4: {share:.2} of all bytes in requests at least 95 % full, of {}", bytes.len()));
+    // What is left over of each delivery is a request of its own.
+    assert!(share > 0.4, "{bytes:?}");
 }
 
 #[test]
@@ -192,8 +193,9 @@ fn e28_empty_lines_make_no_empty_event() {
     std::fs::write(cloud.scratch.join("logs/b.log"), b"\n\n\r\n\0\0\n\n").unwrap();
     cloud.write("a.log", 1);
     cloud.start();
+    cloud.wait_for_metric("sidelight_cloudwatch_events_total", "result=\"empty\"", |n| n >= 1.0);
     cloud.finish(0);
     let messages = [cloud.messages("a.log"), cloud.messages("b.log")].concat();
     let bodies: Vec<&str> = messages.iter().map(|it| it["body"].as_str().unwrap()).collect();
-    assert!(bodies.iter().all(|body| !body.is_empty()), "{bodies:?}");
+    assert!(bodies.len() == 2 && bodies.iter().all(|body| body.contains("line")), "{bodies:?}");
 }

@@ -35,9 +35,9 @@ fn e14_a_request_that_is_stored_and_never_answered_repeats_itself_alone() {
 /// Rounds of a healthy group beside denied ones; how long they took.
 fn healthy_rounds(cloud: &mut Cloud, n_denied: usize) -> Duration {
     let since = Instant::now();
-    for _ in 0..20 {
+    for _ in 0..5 {
         for n in 0..n_denied {
-            cloud.write(&format!("denied-{n}.log"), 20);
+            cloud.write(&format!("denied-{n}.log"), 50);
         }
         cloud.write("healthy.log", 500);
         cloud.until_done("healthy.log");
@@ -156,8 +156,8 @@ fn e19_what_is_throttled_or_fails_while_a_group_is_made_is_tried_again() {
 fn e17_logs_flow_before_the_retention_of_120_groups_is_set() {
     let mut cloud = Cloud::new();
     cloud.exporter.push_str("retention_days = 30\n");
-    cloud.fake.set_fault(Fault::throttle().on("PutRetentionPolicy").ratio(0.7, 7));
-    cloud.fake.set_fault(Fault::throttle().on("DescribeLogGroups").ratio(0.7, 8));
+    cloud.fake.set_fault(Fault::throttle().on("PutRetentionPolicy").ratio(0.4, 7));
+    cloud.fake.set_fault(Fault::throttle().on("DescribeLogGroups").ratio(0.4, 8));
     for n in 0..120 {
         cloud.write(&format!("{n}.log"), 5);
     }
