@@ -10,6 +10,7 @@ mod e_access;
 mod e_answers;
 mod e_batches;
 mod e_bed;
+mod e_metrics;
 mod e_network;
 mod e_random;
 mod e_targets;

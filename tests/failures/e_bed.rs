@@ -31,6 +31,8 @@ pub(super) struct Cloud {
     pub(super) lane: String,
     /// More lines of `[tail]`.
     pub(super) tail: String,
+    /// More sections.
+    pub(super) sections: String,
     /// Without `endpoint_url` when it is none.
     pub(super) endpoint_url: Option<String>,
     /// What the agent finds in its environment.
@@ -88,6 +90,7 @@ impl Cloud {
             exporter: "region = \"us-east-1\"\n".to_owned(),
             lane: "request_timeout = \"2s\"\n".to_owned(),
             tail: String::new(),
+            sections: String::new(),
             endpoint_url: Some(fake.url()),
             environment: environment.map(owned).into(),
             port: http::free_port(),
@@ -156,7 +159,7 @@ impl Cloud {
              read_from = \"beginning\"\npoll_interval = \"10ms\"\nidentity_wait = \"0\"\n{}\
              [batch]\nage_max = \"50ms\"\n[scrapers]\n[exporters.prometheus]\n\
              [exporters.cloudwatch_logs]\ngroup = {:?}\nstream = {STREAM:?}\n{}{}\
-             [exporters.cloudwatch_logs.lane]\n{}\n",
+             [exporters.cloudwatch_logs.lane]\n{}\n{}",
             self.scratch.join("state"),
             self.port,
             self.scratch.join("logs/*.log"),
@@ -165,6 +168,7 @@ impl Cloud {
             endpoint.unwrap_or_default(),
             self.exporter,
             self.lane,
+            self.sections,
         );
         let path = self.scratch.join("sidelight.toml");
         fs::write(&path, text).unwrap();
@@ -329,7 +333,7 @@ impl Cloud {
 }
 
 /// The mark of a line: what stands between `line =` and `=`.
-fn mark(text: &str) -> Option<&str> {
+pub(super) fn mark(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("line =")?;
     rest.split_once('=').map(|(mark, _)| mark)
 }

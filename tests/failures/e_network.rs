@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Calls `answer` with the first line and the stream of each connection, each in its own thread.
-fn listen(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> String {
+pub(super) fn listen(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let answer = Arc::new(answer);
