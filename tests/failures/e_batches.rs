@@ -11,14 +11,19 @@ const DAY_MS: i64 = 24 * 3_600_000;
 #[test]
 fn e3_the_smallest_lines_and_those_of_four_byte_characters_break_no_limit() {
     let mut cloud = Cloud::new();
+    // Held up for a while, so that lines come together that fill requests to the brim.
+    cloud.lane = "request_timeout = \"60s\"".to_owned();
+    let held = Fault::delay(Duration::from_secs(3)).on("PutLogEvents").times(1);
+    cloud.fake.set_fault(held);
     let now_ms = now_ms();
-    cloud.write_lines("small.log", &vec![(now_ms, &b"x"[..]); 12_000]);
+    cloud.write_lines("small.log", &vec![(now_ms, &b"x"[..]); 25_000]);
     let wide = "\u{1F600}".repeat(500);
     cloud.write_lines("wide.log", &vec![(now_ms, wide.as_bytes()); 1_500]);
     cloud.start();
     cloud.finish(0);
     let puts = cloud.requests("PutLogEvents");
     assert!(puts.iter().all(|it| it.outcome == "ok" || it.outcome == "ResourceNotFoundException"));
+    assert!(puts.iter().any(|it| it.bytes > 1_040_000), "{puts:?}");
 }
 
 #[test]
