@@ -76,3 +76,26 @@ async fn a_target_that_takes_nothing_costs_the_others_nothing_and_gets_its_recor
     assert_eq!(in_target(1), (0..20).collect::<Vec<_>>(), "in order");
     assert_eq!(in_target(2), (0..20).collect::<Vec<_>>(), "in order");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_put_aside_alone_ends_an_outage() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.denied = [0].into());
+    bed.start(&Config::default());
+    bed.send_batch(0..5).await;
+    bed.until_settled(1).await;
+    assert_eq!(bed.status().stored_records(), 5);
+    // Its next try finds everything down, and nothing else is there to be tried.
+    bed.destination(|it| (it.is_down, it.denied) = (true, [].into()));
+    let n_calls = bed.n_calls();
+    let tries = async {
+        while bed.n_calls() < n_calls + 3 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(3_600), tries).await.expect("it is tried again");
+    bed.destination(|it| it.is_down = false);
+    bed.until_delivered(5).await;
+    assert_eq!(bed.status().stored_records(), 0);
+    bed.end().await;
+}
