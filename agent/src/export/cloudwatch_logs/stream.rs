@@ -181,7 +181,7 @@ impl<'b> Stream<'b> {
 
     /// What became of each batch. `denied` says why the group takes nothing, and for how long it is
     /// left alone.
-    pub(super) fn answers(self, denied: Option<(Value, Duration)>) -> Vec<(Work<'b>, Answer)> {
+    pub(super) fn answers(self, denied: Option<&(Value, Duration)>) -> Vec<(Work<'b>, Answer)> {
         let (failure, target) = (self.failure, self.target);
         let answer = |work: Work<'b>| {
             if work.n_events.is_some_and(|n_events| work.n_done >= n_events) {
@@ -189,7 +189,7 @@ impl<'b> Stream<'b> {
                 telemetry::CLOUDWATCH_EVENTS.add("empty", work.n_empty);
                 return (work, Ok(refused));
             }
-            if let Some((reason, retry_after)) = denied.clone() {
+            if let Some((reason, retry_after)) = denied.cloned() {
                 let target = target.group.clone();
                 return (work, Err(ExportError::Parked { target, reason, retry_after }));
             }
