@@ -149,8 +149,7 @@ fn e29_a_clock_that_is_twenty_minutes_off_is_corrected() {
             cloud.write("b.log", 100);
             cloud.until_all_done();
         }
-        let fates = cloud.finish(0);
-        assert!(fates.values().all(|fate| fate.dead.is_empty()));
+        cloud.finish(0);
         let requests = cloud.fake.requests();
         let n_skewed =
             requests.iter().filter(|it| it.outcome == "InvalidSignatureException").count();

@@ -22,7 +22,7 @@ fn e1_rejected_events_are_counted_by_reason_and_kept_as_dead_letters() {
     for (result, n) in [("too_old", 3.0), ("too_new", 2.0), ("accepted", 5.0)] {
         cloud.wait_for_metric(EVENTS, &format!("result=\"{result}\""), |it| it == n);
     }
-    let fates = cloud.finish(0);
+    let fates = cloud.finish_with_letters(0);
     for (number, (word, n_accepted)) in [("older than 14 days", 0); 3]
         .into_iter()
         .chain([("", 1); 5])
@@ -47,7 +47,7 @@ fn e1_all_three_kinds_of_rejection_in_one_request_hit_the_right_lines() {
     times_ms.push(now_ms);
     cloud.write_at("a.log", &times_ms);
     cloud.start();
-    let fates = cloud.finish(0);
+    let fates = cloud.finish_with_letters(0);
     let reasons =
         ["2 hours", "2 hours", "", "", "", "", "retention", "14 days", "14 days", "14 days"];
     for (number, reason) in reasons.iter().enumerate() {
@@ -104,7 +104,7 @@ fn e7_one_poisoned_line_is_found_and_the_others_are_delivered() {
     cloud.write_lines("a.log", &lines);
     cloud.write("b.log", 100);
     cloud.start();
-    let fates = cloud.finish(0);
+    let fates = cloud.finish_with_letters(0);
     let dead: Vec<_> = fates.iter().filter(|(_, fate)| !fate.dead.is_empty()).collect();
     assert_eq!(dead.len(), 1, "{dead:?}");
     assert_eq!(dead[0].0, "a.log:321");

@@ -311,10 +311,20 @@ impl Cloud {
         }
     }
 
+    /// The same as [`finish_with_letters`](Self::finish_with_letters), where every line must have been
+    /// taken.
+    #[track_caller]
+    pub(super) fn finish(&mut self, n_repeats_max: usize) -> BTreeMap<String, Fate> {
+        let fates = self.finish_with_letters(n_repeats_max);
+        let dead = fates.iter().find(|(_, fate)| !fate.dead.is_empty());
+        assert!(dead.is_none(), "{dead:?}\n{}", self.own_log());
+        fates
+    }
+
     /// Waits for every line, ends the life, and fails unless each is accounted for once, but that
     /// `n_repeats_max` events may have come again; and unless no rule was broken.
     #[track_caller]
-    pub(super) fn finish(&mut self, n_repeats_max: usize) -> BTreeMap<String, Fate> {
+    pub(super) fn finish_with_letters(&mut self, n_repeats_max: usize) -> BTreeMap<String, Fate> {
         self.until_all_done();
         self.stop();
         let (violations, fates) = (self.fake.violations(), self.fates());

@@ -92,7 +92,7 @@ fn e_random_lines_at_random_times_keep_every_rule_and_are_all_accounted_for() {
         write(&mut cloud, &mut random, 1_000);
         cloud.start();
         write(&mut cloud, &mut random, 200);
-        let fates = cloud.finish(0);
+        let fates = cloud.finish_with_letters(0);
         for (mark, is_valid) in &are_valid {
             let fate = &fates[mark];
             let is_right =

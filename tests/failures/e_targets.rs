@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 #[test]
 fn e14_a_request_that_is_stored_and_never_answered_repeats_itself_alone() {
     let mut cloud = Cloud::new();
+    // The first is on its way alone while the others wait, and then go together.
     let names = ["a.log", "b.log", "c.log", "d.log", "e.log", "f.log"];
     cloud.start();
     // Quick answers: from then on several batches go together.
@@ -17,15 +18,15 @@ fn e14_a_request_that_is_stored_and_never_answered_repeats_itself_alone() {
         cloud.until_all_done();
     }
     cloud.fake.set_fault(Fault::delay(Duration::from_millis(200)).on("PutLogEvents"));
-    cloud.fake.set_fault(Fault::store_then_hang().on("PutLogEvents").in_group("/e/a.log").times(2));
+    cloud.fake.set_fault(Fault::store_then_hang().on("PutLogEvents").in_group("/e/d.log").times(2));
     for name in names {
         cloud.write(name, 500);
     }
-    // What hung was stored: lines are all there before the agent knows of it.
-    wait::until("every line was taken and acknowledged", LIMIT, || {
+    // What hung was stored: its lines are there before the agent knows of it.
+    wait::until("what hung is acknowledged", LIMIT, || {
         let puts = cloud.requests("PutLogEvents");
-        let taken = puts.iter().filter(|it| it.outcome == "ok").map(|it| it.n_events as u64);
-        (taken.sum::<u64>() >= cloud.n_written()).then_some(())
+        let taken = puts.iter().filter(|it| it.group == "/e/d.log" && it.outcome == "ok");
+        (taken.map(|it| it.n_events).sum::<usize>() >= 500).then_some(())
     });
     let n_timeouts = cloud.metric("sidelight_exports_total", "outcome=\"timeout\"")
         + cloud.metric("sidelight_cloudwatch_requests_total", "outcome=\"error\"");
@@ -34,7 +35,8 @@ fn e14_a_request_that_is_stored_and_never_answered_repeats_itself_alone() {
     let hung = puts.iter().filter(|it| it.outcome.starts_with("stored"));
     let n_hung = hung.map(|it| it.n_events).sum();
     let fates = cloud.finish(n_hung);
-    let n_others = fates.iter().filter(|(mark, it)| !mark.starts_with('a') && it.n_accepted > 1);
+    let n_others =
+        fates.iter().filter(|(mark, it)| !mark.starts_with("d.log") && it.n_accepted > 1);
     assert_eq!(n_others.count(), 0, "lines of another stream came twice");
 }
 
@@ -76,11 +78,8 @@ fn e16_ten_denied_groups_cost_a_healthy_one_nothing() {
     cloud.fake.clear_faults();
     cloud.stop();
     cloud.start();
-    let fates = cloud.finish(0);
-    assert!(
-        fates.values().all(|fate| fate.dead.is_empty()),
-        "nothing is given up for a permission"
-    );
+    // Nothing is given up for a permission.
+    cloud.finish(0);
 }
 
 #[test]
@@ -89,13 +88,15 @@ fn e18_twenty_agents_that_make_one_group_at_a_time_all_deliver() {
     let url = agents[0].fake.url();
     let fake = &agents[0].fake;
     fake.set_fault(Fault::aborted().on("CreateLogGroup").times(10));
-    fake.set_fault(Fault::delay(Duration::from_millis(100)).on("CreateLogGroup"));
-    for (n, agent) in agents.iter_mut().enumerate() {
+    fake.set_fault(Fault::delay(Duration::from_millis(400)).on("CreateLogGroup"));
+    for agent in &mut agents {
         agent.endpoint_url = Some(url.clone());
         agent.group = "/e/shared".to_owned();
+        agent.start();
+    }
+    for (n, agent) in agents.iter_mut().enumerate() {
         agent.write(&format!("{n}.log"), 50);
     }
-    agents.iter_mut().for_each(Cloud::start);
     let are_there = wait::within(LIMIT, || (agents[0].fates().len() == 1_000).then_some(()));
     assert!(are_there.is_some(), "{} lines of 1000", agents[0].fates().len());
     agents.iter_mut().for_each(Cloud::stop);
@@ -135,8 +136,7 @@ fn e15_a_group_that_cannot_be_made_or_is_deleted_wedges_no_other() {
         assert!(took < Duration::from_secs(5), "it took {took:?}\n{}", cloud.own_log());
     }
     cloud.fake.clear_faults();
-    let fates = cloud.finish(0);
-    assert!(fates.values().all(|fate| fate.dead.is_empty()));
+    cloud.finish(0);
 }
 
 #[test]
@@ -154,8 +154,7 @@ fn e19_what_is_throttled_or_fails_while_a_group_is_made_is_tried_again() {
         let groups = cloud.fake.groups();
         groups.iter().any(|group| group.retention_days == Some(30)).then_some(())
     });
-    let fates = cloud.finish(0);
-    assert!(fates.values().all(|fate| fate.dead.is_empty()));
+    cloud.finish(0);
 }
 
 #[test]
