@@ -2,7 +2,7 @@
 
 use super::super::cloudwatch::failure::{Class, Failure};
 use super::super::cloudwatch::names::{Kind, Template};
-use super::super::cloudwatch::request::{Full, Origin, Request};
+use super::super::cloudwatch::request::{Full, Message, Origin, Request};
 use super::super::cloudwatch::service::{Access, Format, Service};
 use super::super::cloudwatch::target::{GroupSettings, RETENTION_DAYS, RETENTION_LAW, Target};
 use super::{Encoder, Scope, Settings};
@@ -162,14 +162,15 @@ impl CloudWatchMetrics {
         let prepared = self.encoder.prepare(batch, unix_ms());
         let time_ms = i64::try_from(prepared.time_unix_ms).unwrap_or(i64::MAX);
         let deadline = Instant::now() + self.time;
-        let mut request = Request::new();
+        let (mut request, mut nested) = (Request::new(), Vec::new());
         for (record, event) in prepared.events.iter().enumerate() {
             let origin = Origin { batch: 0, record };
-            if request.add(time_ms, event, origin) == Err(Full) {
+            let message = Message::new(event, &mut nested);
+            if request.add(time_ms, message, origin) == Err(Full) {
                 let full = std::mem::replace(&mut request, Request::new());
                 self.put(&full, deadline).await?;
                 // It fits into an empty one: no event is longer than a request.
-                let _ = request.add(time_ms, event, origin);
+                let _ = request.add(time_ms, message, origin);
             }
         }
         if !request.events.is_empty() {
