@@ -170,7 +170,11 @@ impl<'b> Stream<'b> {
 
     /// What became of each batch. `denied` says why the group takes nothing, and for how long it is
     /// left alone.
-    pub(super) fn answers(self, denied: Option<(Value, Duration)>) -> Vec<(Work<'b>, Answer)> {
+    pub(super) fn answers(
+        self,
+        place: &str,
+        denied: Option<(Value, Duration)>,
+    ) -> Vec<(Work<'b>, Answer)> {
         let (failure, target) = (self.failure, self.target);
         let answer = |work: Work<'b>| {
             if work.n_events.is_some_and(|n_events| work.n_done >= n_events) {
@@ -182,7 +186,7 @@ impl<'b> Stream<'b> {
                 return (work, Err(ExportError::Parked { target, reason, retry_after }));
             }
             let error = ExportError::Transient {
-                source: told(&target, failure.as_ref()).into(),
+                source: told(place, &target, failure.as_ref()).into(),
                 retry_after: failure.as_ref().and_then(|failure| failure.retry_after),
             };
             (work, Err(error))
@@ -191,9 +195,9 @@ impl<'b> Stream<'b> {
     }
 }
 
-fn told(target: &Target, failure: Option<&Failure>) -> String {
+fn told(place: &str, target: &Target, failure: Option<&Failure>) -> String {
     let reason = failure.map_or("not tried", |failure| &*failure.reason);
-    format!("log group {}, stream {}: {reason}", target.group, target.stream)
+    format!("{place}, log group {}, stream {}: {reason}", target.group, target.stream)
 }
 
 /// The records of a batch with their times in milliseconds, in the order of these. A record without
