@@ -124,7 +124,7 @@ impl CloudWatchLogs {
             let denied = self.denied.get(&stream.target.group);
             let denied = denied.filter(|it| it.until > Instant::now());
             let denied = denied.map(|it| (it.reason.clone(), it.until - Instant::now()));
-            for (work, answer) in stream.answers(&self.service.place(), denied) {
+            for (work, answer) in stream.answers(&self.service.place(), denied.as_ref()) {
                 let key = key(work.logs);
                 answers[work.index] = Some(answer);
                 guard.remembered.remove(&key);

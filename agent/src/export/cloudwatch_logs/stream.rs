@@ -173,7 +173,7 @@ impl<'b> Stream<'b> {
     pub(super) fn answers(
         self,
         place: &str,
-        denied: Option<(Value, Duration)>,
+        denied: Option<&(Value, Duration)>,
     ) -> Vec<(Work<'b>, Answer)> {
         let (failure, target) = (self.failure, self.target);
         let answer = |work: Work<'b>| {
@@ -181,7 +181,7 @@ impl<'b> Stream<'b> {
                 let refused = work.refused.clone();
                 return (work, Ok(refused));
             }
-            if let Some((reason, retry_after)) = denied.clone() {
+            if let Some((reason, retry_after)) = denied.cloned() {
                 let target = target.group.clone();
                 return (work, Err(ExportError::Parked { target, reason, retry_after }));
             }
