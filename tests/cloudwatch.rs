@@ -21,7 +21,7 @@ pub(crate) mod fault;
 mod fault_tests;
 mod limits;
 mod model;
-mod moto;
+pub(crate) mod moto;
 mod operations;
 mod operations_tests;
 mod put;

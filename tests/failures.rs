@@ -6,6 +6,14 @@ mod a_truncation;
 mod b_checkpoint;
 mod b_save;
 mod c_resources;
+mod e_access;
+mod e_answers;
+mod e_batches;
+mod e_bed;
+mod e_metrics;
+mod e_network;
+mod e_random;
+mod e_targets;
 mod f_life;
 
 use crate::harness::bed::Bed;

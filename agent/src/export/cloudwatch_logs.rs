@@ -6,7 +6,7 @@ mod stream;
 pub use config::Config;
 
 use super::cloudwatch::names::{Kind, Template};
-use super::cloudwatch::service::Service;
+use super::cloudwatch::service::{Deadline, Service};
 use super::cloudwatch::target::Target;
 use super::{Answer, BoxFuture, Exporter, ExporterDefinition, Refused};
 use crate::model::{LogBatch, LogRecord, Resource, Signal, SignalKind};
@@ -92,7 +92,7 @@ impl CloudWatchLogs {
     }
 
     async fn deliver(&mut self, batches: &[&LogBatch]) -> Vec<Answer> {
-        let deadline = Instant::now() + self.time;
+        let end = Instant::now() + self.time;
         let mut streams: Vec<Stream<'_>> = Vec::new();
         for (index, logs) in batches.iter().enumerate() {
             let target = self.target(&logs.resource);
@@ -112,7 +112,10 @@ impl CloudWatchLogs {
             denied.get(&stream.target.group).is_none_or(|it| it.until <= Instant::now())
         };
         let open = guard.streams.iter_mut().filter(is_open);
-        let sent = open.map(|stream| stream.send(service, deadline));
+        let sent = open.map(|stream| {
+            let is_made_once = denied.contains_key(&stream.target.group);
+            stream.send(service, Deadline { end, is_made_once })
+        });
         join_all(sent).await;
         let streams = std::mem::take(&mut guard.streams);
         let mut answers: Vec<Option<Answer>> = batches.iter().map(|_| None).collect();
@@ -124,7 +127,7 @@ impl CloudWatchLogs {
             let denied = self.denied.get(&stream.target.group);
             let denied = denied.filter(|it| it.until > Instant::now());
             let denied = denied.map(|it| (it.reason.clone(), it.until - Instant::now()));
-            for (work, answer) in stream.answers(&self.service.place(), denied.as_ref()) {
+            for (work, answer) in stream.answers(denied.as_ref()) {
                 let key = key(work.logs);
                 answers[work.index] = Some(answer);
                 guard.remembered.remove(&key);
@@ -140,11 +143,17 @@ impl CloudWatchLogs {
 /// Leaves a group alone for longer each time that it takes nothing, until it does.
 fn note_denied(denied: &mut HashMap<String, Denied>, stream: &Stream<'_>) {
     let group = &stream.target.group;
-    if let Some(reason) = stream.denial() {
-        let before = denied.get(group).map(|it| it.pause);
-        let pause = before.map_or(DENIED_MIN, |pause| (pause * 2).min(DENIED_MAX));
-        let until = Instant::now() + pause;
-        denied.insert(group.clone(), Denied { until, pause, reason: reason.clone() });
+    if let Some(failure) = stream.denial() {
+        let before = denied.get(group);
+        if before.is_some_and(|it| it.until > Instant::now()) {
+            // Another stream of the group has told so in the same call.
+            return;
+        }
+        let longer = || before.map_or(DENIED_MIN, |it| (it.pause * 2).min(DENIED_MAX));
+        // What is throttled mends itself, and tells how long that takes.
+        let pause = failure.retry_after.map_or_else(longer, |asked| asked.min(DENIED_MAX));
+        let (until, reason) = (Instant::now() + pause, failure.reason.clone());
+        denied.insert(group.clone(), Denied { until, pause, reason });
     } else if stream.is_taken() {
         denied.remove(group);
     }

@@ -218,7 +218,10 @@ impl Lane {
                 unfinished = unfinished.filter(|head| self.intake.has(head));
             }
             let due = self.parked.as_ref().and_then(Parked::due);
-            if unfinished.is_none() && !self.circuit.is_open() && due.is_some_and(is_over) {
+            // Also while the circuit is open, once its pause is over: what is put aside may be all
+            // that there is to send, and then nothing else would ever close it.
+            let may_try = self.circuit.retry_at().is_none_or(is_over);
+            if unfinished.is_none() && may_try && due.is_some_and(is_over) {
                 self.retry_parked().await;
                 continue;
             }

@@ -6,9 +6,10 @@ use crate::model::Kind;
 const OUTCOMES: [&str; 8] =
     ["ok", "throttled", "missing", "refused", "denied", "credentials", "error", "other"];
 /// Rejected by the service although it took the request: `too_old`, `too_new`, `expired`. Refused
-/// with the whole request, alone in the end: `refused`. Never sent: `oversize`.
-const EVENT_RESULTS: [&str; 7] =
-    ["accepted", "too_old", "too_new", "expired", "refused", "oversize", "other"];
+/// with the whole request, alone in the end: `refused`. Never sent: `oversize`, and records of blank
+/// lines alone, `empty`.
+const EVENT_RESULTS: [&str; 8] =
+    ["accepted", "too_old", "too_new", "expired", "refused", "oversize", "empty", "other"];
 
 /// Requests of PutLogEvents.
 pub static CLOUDWATCH_REQUESTS: Family<8> = Family::new(
@@ -28,7 +29,7 @@ pub static CLOUDWATCH_BYTES: Counter = Counter::new(
     "Bytes of requests that CloudWatch took, as it counts them: messages and 26 bytes for each event.",
 );
 /// What became of events.
-pub static CLOUDWATCH_EVENTS: Family<7> = Family::new(
+pub static CLOUDWATCH_EVENTS: Family<8> = Family::new(
     descriptor(
         Kind::Counter,
         "sidelight_cloudwatch_events_total",

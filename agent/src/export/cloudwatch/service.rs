@@ -7,9 +7,12 @@ use super::target::{GroupSettings, Target};
 use crate::aws;
 use crate::telemetry;
 use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::config::http::HttpResponse;
+use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::operation::RequestId;
 use redaction::Redactor;
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -19,6 +22,26 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Groups whose state is kept.
 const GROUPS_MAX: usize = 1_000;
+
+/// Time for the making of a group and its stream, in which others may have to wait.
+const MAKE_TIME_MAX: Duration = Duration::from_millis(1_500);
+
+/// Until when something is tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    /// The end of all tries.
+    pub end: Instant,
+    /// Whether a group that is missing is tried to be made once and no more: it could not be made the
+    /// last time, and nobody is to wait for it again.
+    pub is_made_once: bool,
+}
+
+impl Deadline {
+    fn to_make(self) -> Instant {
+        let time = if self.is_made_once { Duration::ZERO } else { MAKE_TIME_MAX };
+        self.end.min(Instant::now() + time)
+    }
+}
 
 /// Whether events are records or metrics: the two never share a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +95,8 @@ pub struct Service {
     pub(super) redactor: Arc<Redactor>,
     gate: Arc<Gate>,
     client: tokio::sync::Mutex<Option<Client>>,
+    /// Where requests went last, for errors of those that no service answered.
+    endpoint: Arc<Mutex<String>>,
     /// One maker at a time for each group.
     pub(super) makers: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -91,6 +116,7 @@ impl Service {
             redactor,
             gate: Arc::new(Gate::new(concurrency)),
             client: tokio::sync::Mutex::new(None),
+            endpoint: Arc::default(),
             makers: Mutex::default(),
         }
     }
@@ -138,6 +164,20 @@ impl Service {
         *self.client.lock().await = None;
     }
 
+    /// Reads an error of the SDK. When it is not one that AWS sent, it tells who was asked.
+    pub(super) fn failure<E>(&self, error: &SdkError<E, HttpResponse>) -> Failure
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let failure = Failure::of(error, &self.redactor);
+        let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.code().is_some() || endpoint.is_empty() {
+            return failure;
+        }
+        let reason = self.redactor.value(&format!("{endpoint}: {}", failure.reason));
+        Failure { reason, ..failure }
+    }
+
     pub(super) fn own(&self, class: Class, reason: &str) -> Failure {
         Failure::own(class, reason, &self.redactor)
     }
@@ -161,7 +201,7 @@ impl Service {
         target: &Target,
         request: &Request,
         format: Format,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Rejected, Failure> {
         let body = hyper::body::Bytes::from(request.body(&target.group, &target.stream));
         let (mut is_made, mut is_renewed, mut n_tries) = (false, false, 0);
@@ -181,7 +221,7 @@ impl Service {
             self.count_put(request, outcome(failure.class));
             match failure.class {
                 Class::Missing if !is_made => {
-                    self.make(target, deadline).await?;
+                    self.make(target, deadline.to_make()).await?;
                     is_made = true;
                     continue;
                 }
@@ -194,7 +234,7 @@ impl Service {
                 Class::Refused | Class::Denied => return Err(failure),
                 _ => {}
             }
-            self.pause(&mut n_tries, failure, deadline).await?;
+            self.pause(&mut n_tries, failure, deadline.end).await?;
         }
     }
 
@@ -227,7 +267,9 @@ impl Service {
     ) -> Result<Rejected, Failure> {
         let client = self.client().await?;
         let n_bytes = body.len();
+        let endpoint = self.endpoint.clone();
         let change = move |request: &mut aws_sdk_cloudwatchlogs::config::http::HttpRequest| {
+            note_endpoint(&endpoint, request.uri());
             // The SDK would copy every message twice on the way to the same bytes.
             *request.body_mut() = body.clone().into();
             request.headers_mut().insert("content-length", n_bytes.to_string());
@@ -241,7 +283,7 @@ impl Service {
             .log_stream_name(&target.stream)
             .set_log_events(Some(Vec::new()));
         let answer = put.customize().mutate_request(change).send().await;
-        let output = answer.map_err(|error| Failure::of(&error, &self.redactor))?;
+        let output = answer.map_err(|error| self.failure(&error))?;
         if output.request_id().is_none() {
             // Whoever answered was not the service, or did not say that it has stored anything.
             let reason = "an answer without a request id: whether it was stored is not known";
@@ -265,6 +307,14 @@ impl Service {
         if outcome == "ok" {
             telemetry::CLOUDWATCH_BYTES.add(request.bytes() as u64);
         }
+    }
+}
+
+fn note_endpoint(endpoint: &Mutex<String>, uri: &str) {
+    let uri = uri.trim_end_matches('/');
+    let mut endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+    if *endpoint != uri {
+        uri.clone_into(&mut endpoint);
     }
 }
 

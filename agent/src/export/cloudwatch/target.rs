@@ -19,6 +19,9 @@ pub const RETENTION_DAYS: &[i32] = &[
 pub const RETENTION_LAW: &str = "must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, \
                                  400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653";
 
+/// How long a target is left alone when the service throttles its making.
+const THROTTLED_PAUSE: Duration = Duration::from_secs(2);
+
 /// How long the retention of a group is tried to be set.
 const RETENTION_TIME: Duration = Duration::from_secs(600);
 
@@ -48,7 +51,8 @@ impl Service {
     /// Makes the stream, and the group where it is missing too.
     ///
     /// # Errors
-    /// When it cannot be made before `deadline`.
+    /// When it cannot be made before `deadline`. Where the service throttles that, the target is
+    /// denied for a while, as nothing says that others are throttled too.
     pub(super) async fn make(&self, target: &Target, deadline: Instant) -> Result<(), Failure> {
         let maker = self.maker(&target.group);
         let _one = maker.lock().await;
@@ -65,7 +69,15 @@ impl Service {
             if matches!(failure.class, Class::Refused | Class::Denied) {
                 return Err(Failure { class: Class::Denied, ..failure });
             }
-            self.pause(&mut n_tries, failure, deadline).await?;
+            let paused = self.pause(&mut n_tries, failure, deadline).await;
+            paused.map_err(|failure| match failure.class {
+                Class::Throttled => Failure {
+                    class: Class::Denied,
+                    retry_after: failure.retry_after.or(Some(THROTTLED_PAUSE)),
+                    ..failure
+                },
+                _ => failure,
+            })?;
         }
     }
 
@@ -77,7 +89,7 @@ impl Service {
             .log_stream_name(&target.stream);
         match make.send().await {
             Ok(_) => Ok(()),
-            Err(error) => unless_exists(Failure::of(&error, &self.redactor)),
+            Err(error) => unless_exists(self.failure(&error)),
         }
     }
 
@@ -95,7 +107,7 @@ impl Service {
                 tracing::info!(group, "log group made");
                 Ok(())
             }
-            Err(error) => unless_exists(Failure::of(&error, &self.redactor)),
+            Err(error) => unless_exists(self.failure(&error)),
         }
     }
 
@@ -120,14 +132,14 @@ impl Service {
 
     async fn ensure_retention(&self, group: &str, days: i32) -> Result<(), Failure> {
         let client = self.client().await?;
-        match retention(&client, group).await.map_err(|error| Failure::of(&error, &self.redactor)) {
+        match retention(&client, group).await.map_err(|error| self.failure(&error)) {
             Ok(found) if found == Some(days) => return Ok(()),
             // Who may not look may still set.
             Err(failure) if failure.class != Class::Denied => return Err(failure),
             _ => {}
         }
         let put = client.put_retention_policy().log_group_name(group).retention_in_days(days);
-        put.send().await.map_err(|error| Failure::of(&error, &self.redactor))?;
+        put.send().await.map_err(|error| self.failure(&error))?;
         tracing::info!(group, days, "retention set");
         Ok(())
     }

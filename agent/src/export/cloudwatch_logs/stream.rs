@@ -3,14 +3,13 @@
 use super::super::cloudwatch::failure::{Class, Failure};
 use super::super::cloudwatch::message::Messages;
 use super::super::cloudwatch::request::{Full, Origin, Request};
-use super::super::cloudwatch::service::{Format, Rejected, Service};
+use super::super::cloudwatch::service::{Deadline, Format, Rejected, Service};
 use super::super::cloudwatch::target::Target;
 use crate::export::{Answer, ExportError, Refused};
-use crate::model::{LogBatch, LogRecord};
+use crate::model::{LogBatch, LogRecord, Severity};
 use crate::telemetry;
 use redaction::Value;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Refusals within one request after which nothing is halved any more: a stream that takes nothing
 /// must not be asked twice for every record.
@@ -27,6 +26,8 @@ pub(super) struct Work<'b> {
     pub(super) refused: Vec<Refused>,
     /// Events that it has; none before all are made.
     n_events: Option<usize>,
+    /// Records that are not sent, as they say nothing; 0 before all events are made.
+    n_empty: u64,
 }
 
 impl<'b> Work<'b> {
@@ -36,7 +37,15 @@ impl<'b> Work<'b> {
         n_done: usize,
         refused: Vec<Refused>,
     ) -> Self {
-        Self { index, logs, n_done, refused, n_events: None }
+        Self { index, logs, n_done, refused, n_events: None, n_empty: 0 }
+    }
+
+    fn refuse_oversize(&mut self, record: usize) {
+        // Unlike what is sent, it comes by again after a failure.
+        if self.refused.iter().all(|refused| refused.record != record) {
+            telemetry::CLOUDWATCH_EVENTS.add("oversize", 1);
+            self.refuse(record, &Value::literal("it is too long, and not for its body"));
+        }
     }
 
     fn refuse(&mut self, record: usize, reason: &Value) {
@@ -67,22 +76,23 @@ impl<'b> Stream<'b> {
     }
 
     /// Why the group takes nothing, when it was asked and does not.
-    pub(super) fn denial(&self) -> Option<&Value> {
-        let failure = self.failure.as_ref().filter(|failure| failure.class == Class::Denied);
-        failure.map(|failure| &failure.reason)
+    pub(super) fn denial(&self) -> Option<&Failure> {
+        self.failure.as_ref().filter(|failure| failure.class == Class::Denied)
     }
 
     /// Sends everything, or up to the first failure.
-    pub(super) async fn send(&mut self, service: &Service, deadline: Instant) {
+    pub(super) async fn send(&mut self, service: &Service, deadline: Deadline) {
         let (mut messages, mut request) = (Messages::default(), Request::new());
         for at in 0..self.works.len() {
             let (logs, n_done) = (self.works[at].logs, self.works[at].n_done);
-            let mut n_events = 0;
+            let (mut n_events, mut n_empty) = (0, 0);
             for (record, time_ms) in in_order(logs) {
+                if says_nothing(logs, &logs.records[record]) {
+                    n_empty += 1;
+                    continue;
+                }
                 let Some(parts) = messages.of(logs, &logs.records[record]) else {
-                    telemetry::CLOUDWATCH_EVENTS.add("oversize", 1);
-                    let reason = Value::literal("it is too long, and not for its body");
-                    self.works[at].refuse(record, &reason);
+                    self.works[at].refuse_oversize(record);
                     continue;
                 };
                 for message in parts {
@@ -102,6 +112,7 @@ impl<'b> Stream<'b> {
                 }
             }
             self.works[at].n_events = Some(n_events);
+            self.works[at].n_empty = n_empty;
         }
         if !request.events.is_empty() {
             self.send_request(request, service, deadline).await;
@@ -114,7 +125,7 @@ impl<'b> Stream<'b> {
         &mut self,
         mut request: Request,
         service: &Service,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> bool {
         request.sort();
         // The next one is the last.
@@ -170,15 +181,12 @@ impl<'b> Stream<'b> {
 
     /// What became of each batch. `denied` says why the group takes nothing, and for how long it is
     /// left alone.
-    pub(super) fn answers(
-        self,
-        place: &str,
-        denied: Option<&(Value, Duration)>,
-    ) -> Vec<(Work<'b>, Answer)> {
+    pub(super) fn answers(self, denied: Option<&(Value, Duration)>) -> Vec<(Work<'b>, Answer)> {
         let (failure, target) = (self.failure, self.target);
         let answer = |work: Work<'b>| {
             if work.n_events.is_some_and(|n_events| work.n_done >= n_events) {
                 let refused = work.refused.clone();
+                telemetry::CLOUDWATCH_EVENTS.add("empty", work.n_empty);
                 return (work, Ok(refused));
             }
             if let Some((reason, retry_after)) = denied.cloned() {
@@ -186,7 +194,7 @@ impl<'b> Stream<'b> {
                 return (work, Err(ExportError::Parked { target, reason, retry_after }));
             }
             let error = ExportError::Transient {
-                source: told(place, &target, failure.as_ref()).into(),
+                source: told(&target, failure.as_ref()).into(),
                 retry_after: failure.as_ref().and_then(|failure| failure.retry_after),
             };
             (work, Err(error))
@@ -195,9 +203,17 @@ impl<'b> Stream<'b> {
     }
 }
 
-fn told(place: &str, target: &Target, failure: Option<&Failure>) -> String {
+/// True for a record of blank lines alone.
+fn says_nothing(logs: &LogBatch, record: &LogRecord) -> bool {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    record.logger.is_empty()
+        && record.severity == Severity::Unspecified
+        && logs.text.get(&record.body).iter().all(is_blank)
+}
+
+fn told(target: &Target, failure: Option<&Failure>) -> String {
     let reason = failure.map_or("not tried", |failure| &*failure.reason);
-    format!("{place}, log group {}, stream {}: {reason}", target.group, target.stream)
+    format!("log group {}, stream {}: {reason}", target.group, target.stream)
 }
 
 /// The records of a batch with their times in milliseconds, in the order of these. A record without

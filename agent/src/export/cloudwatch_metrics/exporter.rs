@@ -3,7 +3,7 @@
 use super::super::cloudwatch::failure::{Class, Failure};
 use super::super::cloudwatch::names::{Kind, Template};
 use super::super::cloudwatch::request::{Full, Message, Origin, Request};
-use super::super::cloudwatch::service::{Access, Format, Service};
+use super::super::cloudwatch::service::{Access, Deadline, Format, Service};
 use super::super::cloudwatch::target::{GroupSettings, RETENTION_DAYS, RETENTION_LAW, Target};
 use super::{Encoder, Scope, Settings};
 use crate::config::Section;
@@ -176,7 +176,7 @@ impl CloudWatchMetrics {
     async fn deliver(&mut self, batch: &MetricBatch) -> Result<(), Failure> {
         let prepared = self.encoder.prepare(batch, unix_ms());
         let time_ms = i64::try_from(prepared.time_unix_ms).unwrap_or(i64::MAX);
-        let deadline = Instant::now() + self.time;
+        let deadline = Deadline { end: Instant::now() + self.time, is_made_once: false };
         let (mut request, mut nested) = (Request::new(), Vec::new());
         for (record, event) in prepared.events.iter().enumerate() {
             let origin = Origin { batch: 0, record };
@@ -196,7 +196,7 @@ impl CloudWatchMetrics {
         Ok(())
     }
 
-    async fn put(&mut self, request: &Request, deadline: Instant) -> Result<(), Failure> {
+    async fn put(&mut self, request: &Request, deadline: Deadline) -> Result<(), Failure> {
         let format = Format::EmbeddedMetrics;
         let rejected = self.service.put(&self.target, request, format, deadline).await?;
         for index in 0..request.events.len() {
@@ -215,7 +215,7 @@ impl CloudWatchMetrics {
             return ExportError::Rejected { reason };
         }
         let denied = (class == Class::Denied).then_some(DENIED_PAUSE);
-        let told = format!("{}, log group {}: {reason}", self.service.place(), self.target.group);
+        let told = format!("log group {}: {reason}", self.target.group);
         ExportError::Transient { source: told.into(), retry_after: retry_after.or(denied) }
     }
 }

@@ -177,7 +177,10 @@ impl Lane {
             return false;
         };
         let (spool, redactors) = (target.spool.clone(), self.intake.redactors());
-        let Some(logs) = load(spool.clone(), redactors).await else { return false };
+        let Some(logs) = load(spool.clone(), redactors).await else {
+            self.leave_alone(id, super::intake::DISK_PAUSE);
+            return false;
+        };
         let signal = Signal::Logs(logs);
         let sent = timeout(self.request_timeout, self.exporter.export(&signal)).await;
         let retry_after = match sent {
@@ -206,9 +209,13 @@ impl Lane {
                 self.request_timeout
             }
         };
-        let target = self.parked.as_mut().and_then(|parked| parked.targets.get_mut(id));
-        target.into_iter().for_each(|target| target.retry_at = Instant::now() + retry_after);
+        self.leave_alone(id, retry_after);
         false
+    }
+
+    fn leave_alone(&mut self, id: &str, pause: Duration) {
+        let target = self.parked.as_mut().and_then(|parked| parked.targets.get_mut(id));
+        target.into_iter().for_each(|target| target.retry_at = Instant::now() + pause);
     }
 }
 

@@ -1,0 +1,92 @@
+//! E: metrics in the embedded format, beside logs, and the same logs in the eyes of moto.
+
+use super::e_bed::{Cloud, LIMIT, STREAM, mark, now_ms};
+use super::e_network::listen;
+use crate::cloudwatch::moto::Moto;
+use crate::harness::report::say;
+use crate::harness::scratch::{Scratch, fixture};
+use crate::harness::{peers, wait};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// The UI of a Spark job that has ended: the last answers of a recording.
+fn spark_ui() -> String {
+    let text = std::fs::read_to_string(fixture("demo/rest.json")).unwrap();
+    let recording: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let path =
+        |answer: &Value| answer["path"].as_str().unwrap().split('?').next().map(str::to_owned);
+    let answers: BTreeMap<String, Value> =
+        recording.into_iter().map(|answer| (path(&answer).unwrap(), answer)).collect();
+    listen(move |first, stream| {
+        let asked = first.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap();
+        let answer = answers.get(asked);
+        let status = answer.map_or(404, |answer| answer["status"].as_u64().unwrap());
+        let body = answer.map(|answer| answer["body"].to_string()).unwrap_or_default();
+        let length = body.len();
+        let head = "content-type: application/json\r\nconnection: close";
+        let _ = write!(
+            stream,
+            "HTTP/1.1 {status} It\r\n{head}\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+    })
+}
+
+#[test]
+fn e26_e27_metrics_of_a_job_pass_the_validator_and_stand_in_no_lines_way() {
+    let mut cloud = Cloud::new();
+    cloud.sections = format!(
+        "[job]\njob_name = \"nightly\"\n[scrapers.spark]\nurls = [\"http://{}\"]\ninterval = \"1s\"\n\
+         [exporters.cloudwatch_metrics]\nregion = \"us-east-1\"\nendpoint_url = {:?}\n\
+         group = \"/e/metrics\"\nstream = {STREAM:?}\n",
+        spark_ui(),
+        cloud.fake.url(),
+    );
+    cloud.write("a.log", 100);
+    cloud.start();
+    let events = wait::until("metrics come", LIMIT, || {
+        Some(cloud.fake.events("/e/metrics", STREAM)).filter(|events| events.len() >= 2)
+    });
+    cloud.finish(0);
+    let puts = cloud.requests("PutLogEvents");
+    for put in &puts {
+        let wanted = (put.group == "/e/metrics").then(|| "json/emf".to_owned());
+        assert_eq!(put.logs_format, wanted, "{put:?}");
+    }
+    let mut n_metrics = 0;
+    for event in &events {
+        let event: Value = serde_json::from_str(&event.message).unwrap();
+        for directive in event["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+            n_metrics += directive["Metrics"].as_array().unwrap().len();
+        }
+        assert_eq!(event["job_name"], "nightly", "{event}");
+    }
+    say(&format!("e26: {n_metrics} metrics in {} events", events.len()));
+    assert!(n_metrics >= 10, "{n_metrics} metrics");
+}
+
+#[test]
+fn e_every_line_is_read_back_from_moto() {
+    if !peers::are_wanted() {
+        return say("moto: skipped, tests/run asks for peers");
+    }
+    let scratch = Scratch::new();
+    let moto = Moto::start(&scratch);
+    let mut cloud = Cloud::new();
+    cloud.endpoint_url = Some(moto.url());
+    // moto takes its time in the first request.
+    cloud.lane.clear();
+    cloud.write("a.log", 2_000);
+    cloud.write_lines("a.log", &vec![(now_ms(), "\u{20AC}\\\" \u{1F600}".as_bytes()); 100]);
+    cloud.start();
+    let events = wait::until("moto has every line", LIMIT, || {
+        cloud.wait_for_metric("sidelight_cloudwatch_events_total", "accepted", |n| n >= 2_100.0);
+        let events = moto.events(&Cloud::group("a.log"), STREAM);
+        (events.len() >= 2_100).then_some(events)
+    });
+    cloud.stop();
+    let mut marks: Vec<&str> = events.iter().filter_map(|event| mark(&event.message)).collect();
+    marks.sort_unstable();
+    marks.dedup();
+    assert_eq!((events.len(), marks.len()), (2_100, 2_100), "once each");
+}
