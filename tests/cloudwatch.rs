@@ -13,7 +13,7 @@ mod auth;
 mod auth_tests;
 mod client;
 mod counting;
-mod emf;
+pub(crate) mod emf;
 mod emf_tests;
 mod entity;
 pub(crate) mod fake;

@@ -1,6 +1,8 @@
 //! A whole Spark application beside the agent, on Spark 3.5 and on Spark 4: one long run each,
 //! with a SIGTERM and a SIGKILL of the agent in the middle, judged at the end.
 
+use crate::cloudwatch::fake::Event;
+use crate::cloudwatch::moto::Moto;
 use crate::harness::agent::{Agent, STOP_LIMIT};
 use crate::harness::content::{self, Source};
 use crate::harness::metrics::{self, Prometheus};
@@ -9,15 +11,15 @@ use crate::harness::planted::{self, Planted};
 use crate::harness::report::{Report, say};
 use crate::harness::scratch::Scratch;
 use crate::harness::spark::{self, Application, Cluster, Logging, Version, rest_totals};
-use crate::harness::{http, peers, wait};
+use crate::harness::{events, http, peers, wait};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long the agent has to bring its numbers in line with the UI: a few scrapes.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(60);
 
-/// Series of one application stay below this, whatever it does.
-const SERIES_MAX: usize = 400;
+/// Series of one application and those of the agent itself stay below this, whatever it does.
+const SERIES_MAX: usize = 450;
 
 #[test]
 fn spark_35_with_mdc_pattern_is_observed_without_loss_or_leak() {
@@ -53,7 +55,8 @@ fn observe(version: Version) {
     };
     let cluster = Cluster::start(version, &run.scratch);
     run.stage("cluster is up");
-    let mut agent = run.start_agent();
+    let moto = Moto::start(&run.scratch);
+    let mut agent = run.start_agent(&moto);
     let prometheus = Prometheus::start(&run.scratch, agent.port);
     let mut application = cluster.submit(&run.scratch, run.ui_port);
     application.wait_for_phase("skew");
@@ -74,6 +77,7 @@ fn observe(version: Version) {
     run.stage("Spark is down");
     run.stop_in_time(&mut agent, "SIGTERM at the end ends with 0 in time");
     run.check_output(&agent, &job_id, n_sequence);
+    run.check_cloudwatch(&agent, &moto, &job_id);
     run.stage("output is judged");
     run.report.finish();
 }
@@ -83,14 +87,14 @@ impl Run {
         say(&format!("{:>6.1} s: {name}", self.start.elapsed().as_secs_f64()));
     }
 
-    fn start_agent(&self) -> Agent {
+    fn start_agent(&self, moto: &Moto) -> Agent {
         let include = ["logs/driver.std*", "executors/app-*/*/std*"]
             .map(|glob| format!("\"{}\"", self.scratch.join(glob).display()))
             .join(", ");
         let kind = "url_userinfo_in_source_path";
         let source_path = self.planted.iter().find(|p| p.kind == kind).unwrap();
         let tail = format!("include = [{include}]");
-        Agent::start(&self.scratch, &tail, self.ui_port, &source_path.text)
+        Agent::start(&self.scratch, &tail, self.ui_port, &source_path.text, &moto.url())
     }
 
     fn stop_in_time(&mut self, agent: &mut Agent, check: &str) {
@@ -166,6 +170,35 @@ impl Run {
         self.check_content(&delivery, &files);
         self.check_sequences(&delivery, &files, n_sequence);
         self.report.check("records carry their context", &context_problems(&delivery, job_id));
+    }
+
+    /// What CloudWatch gives back is what the file exporter wrote, which is judged already.
+    fn check_cloudwatch(&mut self, agent: &Agent, moto: &Moto, job_id: &str) {
+        let output = std::fs::read(agent.records()).unwrap_or_default();
+        let group = "/sidelight/spark/nightly-orders";
+        let streams = moto.streams(group);
+        let events: Vec<Event> =
+            streams.iter().flat_map(|stream| moto.events(group, stream)).collect();
+        say(&format!("        {} events in {} streams of {group}", events.len(), streams.len()));
+        let executors = |stream: &&String| stream.starts_with(&format!("{job_id}/executor/"));
+        let n_executors = streams.iter().filter(executors).count();
+        let has_driver = streams.contains(&format!("{job_id}/driver/driver"))
+            || streams.contains(&format!("{job_id}/driver"));
+        let are_streams = has_driver && n_executors >= 2;
+        self.report.check_that("each process has its stream", are_streams, &streams.join(", "));
+        let problems = events::differences(&output, &events);
+        self.report.check("CloudWatch gives back what was written", &problems);
+        let text: String = events.iter().map(|event| event.message.as_str()).collect();
+        let leaks = planted::leaks(&self.planted, text.as_bytes(), "CloudWatch");
+        self.report.check("nothing planted is in CloudWatch", &leaks);
+        let group = "/sidelight/metrics";
+        let streams = moto.streams(group);
+        let metrics: Vec<Event> =
+            streams.iter().flat_map(|stream| moto.events(group, stream)).collect();
+        self.report.check("metrics are in the embedded format", &events::emf_problems(&metrics));
+        let text: String = metrics.iter().map(|event| event.message.as_str()).collect();
+        let leaks = planted::leaks(&self.planted, text.as_bytes(), "CloudWatch metrics");
+        self.report.check("nothing planted is in metrics of CloudWatch", &leaks);
     }
 
     fn check_content(&mut self, delivery: &Delivery, files: &[(&Path, Vec<u8>)]) {

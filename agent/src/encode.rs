@@ -1,9 +1,12 @@
 //! Encodes log records as flat JSON objects, one a line. Absent fields have no key.
 
-use crate::model::{LogBatch, LogRecord, Resource};
+mod escape;
+
+pub use escape::{write_escaped, write_escaped_twice};
+
+use crate::model::{Engine, LogBatch, LogRecord, Resource};
 use crate::parse::time::Rfc3339;
 use crate::trace::{self, SpanId, TraceId};
-use redaction::Value;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -21,11 +24,11 @@ struct Constant {
     /// Held so that its address is not given to another resource.
     resource: Arc<Resource>,
     /// `job_id` to `executor_id`.
-    job: Vec<u8>,
-    trace_id: Vec<u8>,
-    trace_id_origin: Vec<u8>,
-    file: Vec<u8>,
-    host: Vec<u8>,
+    job: Both<Vec<u8>>,
+    trace_id: Both<Vec<u8>>,
+    trace_id_origin: Both<Vec<u8>>,
+    file: Both<Vec<u8>>,
+    host: Both<Vec<u8>>,
     /// The trace id as bytes, to derive span ids from.
     trace: Option<TraceId>,
     /// Stage and attempt of the last record that had one, and their span.
@@ -47,114 +50,208 @@ impl JsonEncoder {
         }
         self.observed_timestamp.write(record.observed_unix_ns, out);
         out.push(b'"');
-        write_severity(record, out);
-        write_field(br#","body":""#, batch, &record.body, out);
-        self.encode_rest(batch, record, out);
+        let mut form = Plain { out };
+        severity(record, &mut form);
+        field(&BODY, batch, &record.body, &mut form);
+        self.rest(batch, record, &mut form);
         out.extend_from_slice(b"}\n");
     }
 
-    /// Appends `record` for a destination that keeps the time of a record beside it: without times,
-    /// without a newline, and `body` comes first, also when it is empty.
-    pub fn encode_untimed(&mut self, batch: &LogBatch, record: &LogRecord, out: &mut Vec<u8>) {
-        write_member(br#"{"body":""#, batch.text.get(&record.body), out);
-        write_severity(record, out);
-        self.encode_rest(batch, record, out);
+    /// Appends `record` for a destination that keeps the time of a record beside it, and takes the
+    /// object as the contents of a JSON string: without times, without a newline, and `body` comes
+    /// first, also when it is empty. Returns the length of the object, before it became a string.
+    pub fn encode_nested(
+        &mut self,
+        batch: &LogBatch,
+        record: &LogRecord,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let start = out.len();
+        let mut form = Nested { out, n_added: 0 };
+        member(&FIRST_BODY, batch.text.get(&record.body), &mut form);
+        severity(record, &mut form);
+        self.rest(batch, record, &mut form);
+        let n_added = form.n_added;
         out.push(b'}');
+        out.len() - start - n_added
     }
 
     /// Appends what follows times, severity and body.
-    fn encode_rest(&mut self, batch: &LogBatch, record: &LogRecord, out: &mut Vec<u8>) {
+    fn rest(&mut self, batch: &LogBatch, record: &LogRecord, form: &mut impl Form) {
         let constant = match &mut self.constant {
             Some(constant) if Arc::ptr_eq(&constant.resource, &batch.resource) => constant,
             slot => slot.insert(Constant::new(&batch.resource)),
         };
-        write_field(br#","logger":""#, batch, &record.logger, out);
-        write_field(br#","thread":""#, batch, &record.thread, out);
-        write_field(br#","exception_type":""#, batch, &record.exception_type, out);
-        out.extend_from_slice(&constant.job);
+        field(&LOGGER, batch, &record.logger, form);
+        field(&THREAD, batch, &record.thread, form);
+        field(&EXCEPTION_TYPE, batch, &record.exception_type, form);
+        form.both(&constant.job);
         if let Some(stage_id) = record.stage_id {
-            write_number(br#","stage_id":"#, u64::from(stage_id), out);
+            form.both(&STAGE_ID);
+            write_number(u64::from(stage_id), form.out());
         }
         if let Some(task_id) = record.task_id {
-            write_number(br#","task_id":"#, task_id, out);
+            form.both(&TASK_ID);
+            write_number(task_id, form.out());
         }
         if record.trace_id.is_empty() {
-            out.extend_from_slice(&constant.trace_id);
-            constant.write_span(batch, record, out);
-            out.extend_from_slice(&constant.trace_id_origin);
+            form.both(&constant.trace_id);
+            constant.write_span(batch, record, form);
+            form.both(&constant.trace_id_origin);
         } else {
-            write_field(br#","trace_id":""#, batch, &record.trace_id, out);
-            write_field(br#","span_id":""#, batch, &record.span_id, out);
-            out.extend_from_slice(br#","trace_id_origin":"record""#);
+            field(&TRACE_ID, batch, &record.trace_id, form);
+            field(&SPAN_ID, batch, &record.span_id, form);
+            form.both(&FROM_RECORD);
         }
-        out.extend_from_slice(&constant.file);
-        write_number(br#","offset":"#, record.offset, out);
-        out.extend_from_slice(&constant.host);
+        form.both(&constant.file);
+        form.both(&OFFSET);
+        write_number(record.offset, form.out());
+        form.both(&constant.host);
         if record.is_truncated {
-            out.extend_from_slice(br#","truncated":true"#);
+            form.both(&TRUNCATED);
         }
     }
 }
 
-fn write_severity(record: &LogRecord, out: &mut Vec<u8>) {
+/// Text of JSON as it is, and as the contents of a JSON string.
+#[derive(Debug, Default)]
+struct Both<T>(T, T);
+
+type Literal = Both<&'static [u8]>;
+
+const FIRST_BODY: Literal = Both(br#"{"body":""#, br#"{\"body\":\""#);
+const BODY: Literal = Both(br#","body":""#, br#",\"body\":\""#);
+const SEVERITY: Literal = Both(br#","severity":""#, br#",\"severity\":\""#);
+const LOGGER: Literal = Both(br#","logger":""#, br#",\"logger\":\""#);
+const THREAD: Literal = Both(br#","thread":""#, br#",\"thread\":\""#);
+const EXCEPTION_TYPE: Literal = Both(br#","exception_type":""#, br#",\"exception_type\":\""#);
+const STAGE_ID: Literal = Both(br#","stage_id":"#, br#",\"stage_id\":"#);
+const TASK_ID: Literal = Both(br#","task_id":"#, br#",\"task_id\":"#);
+const TRACE_ID: Literal = Both(br#","trace_id":""#, br#",\"trace_id\":\""#);
+const SPAN_ID: Literal = Both(br#","span_id":""#, br#",\"span_id\":\""#);
+const FROM_RECORD: Literal =
+    Both(br#","trace_id_origin":"record""#, br#",\"trace_id_origin\":\"record\""#);
+const OFFSET: Literal = Both(br#","offset":"#, br#",\"offset\":"#);
+const TRUNCATED: Literal = Both(br#","truncated":true"#, br#",\"truncated\":true"#);
+const QUOTE: Literal = Both(br#"""#, br#"\""#);
+
+/// Which of the two is written.
+trait Form {
+    fn out(&mut self) -> &mut Vec<u8>;
+    fn both<T: AsRef<[u8]>>(&mut self, both: &Both<T>);
+    /// The contents of a JSON string.
+    fn text(&mut self, bytes: &[u8]);
+}
+
+struct Plain<'o> {
+    out: &'o mut Vec<u8>,
+}
+
+impl Form for Plain<'_> {
+    fn out(&mut self) -> &mut Vec<u8> {
+        self.out
+    }
+
+    #[inline]
+    fn both<T: AsRef<[u8]>>(&mut self, both: &Both<T>) {
+        self.out.extend_from_slice(both.0.as_ref());
+    }
+
+    fn text(&mut self, bytes: &[u8]) {
+        write_escaped(bytes, self.out);
+    }
+}
+
+struct Nested<'o> {
+    out: &'o mut Vec<u8>,
+    /// Bytes that stand there only because it is the contents of a string.
+    n_added: usize,
+}
+
+impl Form for Nested<'_> {
+    fn out(&mut self) -> &mut Vec<u8> {
+        self.out
+    }
+
+    #[inline]
+    fn both<T: AsRef<[u8]>>(&mut self, both: &Both<T>) {
+        let nested = both.1.as_ref();
+        self.n_added += nested.len() - both.0.as_ref().len();
+        self.out.extend_from_slice(nested);
+    }
+
+    fn text(&mut self, bytes: &[u8]) {
+        self.n_added += write_escaped_twice(bytes, self.out);
+    }
+}
+
+fn severity(record: &LogRecord, form: &mut impl Form) {
     let severity = record.severity.as_str();
     if !severity.is_empty() {
-        out.extend_from_slice(br#","severity":""#);
-        out.extend_from_slice(severity.as_bytes());
-        out.push(b'"');
+        form.both(&SEVERITY);
+        form.out().extend_from_slice(severity.as_bytes());
+        form.both(&QUOTE);
     }
 }
 
-fn write_field(key: &[u8], batch: &LogBatch, range: &Range<u32>, out: &mut Vec<u8>) {
+fn field(key: &Literal, batch: &LogBatch, range: &Range<u32>, form: &mut impl Form) {
     if !range.is_empty() {
-        write_member(key, batch.text.get(range), out);
+        member(key, batch.text.get(range), form);
     }
+}
+
+/// Appends a member; `key` is all that stands before the value, as in `,"body":"`.
+fn member(key: &Literal, value: &[u8], form: &mut impl Form) {
+    form.both(key);
+    form.text(value);
+    form.both(&QUOTE);
 }
 
 impl Constant {
     fn new(resource: &Arc<Resource>) -> Self {
-        let member = |key: &[u8], value: &Option<Value>, out: &mut Vec<u8>| {
-            if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
-                write_member(key, value.as_bytes(), out);
+        let member = |name: &str, value: Option<&str>, out: &mut Vec<u8>| {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                out.extend_from_slice(format!(",\"{name}\":\"").as_bytes());
+                write_escaped(value.as_bytes(), out);
+                out.push(b'"');
             }
         };
-        let encoded = |key: &[u8], value: &Option<Value>| {
-            let mut out = Vec::new();
-            member(key, value, &mut out);
-            out
+        let encoded = |members: &[(&str, Option<&str>)]| {
+            let (mut plain, mut nested) = (Vec::new(), Vec::new());
+            members.iter().for_each(|(name, value)| member(name, *value, &mut plain));
+            write_escaped(&plain, &mut nested);
+            Both(plain, nested)
         };
-        let mut job = Vec::new();
-        member(br#","job_id":""#, &resource.job_id, &mut job);
-        member(br#","job_name":""#, &resource.job_name, &mut job);
-        member(br#","run_id":""#, &resource.run_id, &mut job);
-        member(br#","user_id":""#, &resource.user_id, &mut job);
-        member(br#","run_context":""#, &resource.run_context, &mut job);
-        member(br#","source_data_path":""#, &resource.source_data_path, &mut job);
-        if let Some(engine) = resource.engine {
-            write_member(br#","engine":""#, engine.as_str().as_bytes(), &mut job);
-        }
-        member(br#","component":""#, &resource.component, &mut job);
-        member(br#","executor_id":""#, &resource.executor_id, &mut job);
+        let trace_id = resource.trace_id.as_deref();
         Self {
             resource: Arc::clone(resource),
-            job,
-            trace_id: encoded(br#","trace_id":""#, &resource.trace_id),
-            trace_id_origin: encoded(br#","trace_id_origin":""#, &resource.trace_id_origin),
-            file: [
-                encoded(br#","file":""#, &resource.file),
-                encoded(br#","file_id":""#, &resource.file_id),
-            ]
-            .concat(),
-            host: encoded(br#","host":""#, &resource.host),
-            trace: resource.trace_id.as_ref().and_then(|id| trace::parse_id(id.as_bytes())),
+            job: encoded(&[
+                ("job_id", resource.job_id.as_deref()),
+                ("job_name", resource.job_name.as_deref()),
+                ("run_id", resource.run_id.as_deref()),
+                ("user_id", resource.user_id.as_deref()),
+                ("run_context", resource.run_context.as_deref()),
+                ("source_data_path", resource.source_data_path.as_deref()),
+                ("engine", resource.engine.map(Engine::as_str)),
+                ("component", resource.component.as_deref()),
+                ("executor_id", resource.executor_id.as_deref()),
+            ]),
+            trace_id: encoded(&[("trace_id", trace_id)]),
+            trace_id_origin: encoded(&[("trace_id_origin", resource.trace_id_origin.as_deref())]),
+            file: encoded(&[
+                ("file", resource.file.as_deref()),
+                ("file_id", resource.file_id.as_deref()),
+            ]),
+            host: encoded(&[("host", resource.host.as_deref())]),
+            trace: trace_id.and_then(|id| trace::parse_id(id.as_bytes())),
             last_stage: None,
         }
     }
 
     /// The record's own span, else the span of its stage in the resource's trace, else none.
-    fn write_span(&mut self, batch: &LogBatch, record: &LogRecord, out: &mut Vec<u8>) {
+    fn write_span(&mut self, batch: &LogBatch, record: &LogRecord, form: &mut impl Form) {
         if !record.span_id.is_empty() {
-            return write_member(br#","span_id":""#, batch.text.get(&record.span_id), out);
+            return member(&SPAN_ID, batch.text.get(&record.span_id), form);
         }
         let (Some(trace_id), Some(stage_id)) = (&self.trace, record.stage_id) else { return };
         let attempt = record.stage_attempt;
@@ -165,21 +262,13 @@ impl Constant {
             _ => trace::stage_span_id(trace_id, stage_id, attempt),
         };
         self.last_stage = Some((stage_id, attempt, span_id));
-        out.extend_from_slice(br#","span_id":""#);
-        trace::write_hex(&span_id, out);
-        out.push(b'"');
+        form.both(&SPAN_ID);
+        trace::write_hex(&span_id, form.out());
+        form.both(&QUOTE);
     }
 }
 
-/// Appends a member; `key` is all that stands before the value, as in `,"body":"`.
-fn write_member(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(key);
-    write_escaped(value, out);
-    out.push(b'"');
-}
-
-fn write_number(key: &[u8], mut number: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(key);
+fn write_number(mut number: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {
@@ -191,67 +280,6 @@ fn write_number(key: &[u8], mut number: u64, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&digits[at..]);
-}
-
-/// Appends `bytes` as the contents of a JSON string: control characters, quotes and backslashes
-/// escaped, invalid UTF-8 as U+FFFD in the places where `String::from_utf8_lossy` puts it.
-pub fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
-    if std::str::from_utf8(bytes).is_ok() {
-        return write_escaped_ascii(bytes, out);
-    }
-    for chunk in bytes.utf8_chunks() {
-        write_escaped_ascii(chunk.valid().as_bytes(), out);
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice("\u{fffd}".as_bytes());
-        }
-    }
-}
-
-/// Escapes the ASCII characters that JSON forbids in strings and copies the runs between them.
-fn write_escaped_ascii(bytes: &[u8], out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut copied = 0;
-    while let Some(at) = next_special(bytes, copied) {
-        out.extend_from_slice(&bytes[copied..at]);
-        let byte = bytes[at];
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            b'\n' => b"\\n",
-            b'\t' => b"\\t",
-            b'\r' => b"\\r",
-            _ => {
-                &[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]
-            }
-        };
-        out.extend_from_slice(escape);
-        copied = at + 1;
-    }
-    out.extend_from_slice(&bytes[copied..]);
-}
-
-/// Position of the next byte that needs an escape, eight bytes at a step.
-fn next_special(bytes: &[u8], from: usize) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    let mut at = from;
-    let (words, _) = bytes[from..].as_chunks::<8>();
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        // Classic "has a byte less than n" and "has a zero byte"; the lowest hit is exact.
-        let below_space = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let quote = quote.wrapping_sub(ONES) & !quote;
-        let backslash = word ^ (ONES * u64::from(b'\\'));
-        let backslash = backslash.wrapping_sub(ONES) & !backslash;
-        let hits = (below_space | quote | backslash) & HIGH;
-        if hits != 0 {
-            return Some(at + hits.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    bytes[at..].iter().position(is_special).map(|rest| at + rest)
 }
 
 #[cfg(test)]
@@ -276,7 +304,24 @@ mod tests {
         let once = out.clone();
         encoder.encode(&batch, &record, &mut out);
         assert_eq!(out, [once.as_slice(), &once].concat(), "what is remembered changes nothing");
+        check_nested(&mut encoder, &batch, &record, &once);
         String::from_utf8(once).unwrap()
+    }
+
+    /// As the contents of a string, it is the same but for the times.
+    fn check_nested(encoder: &mut JsonEncoder, batch: &LogBatch, record: &LogRecord, line: &[u8]) {
+        let mut nested = b"\"".to_vec();
+        let bytes = encoder.encode_nested(batch, record, &mut nested);
+        nested.push(b'"');
+        let inner: String = serde_json::from_slice(&nested).unwrap();
+        assert_eq!(inner.len(), bytes);
+        assert!(inner.starts_with("{\"body\":\""), "{inner}");
+        let mut want: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(line).unwrap();
+        want.remove("timestamp");
+        want.remove("observed_timestamp");
+        want.entry("body").or_insert("".into());
+        assert_eq!(serde_json::from_str::<serde_json::Map<_, _>>(&inner).unwrap(), want);
     }
 
     fn full_resource() -> Resource {

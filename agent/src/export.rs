@@ -155,10 +155,31 @@ pub trait ExporterConfig: fmt::Debug + Send {
     /// When something that the section names cannot be used.
     fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError>;
 
+    /// Asks the destination whether all will work, and writes nothing there.
+    fn probe<'a>(
+        &'a self,
+        lane: &'a lane::Config,
+        shared: &'a Shared,
+    ) -> BoxFuture<'a, Vec<Finding>> {
+        let _ = (lane, shared);
+        Box::pin(async { Vec::new() })
+    }
+
     /// The file that the exporter writes, if it writes one: it is never read as a log.
     fn output(&self) -> Option<&Path> {
         None
     }
+}
+
+/// What a destination answered when it was asked whether all will work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// This will.
+    Good(String),
+    /// This cannot be known without writing, or works with a loss.
+    Doubt(String),
+    /// This will not; what to change.
+    Bad(String),
 }
 
 /// What exporters are made with.

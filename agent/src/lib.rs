@@ -15,6 +15,7 @@ pub mod health;
 pub mod identity;
 pub mod life;
 pub mod model;
+pub mod online;
 pub mod panics;
 pub mod parse;
 pub mod policy;

@@ -51,6 +51,9 @@ enum Command {
         /// The same, as the other commands have it.
         #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
         config: Option<PathBuf>,
+        /// Ask the destinations too whether all will work. Writes nothing there.
+        #[arg(long)]
+        online: bool,
     },
     /// Redact text: standard input or files to standard output.
     Redact(Redact),
@@ -164,7 +167,7 @@ fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Run(run) => start(&run),
-        Command::Check { file, config } => check(file.or(config).as_deref()),
+        Command::Check { file, config, online } => check(file.or(config).as_deref(), online),
         Command::Redact(options) => filter(&options),
         Command::Detectors { json } => {
             let listed = if json { redact::detectors_json() } else { redact::detectors() };
@@ -249,10 +252,21 @@ fn run_demo(keep: bool) -> ExitCode {
     }
 }
 
-fn check(file: Option<&Path>) -> ExitCode {
+fn check(file: Option<&Path>, is_online: bool) -> ExitCode {
     let check = config::check::check(file, &config::environment());
     print(&check);
-    if check.config.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(exit::CONFIG) }
+    let Ok(config) = &check.config else { return ExitCode::from(exit::CONFIG) };
+    if !is_online {
+        return ExitCode::SUCCESS;
+    }
+    match runtime() {
+        Ok(runtime) => {
+            let (text, is_good) = runtime.block_on(sidelight::online::check(config));
+            print(&text);
+            if is_good { ExitCode::SUCCESS } else { ExitCode::from(exit::UNAVAILABLE) }
+        }
+        Err(error) => failed(exit::INTERNAL, &error),
+    }
 }
 
 /// What the config says, if there is one, with the profile of the command line.

@@ -50,6 +50,29 @@ impl Moto {
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 
+    /// Names of all streams of a group; none when there is no group.
+    pub(crate) fn streams(&self, group: &str) -> Vec<String> {
+        let (mut names, mut token) = (Vec::new(), Value::Null);
+        loop {
+            let mut body = json!({ "logGroupName": group });
+            if token.is_string() {
+                body["nextToken"] = token;
+            }
+            let answer = ask(&self.url(), "DescribeLogStreams", &body);
+            if answer.status != 200 {
+                return names;
+            }
+            let page = answer.json();
+            let streams = page["logStreams"].as_array().cloned().unwrap_or_default();
+            let name = |it: &Value| it["logStreamName"].as_str().map(str::to_owned);
+            names.extend(streams.iter().filter_map(name));
+            token = page["nextToken"].clone();
+            if !token.is_string() {
+                return names;
+            }
+        }
+    }
+
     /// Events of a stream in the order of time, all pages of them.
     pub(crate) fn events(&self, group: &str, stream: &str) -> Vec<Event> {
         read_all(&Call::json(&self.url(), "GetLogEvents"), group, stream, PAGE)

@@ -51,7 +51,13 @@ pub(crate) struct Agent {
 
 impl Agent {
     /// Writes the configuration and starts the first life.
-    pub(crate) fn start(scratch: &Scratch, tail: &str, ui_port: u16, source_path: &str) -> Self {
+    pub(crate) fn start(
+        scratch: &Scratch,
+        tail: &str,
+        ui_port: u16,
+        source_path: &str,
+        cloudwatch_url: &str,
+    ) -> Self {
         let folder = scratch.join("agent");
         std::fs::create_dir_all(&folder).unwrap();
         let config = folder.with_extension("toml");
@@ -71,6 +77,13 @@ interval = "2s"
 [exporters.file]
 path = "{records}"
 [exporters.prometheus]
+[exporters.cloudwatch_logs]
+region = "us-east-1"
+endpoint_url = "{cloudwatch_url}"
+[exporters.cloudwatch_metrics]
+region = "us-east-1"
+endpoint_url = "{cloudwatch_url}"
+environment = "test"
 "#,
             state = folder.join("state").display(),
             records = folder.join("records.jsonl").display(),
@@ -87,6 +100,7 @@ path = "{records}"
         assert!(self.process.is_none(), "one life at a time");
         let mut command = Command::new(binary());
         command.arg("run").arg("-c").arg(&self.config);
+        command.env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE").env("AWS_SECRET_ACCESS_KEY", "secret");
         command.env("SIDELIGHT_ADMIN__LISTEN", format!("127.0.0.1:{}", self.port));
         let log = |stream| self.folder.join(format!("agent-{}.{stream}", self.lives.len() + 1));
         let mut process = Process::start("sidelight", &command, &log("stdout"), &log("stderr"));

@@ -4,6 +4,7 @@ pub mod failure;
 pub mod gate;
 pub mod message;
 pub mod names;
+mod probe;
 pub mod request;
 pub mod service;
 pub mod target;

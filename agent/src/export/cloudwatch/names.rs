@@ -89,6 +89,12 @@ impl Template {
         Ok(template)
     }
 
+    /// True when the name depends on the resource.
+    #[must_use]
+    pub fn has_placeholders(&self) -> bool {
+        self.segments.iter().flatten().any(|part| matches!(part, Part::Placeholder(_)))
+    }
+
     /// The name for telemetry of `resource`. Two resources whose values differ never get one name
     /// because a character had to go: the name then ends in a hash of what it was made from.
     ///

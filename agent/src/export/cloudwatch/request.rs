@@ -20,6 +20,25 @@ const REQUEST_SPAN_MAX_MS: i64 = 24 * 3_600_000;
 /// Longest message that is sent whole. The model says "1 MB" and not which.
 pub const MESSAGE_BYTES_MAX: usize = 1_000_000;
 
+/// The message of an event.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'m> {
+    /// As the contents of a JSON string.
+    pub nested: &'m [u8],
+    /// Bytes of the message itself, which is what counts.
+    pub bytes: usize,
+}
+
+impl<'m> Message<'m> {
+    /// A message as it is; `nested` is room for it as the contents of a string.
+    #[must_use]
+    pub fn new(message: &[u8], nested: &'m mut Vec<u8>) -> Self {
+        nested.clear();
+        write_escaped(message, nested);
+        Self { nested, bytes: message.len() }
+    }
+}
+
 /// Where an event comes from: which batch of those that are sent together, which record of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
@@ -76,8 +95,8 @@ impl Request {
     ///
     /// # Errors
     /// When a limit would be broken.
-    pub fn add(&mut self, time_ms: i64, message: &[u8], origin: Origin) -> Result<(), Full> {
-        let bytes = self.bytes + message.len() + EVENT_OVERHEAD_BYTES;
+    pub fn add(&mut self, time_ms: i64, message: Message<'_>, origin: Origin) -> Result<(), Full> {
+        let bytes = self.bytes + message.bytes + EVENT_OVERHEAD_BYTES;
         let (first, last) = self.times.unwrap_or((time_ms, time_ms));
         let (first, latest) = (first.min(time_ms), last.max(time_ms));
         let is_within = bytes <= REQUEST_BYTES_MAX
@@ -89,10 +108,10 @@ impl Request {
         let start = self.text.len();
         // A write to memory does not fail.
         let _ = write!(self.text, "{{\"timestamp\":{time_ms},\"message\":\"");
-        write_escaped(message, &mut self.text);
+        self.text.extend_from_slice(message.nested);
         self.text.extend_from_slice(b"\"}");
         self.is_sorted &= self.events.last().is_none_or(|before| before.time_ms <= time_ms);
-        let (text, message_bytes) = (start..self.text.len(), message.len());
+        let (text, message_bytes) = (start..self.text.len(), message.bytes);
         self.events.push(Event { time_ms, origin, text, message_bytes });
         (self.bytes, self.times) = (bytes, Some((first, latest)));
         Ok(())
@@ -149,14 +168,23 @@ mod tests {
 
     const ORIGIN: Origin = Origin { batch: 0, record: 0 };
 
+    fn add(
+        request: &mut Request,
+        time_ms: i64,
+        message: &[u8],
+        origin: Origin,
+    ) -> Result<(), Full> {
+        request.add(time_ms, Message::new(message, &mut Vec::new()), origin)
+    }
+
     /// Packs as an exporter does, and checks every request against the rules.
     fn pack(events: &[(i64, Vec<u8>)]) -> Vec<Request> {
         let (mut done, mut open) = (Vec::new(), Request::new());
         for (record, (time_ms, message)) in events.iter().enumerate() {
             let origin = Origin { batch: 0, record };
-            if open.add(*time_ms, message, origin).is_err() {
+            if add(&mut open, *time_ms, message, origin).is_err() {
                 done.push(std::mem::replace(&mut open, Request::new()));
-                open.add(*time_ms, message, origin).unwrap();
+                add(&mut open, *time_ms, message, origin).unwrap();
             }
         }
         done.extend((!open.events.is_empty()).then_some(open));
@@ -214,17 +242,20 @@ mod tests {
     fn a_request_is_filled_to_the_byte_and_to_the_event() {
         let mut request = Request::new();
         let (small, rest) = (vec![b'a'; 1_000_000], vec![b'b'; 48_576 - 2 * 26]);
-        request.add(5, &small, ORIGIN).unwrap();
-        assert_eq!(request.add(5, &[rest.clone(), b"b".to_vec()].concat(), ORIGIN), Err(Full));
-        request.add(5, &rest, ORIGIN).unwrap();
+        add(&mut request, 5, &small, ORIGIN).unwrap();
+        assert_eq!(
+            add(&mut request, 5, &[rest.clone(), b"b".to_vec()].concat(), ORIGIN),
+            Err(Full)
+        );
+        add(&mut request, 5, &rest, ORIGIN).unwrap();
         assert_eq!(request.bytes(), REQUEST_BYTES_MAX);
         let mut request = Request::new();
-        (0..10_000).for_each(|_| request.add(5, b"a", ORIGIN).unwrap());
-        assert_eq!(request.add(5, b"a", ORIGIN), Err(Full));
+        (0..10_000).for_each(|_| add(&mut request, 5, b"a", ORIGIN).unwrap());
+        assert_eq!(add(&mut request, 5, b"a", ORIGIN), Err(Full));
         let mut request = Request::new();
-        request.add(0, b"a", ORIGIN).unwrap();
-        assert_eq!(request.add(86_400_000, b"a", ORIGIN), Err(Full));
-        request.add(86_399_999, b"a", ORIGIN).unwrap();
+        add(&mut request, 0, b"a", ORIGIN).unwrap();
+        assert_eq!(add(&mut request, 86_400_000, b"a", ORIGIN), Err(Full));
+        add(&mut request, 86_399_999, b"a", ORIGIN).unwrap();
     }
 
     #[test]

@@ -121,6 +121,18 @@ impl Service {
         }
     }
 
+    /// Where the service is, for messages.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let access = &self.access;
+        match (&access.endpoint_url, &access.region) {
+            // A user and a password may stand in it.
+            (Some(url), _) => self.redactor.value(url).to_string(),
+            (None, Some(region)) => format!("logs.{region}"),
+            (None, None) => "the endpoint that the environment names".to_owned(),
+        }
+    }
+
     /// The client; made with the first request, as finding region and credentials takes a while.
     ///
     /// # Errors
@@ -141,6 +153,10 @@ impl Service {
         let made = Client::from_conf(config.build());
         *client = Some(made.clone());
         Ok(made)
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Takes credentials anew with the next request.

@@ -4,7 +4,8 @@ use super::super::cloudwatch::service::{Access, Service};
 use super::super::cloudwatch::target::{GroupSettings, RETENTION_DAYS, RETENTION_LAW};
 use super::{CloudWatchLogs, Kind, Template};
 use crate::config::Section;
-use crate::export::{BuildError, Exporter, ExporterConfig, Shared, lane};
+use crate::export::{BoxFuture, BuildError, Exporter, ExporterConfig, Finding, Shared, lane};
+use crate::model::Resource;
 use aws_sdk_cloudwatchlogs::types::LogGroupClass;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -82,14 +83,8 @@ pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     Box::new(config)
 }
 
-impl ExporterConfig for Config {
-    fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
-        let template = |kind, raw: &str| {
-            Template::new(kind, raw).map_err(|wrong| BuildError {
-                section: "exporters.cloudwatch_logs",
-                reason: format!("a template {wrong}"),
-            })
-        };
+impl Config {
+    fn service(&self, lane: &lane::Config, shared: &Shared) -> Service {
         let settings = GroupSettings {
             retention_days: self.retention_days,
             kms_key_id: self.kms_key_id.clone(),
@@ -104,9 +99,20 @@ impl ExporterConfig for Config {
             endpoint_url: self.endpoint_url.clone(),
             request_timeout: lane.request_timeout.0,
         };
-        let redactor = shared.redactor.clone();
+        Service::new(access, settings, self.concurrency, shared.redactor.clone())
+    }
+}
+
+impl ExporterConfig for Config {
+    fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
+        let template = |kind, raw: &str| {
+            Template::new(kind, raw).map_err(|wrong| BuildError {
+                section: "exporters.cloudwatch_logs",
+                reason: format!("a template {wrong}"),
+            })
+        };
         Ok(Box::new(CloudWatchLogs {
-            service: Arc::new(Service::new(access, settings, self.concurrency, redactor)),
+            service: Arc::new(self.service(lane, shared)),
             group: template(Kind::Group, &self.group)?,
             stream: template(Kind::Stream, &self.stream)?,
             // What is left is for the lane to see the answer.
@@ -116,5 +122,17 @@ impl ExporterConfig for Config {
             denied: HashMap::new(),
             remembered: HashMap::new(),
         }))
+    }
+
+    fn probe<'a>(
+        &'a self,
+        lane: &'a lane::Config,
+        shared: &'a Shared,
+    ) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async {
+            let Ok(group) = Template::new(Kind::Group, &self.group) else { return Vec::new() };
+            let name = group.name(&Resource::default());
+            self.service(lane, shared).probe(&name, group.has_placeholders(), false).await
+        })
     }
 }

@@ -2,14 +2,14 @@
 
 use super::super::cloudwatch::failure::{Class, Failure};
 use super::super::cloudwatch::names::{Kind, Template};
-use super::super::cloudwatch::request::{Full, Origin, Request};
+use super::super::cloudwatch::request::{Full, Message, Origin, Request};
 use super::super::cloudwatch::service::{Access, Deadline, Format, Service};
 use super::super::cloudwatch::target::{GroupSettings, RETENTION_DAYS, RETENTION_LAW, Target};
 use super::{Encoder, Scope, Settings};
 use crate::config::Section;
 use crate::export::{
     Answer, BoxFuture, BuildError, ExportError, Exporter, ExporterConfig, ExporterDefinition,
-    Shared, lane,
+    Finding, Shared, lane,
 };
 use crate::model::{MetricBatch, Resource, Signal, SignalKind};
 use crate::telemetry;
@@ -106,6 +106,22 @@ impl Config {
         let environment = || Some(Scope::Environment(redactor.value(self.environment.as_deref()?)));
         cluster.or_else(environment)
     }
+
+    fn service(&self, lane: &lane::Config, shared: &Shared) -> Service {
+        let groups = GroupSettings {
+            retention_days: self.retention_days,
+            kms_key_id: self.kms_key_id.clone(),
+            // CloudWatch makes metrics of no other.
+            class: None,
+            tags: self.tags.clone(),
+        };
+        let access = Access {
+            region: self.region.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            request_timeout: lane.request_timeout.0,
+        };
+        Service::new(access, groups, 1, shared.redactor.clone())
+    }
 }
 
 impl ExporterConfig for Config {
@@ -121,28 +137,27 @@ impl ExporterConfig for Config {
             group: name(Kind::Group, &self.group)?,
             stream: name(Kind::Stream, &self.stream)?,
         };
-        let groups = GroupSettings {
-            retention_days: self.retention_days,
-            kms_key_id: self.kms_key_id.clone(),
-            // CloudWatch makes metrics of no other.
-            class: None,
-            tags: self.tags.clone(),
-        };
-        let request_timeout = lane.request_timeout.0;
-        let access = Access {
-            region: self.region.clone(),
-            endpoint_url: self.endpoint_url.clone(),
-            request_timeout,
-        };
         let settings = Settings::new(&self.namespace, self.scope(&shared.redactor))
             .map_err(|error| failed(error.to_string()))?;
         Ok(Box::new(CloudWatchMetrics {
-            service: Arc::new(Service::new(access, groups, 1, shared.redactor.clone())),
+            service: Arc::new(self.service(lane, shared)),
             encoder: Encoder::new(settings, unix_ms()),
             target,
-            time: request_timeout.mul_f64(0.9),
+            time: lane.request_timeout.0.mul_f64(0.9),
             has_retention: false,
         }))
+    }
+
+    fn probe<'a>(
+        &'a self,
+        lane: &'a lane::Config,
+        shared: &'a Shared,
+    ) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async {
+            let Ok(group) = Template::new(Kind::Group, &self.group) else { return Vec::new() };
+            let name = group.name(&Resource::default());
+            self.service(lane, shared).probe(&name, group.has_placeholders(), true).await
+        })
     }
 }
 
@@ -162,14 +177,15 @@ impl CloudWatchMetrics {
         let prepared = self.encoder.prepare(batch, unix_ms());
         let time_ms = i64::try_from(prepared.time_unix_ms).unwrap_or(i64::MAX);
         let deadline = Deadline { end: Instant::now() + self.time, is_made_once: false };
-        let mut request = Request::new();
+        let (mut request, mut nested) = (Request::new(), Vec::new());
         for (record, event) in prepared.events.iter().enumerate() {
             let origin = Origin { batch: 0, record };
-            if request.add(time_ms, event, origin) == Err(Full) {
+            let message = Message::new(event, &mut nested);
+            if request.add(time_ms, message, origin) == Err(Full) {
                 let full = std::mem::replace(&mut request, Request::new());
                 self.put(&full, deadline).await?;
                 // It fits into an empty one: no event is longer than a request.
-                let _ = request.add(time_ms, event, origin);
+                let _ = request.add(time_ms, message, origin);
             }
         }
         if !request.events.is_empty() {

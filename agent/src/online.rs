@@ -1,0 +1,28 @@
+//! `sidelight check --online`: asks every destination whether all will work, and writes nothing there.
+
+use crate::config::Config;
+use crate::export::{Finding, Shared};
+use std::fmt::Write;
+
+/// What the destinations say, a line each, and whether all will work.
+pub async fn check(config: &Config) -> (String, bool) {
+    let shared = Shared::new(config.redaction.base().clone());
+    let (mut text, mut is_good) = (String::new(), true);
+    for (definition, section) in &config.exporters {
+        for finding in section.exporter.probe(&section.lane, &shared).await {
+            is_good &= !matches!(finding, Finding::Bad(_));
+            let (word, told) = match finding {
+                Finding::Good(told) => ("ok", told),
+                Finding::Doubt(told) => ("note", told),
+                Finding::Bad(told) => ("FAILED", told),
+            };
+            // A write to a string does not fail.
+            let _ = writeln!(text, "{}: {word}: {told}", definition.name);
+        }
+    }
+    if text.is_empty() {
+        text.push_str("no destination that can be asked\n");
+    }
+    text.pop();
+    (text, is_good)
+}
