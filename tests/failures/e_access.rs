@@ -104,8 +104,20 @@ fn e25_a_server_that_speaks_no_tls_is_named_with_a_hint() {
     let plain = cloud.fake.url().replace("127.0.0.1", "localhost");
     cloud.endpoint_url = Some(plain.replace("http://", "https://"));
     cloud.write("a.log", 100);
-    cloud.start();
     let host = plain.trim_start_matches("http://").to_owned();
+    // `check --online` finds it before anything runs.
+    let run = cloud.command();
+    let mut check = std::process::Command::new(run.get_program());
+    check.args(["check", "--online", "-c"]).args(run.get_args().last()).envs(&cloud.environment);
+    let told = check.output().unwrap();
+    let said = String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned();
+    assert!(!told.status.success(), "{said}");
+    let line = said.lines().find(|line| line.contains("FAILED")).unwrap_or(&said);
+    assert!(
+        line.contains(&host) && line.contains("TLS") && line.contains("endpoint_url"),
+        "{line}"
+    );
+    cloud.start();
     let log = wait::until("the failure is told", LIMIT, || {
         Some(cloud.own_log()).filter(|log| log.contains("delivery failed"))
     });
