@@ -30,13 +30,14 @@ fn e3_the_smallest_lines_and_those_of_four_byte_characters_break_no_limit() {
 fn e4_requests_are_full_under_load() {
     const FULL_BYTES: usize = 1_048_576 * 95 / 100;
     let mut cloud = Cloud::new();
-    // A service that is slower than the agent, also than one of a debug build.
+    // A service that is slower than the agent, also than one of a debug build, and text that such
+    // an agent is quick with.
     cloud.lane = "request_timeout = \"600s\"".to_owned();
     cloud.fake.create(&Cloud::group("a.log"), STREAM);
     let held = Fault::delay(Duration::from_secs(6)).on("PutLogEvents").times(1);
     cloud.fake.set_fault(held);
-    cloud.fake.set_fault(Fault::delay(Duration::from_millis(200)).on("PutLogEvents"));
-    let (now_ms, text) = (now_ms(), "finished task 0.0 in stage 41.0 ".repeat(30));
+    cloud.fake.set_fault(Fault::delay(Duration::from_millis(500)).on("PutLogEvents"));
+    let (now_ms, text) = (now_ms(), "~".repeat(960));
     cloud.write_lines("a.log", &vec![(now_ms, text.as_bytes()); 10_000]);
     cloud.start();
     cloud.finish(0);
@@ -45,7 +46,7 @@ fn e4_requests_are_full_under_load() {
     let share = full as f64 / bytes.iter().sum::<usize>() as f64;
     say(&format!("e4: {share:.2} of all bytes in requests at least 95 % full, of {}", bytes.len()));
     // What is left over of each delivery is a request of its own.
-    assert!(share > 0.4, "{bytes:?}");
+    assert!(share > 0.6, "{bytes:?}");
 }
 
 #[test]
