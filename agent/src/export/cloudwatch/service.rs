@@ -94,6 +94,7 @@ pub struct Service {
     pub(super) settings: GroupSettings,
     pub(super) redactor: Arc<Redactor>,
     gate: Arc<Gate>,
+    stream_concurrency: usize,
     client: tokio::sync::Mutex<Option<Client>>,
     /// Where requests went last, for errors of those that no service answered.
     endpoint: Arc<Mutex<String>>,
@@ -107,7 +108,7 @@ impl Service {
     pub fn new(
         access: Access,
         settings: GroupSettings,
-        concurrency: usize,
+        (concurrency, stream_concurrency): (usize, usize),
         redactor: Arc<Redactor>,
     ) -> Self {
         Self {
@@ -115,10 +116,17 @@ impl Service {
             settings,
             redactor,
             gate: Arc::new(Gate::new(concurrency)),
+            stream_concurrency,
             client: tokio::sync::Mutex::new(None),
             endpoint: Arc::default(),
             makers: Mutex::default(),
         }
+    }
+
+    /// Requests to one stream that may be under way.
+    #[must_use]
+    pub fn stream_concurrency(&self) -> usize {
+        self.stream_concurrency
     }
 
     /// Where the service is, for messages.

@@ -23,8 +23,11 @@ pub struct Config {
     pub region: Option<String>,
     /// Other address of the service: a VPC endpoint. Else that of the region.
     pub endpoint_url: Option<String>,
-    /// Requests under way at most, to all streams; one to each. Default 4; from 1 to 64.
+    /// Requests under way at most, to all streams. Default 4; from 1 to 64.
     pub concurrency: usize,
+    /// Requests under way at most to one stream. Above 1, events of one millisecond may change
+    /// places. Default 1; at most `concurrency`.
+    pub stream_concurrency: usize,
     /// Days after which CloudWatch deletes events. Unset: as the group is.
     pub retention_days: Option<i32>,
     /// ARN of the KMS key of groups that are made.
@@ -53,6 +56,7 @@ impl Default for Config {
             region: None,
             endpoint_url: None,
             concurrency: 4,
+            stream_concurrency: 1,
             retention_days: None,
             kms_key_id: None,
             log_class: None,
@@ -72,6 +76,9 @@ pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
         }
     }
     section.require("concurrency", (1..=64).contains(&config.concurrency), "must be from 1 to 64");
+    let is_within = (1..=config.concurrency).contains(&config.stream_concurrency);
+    let law = "must be from 1 to concurrency";
+    section.require("stream_concurrency", is_within, law);
     let is_retention = config.retention_days.is_none_or(|days| RETENTION_DAYS.contains(&days));
     section.require("retention_days", is_retention, RETENTION_LAW);
     let is_url = config.endpoint_url.as_deref().is_none_or(|url| {
@@ -99,7 +106,8 @@ impl Config {
             endpoint_url: self.endpoint_url.clone(),
             request_timeout: lane.request_timeout.0,
         };
-        Service::new(access, settings, self.concurrency, shared.redactor.clone())
+        let concurrency = (self.concurrency, self.stream_concurrency);
+        Service::new(access, settings, concurrency, shared.redactor.clone())
     }
 }
 

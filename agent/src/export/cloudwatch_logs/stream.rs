@@ -1,13 +1,15 @@
-//! The batches of one call that go to one stream: packed into requests and sent one after the other.
+//! The batches of one call that go to one stream: packed into requests and sent in their order.
 
 use super::super::cloudwatch::failure::{Class, Failure};
 use super::super::cloudwatch::message::Messages;
 use super::super::cloudwatch::request::{Full, Origin, Request};
 use super::super::cloudwatch::service::{Deadline, Format, Rejected, Service};
 use super::super::cloudwatch::target::Target;
-use crate::export::{Answer, ExportError, Refused};
+use crate::export::{Answer, BoxFuture, ExportError, Refused};
 use crate::model::{LogBatch, LogRecord, Severity};
 use crate::telemetry;
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesOrdered, StreamExt};
 use redaction::Value;
 use std::time::Duration;
 
@@ -56,6 +58,17 @@ impl<'b> Work<'b> {
     }
 }
 
+/// Requests of a stream that are under way, in their order.
+type UnderWay<'s> = FuturesOrdered<BoxFuture<'s, Sent>>;
+
+/// What became of a request: its pieces that are done with, in their order, and what stopped the rest.
+#[derive(Debug, Default)]
+struct Sent {
+    /// Taken, or refused for good.
+    pieces: Vec<(Request, Result<Rejected, Value>)>,
+    failure: Option<Failure>,
+}
+
 /// See the head of the file.
 #[derive(Debug)]
 pub(super) struct Stream<'b> {
@@ -83,6 +96,7 @@ impl<'b> Stream<'b> {
     /// Sends everything, or up to the first failure.
     pub(super) async fn send(&mut self, service: &Service, deadline: Deadline) {
         let (mut messages, mut request) = (Messages::default(), Request::new());
+        let mut under_way = UnderWay::new();
         for at in 0..self.works.len() {
             let (logs, n_done) = (self.works[at].logs, self.works[at].n_done);
             let (mut n_events, mut n_empty) = (0, 0);
@@ -103,7 +117,7 @@ impl<'b> Stream<'b> {
                     let origin = Origin { batch: at, record };
                     if request.add(time_ms, message, origin) == Err(Full) {
                         let full = std::mem::replace(&mut request, Request::new());
-                        if !self.send_request(full, service, deadline).await {
+                        if !self.begin(full, &mut under_way, service, deadline).await {
                             return;
                         }
                         // It fits into an empty one, as no message is longer than a request.
@@ -114,43 +128,50 @@ impl<'b> Stream<'b> {
             self.works[at].n_events = Some(n_events);
             self.works[at].n_empty = n_empty;
         }
-        if !request.events.is_empty() {
-            self.send_request(request, service, deadline).await;
+        if !request.events.is_empty()
+            && !self.begin(request, &mut under_way, service, deadline).await
+        {
+            return;
+        }
+        while let Some(sent) = under_way.next().await {
+            if !self.note(sent) {
+                return;
+            }
         }
     }
 
-    /// Sends one request; false when it failed. Halves of a refused one are sent alone, until what is
-    /// to blame is alone.
-    async fn send_request(
+    /// Sends `request` once there are fewer under way than may be; false when one has failed.
+    async fn begin<'s>(
         &mut self,
-        mut request: Request,
-        service: &Service,
+        request: Request,
+        under_way: &mut UnderWay<'s>,
+        service: &'s Service,
         deadline: Deadline,
     ) -> bool {
-        request.sort();
-        // The next one is the last.
-        let (mut rest, mut n_refusals) = (vec![request], 0);
-        while let Some(request) = rest.pop() {
-            match service.put(&self.target, &request, Format::Plain, deadline).await {
+        while under_way.len() >= service.stream_concurrency() {
+            let Some(sent) = under_way.next().await else { break };
+            if !self.note(sent) {
+                return false;
+            }
+        }
+        under_way.push_back(Box::pin(send(service, self.target.clone(), request, deadline)));
+        // It is on its way while the next one is made.
+        under_way.next().now_or_never().flatten().is_none_or(|sent| self.note(sent))
+    }
+
+    /// Notes what became of a request; false when it failed.
+    fn note(&mut self, sent: Sent) -> bool {
+        for (request, answer) in sent.pieces {
+            match answer {
                 Ok(rejected) => {
                     self.is_taken = true;
                     self.note_taken(&request, &rejected);
                 }
-                Err(failure) if failure.class == Class::Refused => {
-                    n_refusals += 1;
-                    if request.events.len() > 1 && n_refusals <= REFUSALS_MAX {
-                        let [first, second] = request.halves();
-                        rest.extend([second, first]);
-                        continue;
-                    }
+                Err(reason) => {
                     telemetry::CLOUDWATCH_EVENTS.add("refused", request.events.len() as u64);
                     for event in &request.events {
-                        self.works[event.origin.batch].refuse(event.origin.record, &failure.reason);
+                        self.works[event.origin.batch].refuse(event.origin.record, &reason);
                     }
-                }
-                Err(failure) => {
-                    self.failure = Some(failure);
-                    return false;
                 }
             }
             // Of each batch they are the next ones, whatever else is in the request.
@@ -158,7 +179,8 @@ impl<'b> Stream<'b> {
                 self.works[event.origin.batch].n_done += 1;
             }
         }
-        true
+        self.failure = sent.failure;
+        self.failure.is_none()
     }
 
     fn note_taken(&mut self, request: &Request, rejected: &Rejected) {
@@ -209,6 +231,33 @@ fn says_nothing(logs: &LogBatch, record: &LogRecord) -> bool {
     record.logger.is_empty()
         && record.severity == Severity::Unspecified
         && logs.text.get(&record.body).iter().all(is_blank)
+}
+
+/// Sends one request. Halves of a refused one are sent alone, until what is to blame is alone.
+async fn send(service: &Service, target: Target, mut request: Request, deadline: Deadline) -> Sent {
+    request.sort();
+    // The next one is the last.
+    let (mut rest, mut n_refusals) = (vec![request], 0);
+    let mut sent = Sent::default();
+    while let Some(request) = rest.pop() {
+        match service.put(&target, &request, Format::Plain, deadline).await {
+            Ok(rejected) => sent.pieces.push((request, Ok(rejected))),
+            Err(failure) if failure.class == Class::Refused => {
+                n_refusals += 1;
+                if request.events.len() > 1 && n_refusals <= REFUSALS_MAX {
+                    let [first, second] = request.halves();
+                    rest.extend([second, first]);
+                } else {
+                    sent.pieces.push((request, Err(failure.reason)));
+                }
+            }
+            Err(failure) => {
+                sent.failure = Some(failure);
+                break;
+            }
+        }
+    }
+    sent
 }
 
 fn told(target: &Target, failure: Option<&Failure>) -> String {

@@ -120,7 +120,7 @@ impl Config {
             endpoint_url: self.endpoint_url.clone(),
             request_timeout: lane.request_timeout.0,
         };
-        Service::new(access, groups, 1, shared.redactor.clone())
+        Service::new(access, groups, (1, 1), shared.redactor.clone())
     }
 }
 
