@@ -34,6 +34,8 @@ const REMEMBERED_MAX: usize = 256;
 /// How long a group that takes nothing is left alone at first, and at most.
 const DENIED_MIN: Duration = Duration::from_secs(10);
 const DENIED_MAX: Duration = Duration::from_secs(300);
+/// Groups that are remembered for that; over it, those that may be asked again are forgotten.
+const DENIED_GROUPS_MAX: usize = 1_000;
 
 /// A group that takes nothing.
 #[derive(Debug)]
@@ -143,6 +145,9 @@ impl CloudWatchLogs {
 /// Leaves a group alone for longer each time that it takes nothing, until it does.
 fn note_denied(denied: &mut HashMap<String, Denied>, stream: &Stream<'_>) {
     let group = &stream.target.group;
+    if denied.len() >= DENIED_GROUPS_MAX {
+        denied.retain(|_, it| it.until > Instant::now());
+    }
     if let Some(failure) = stream.denial() {
         let before = denied.get(group);
         if before.is_some_and(|it| it.until > Instant::now()) {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Targets for which something is put aside at most; what is over it waits as for a destination that
 /// is down.
@@ -138,7 +138,7 @@ impl Lane {
             let exporter = self.name;
             tracing::error!(
                 exporter, target, %reason,
-                "nothing goes there until somebody mends it; its records are put aside on disk"
+                "nothing goes there now; its records are put aside on disk and tried again"
             );
         }
         self.note_parked();
@@ -182,7 +182,13 @@ impl Lane {
             return false;
         };
         let signal = Signal::Logs(logs);
-        let sent = timeout(self.request_timeout, self.exporter.export(&signal)).await;
+        let status = self.status.clone();
+        let sent = tokio::select! {
+            biased;
+            sent = timeout(self.request_timeout, self.exporter.export(&signal)) => sent,
+            // It stays where it is.
+            () = async { status.stopped().await; sleep(super::CUT_OFF).await } => return false,
+        };
         let retry_after = match sent {
             Ok(Err(ExportError::Parked { retry_after, .. })) => retry_after,
             Ok(Err(ExportError::Rejected { reason })) => {
