@@ -73,6 +73,8 @@ impl Failure {
             (Some(code), None) => code.to_owned(),
             (None, _) => not_from_aws(error, status),
         };
+        // A line of the log is one line.
+        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
         let retry_after = error.raw_response().and_then(|response| {
             let seconds = response.headers().get("retry-after")?.parse().ok()?;
             Some(Duration::from_secs(seconds))
