@@ -108,6 +108,8 @@ fn b8_kills_under_load_lose_nothing_and_repeat_what_was_in_flight() {
         bed.start();
         let n_before = bed.tally.n_distinct("w");
         bed.wait_for("w", n_before + 500);
+        // The first one is written before anything is delivered.
+        super::wait_for_metric(&bed, "sidelight_checkpoints_total", "", |n| n >= 2.0);
         bed.kill();
     }
     let n_lines = pump.stop();

@@ -53,16 +53,17 @@ struct Progress {
     refused: Vec<Refused>,
 }
 
-/// Names a batch, also when it comes again from the spool: file, first and last offset, records, bytes,
-/// and when the first was read. What is taken for another one would not be sent.
-type Key = (String, u64, u64, usize, usize, u64);
+/// Names a batch, also when it comes again from the spool, where its text is another one: file, first
+/// and last offset, records, and when the first was read. What is taken for another one would not be
+/// sent.
+type Key = (String, u64, u64, usize, u64);
 
 fn key(logs: &LogBatch) -> Key {
     let file = logs.resource.file_id.as_deref().unwrap_or("").to_owned();
     let offset = |record: Option<&LogRecord>| record.map_or(0, |record| record.offset);
     let (first, last) = (logs.records.first(), logs.records.last());
     let read_unix_ns = first.map_or(0, |record| record.observed_unix_ns);
-    (file, offset(first), offset(last), logs.records.len(), logs.text.len(), read_unix_ns)
+    (file, offset(first), offset(last), logs.records.len(), read_unix_ns)
 }
 
 /// See the head of the file.
