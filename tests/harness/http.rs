@@ -2,6 +2,7 @@
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 /// Connecting and each read; the first answer of a busy Spark UI takes seconds.
@@ -16,9 +17,17 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// A port on 127.0.0.1 that nobody listens on now.
+/// A port on 127.0.0.1 that nobody listens on now. It is below those that the system gives to
+/// connections (32768 and up), so that none of the many of other tests takes it meanwhile, and given
+/// out once.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Two runs at the same time begin at different ones.
+    let begin = std::process::id() as u16 % 100 * 100;
+    let mut ports =
+        std::iter::repeat_with(|| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.by_ref().take(10_000).find(is_free).expect("no port is free")
 }
 
 /// Sends `GET path` to `127.0.0.1:port`.
