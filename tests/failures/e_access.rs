@@ -99,6 +99,17 @@ fn e23_a_pod_with_a_role_starts_without_the_metadata_of_its_node() {
 }
 
 #[test]
+fn e25_the_endpoint_of_the_environment_is_taken_that_of_the_service_first() {
+    let mut cloud = Cloud::new();
+    cloud.endpoint_url = None;
+    cloud.set("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    cloud.set("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &cloud.fake.url());
+    cloud.write("a.log", 100);
+    cloud.start();
+    cloud.finish(0);
+}
+
+#[test]
 fn e25_a_server_that_speaks_no_tls_is_named_with_a_hint() {
     let mut cloud = Cloud::new();
     let plain = cloud.fake.url().replace("127.0.0.1", "localhost");

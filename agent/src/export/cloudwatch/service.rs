@@ -154,10 +154,10 @@ impl Service {
         let shared = aws::load(access.region.as_deref(), access.request_timeout).await;
         let shared = shared.map_err(|error| self.own(Class::Transient, &error.to_string()))?;
         let mut config = aws_sdk_cloudwatchlogs::config::Builder::from(&shared);
-        config.set_endpoint_url(access.endpoint_url.clone().or_else(|| {
-            // What the environment says, for this service or for all.
-            shared.endpoint_url().map(str::to_owned)
-        }));
+        if let Some(url) = &access.endpoint_url {
+            // Else it is what the environment says, for this service or for all.
+            config.set_endpoint_url(Some(url.clone()));
+        }
         let made = Client::from_conf(config.build());
         *client = Some(made.clone());
         Ok(made)
