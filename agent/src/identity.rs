@@ -231,7 +231,7 @@ fn surroundings(
             Some("executor") => Some(Component::Executor.value()),
             _ => None,
         },
-        host: value(variable("POD_NAME").or_else(|| variable("NODE_NAME")).or_else(host_name)),
+        host: value(host_of(variable)),
         ..Resource::default()
     }
 }
@@ -248,7 +248,10 @@ fn parse_labels(text: &str) -> BTreeMap<String, String> {
 /// Where this agent runs: the pod, the node, or the name of the host.
 #[must_use]
 pub fn host() -> Option<String> {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    host_of(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+fn host_of(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     variable("POD_NAME").or_else(|| variable("NODE_NAME")).or_else(host_name)
 }
 

@@ -1,7 +1,7 @@
 //! What one target of a destination does not take while others do: put aside on the disk, a spool for
 //! each target, and tried again from time to time.
 
-use super::{Lane, Sent, lock};
+use super::{Lane, lock};
 use crate::export::ExportError;
 use crate::export::spool::{OpenError, Spool, parked_targets};
 use crate::model::{LogBatch, Signal};
@@ -209,9 +209,7 @@ impl Lane {
             },
             Err(elapsed) => {
                 telemetry::EXPORTS.add(self.name, "timeout", 1);
-                if !matches!(self.failed(None, &elapsed), Sent::Failed) {
-                    return false;
-                }
+                self.failed(None, &elapsed);
                 self.request_timeout
             }
         };
