@@ -155,10 +155,17 @@ impl Signal {
         }
     }
 
-    /// True for a batch without items; such a batch reaches no exporter.
+    /// True for a batch without items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// True for a batch that reaches no exporter. One without samples does: it takes the series of
+    /// its job away.
+    #[must_use]
+    pub fn says_nothing(&self) -> bool {
+        self.is_empty() && !matches!(self, Self::Metrics(_))
     }
 }
 

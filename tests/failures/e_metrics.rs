@@ -90,3 +90,18 @@ fn e_every_line_is_read_back_from_moto() {
     marks.dedup();
     assert_eq!((events.len(), marks.len()), (2_100, 2_100), "once each");
 }
+
+#[test]
+fn the_series_of_a_job_that_is_over_leave_the_page_after_the_linger_time() {
+    let mut cloud = Cloud::new();
+    let ui = spark_ui();
+    let spark = format!("urls = [\"http://{ui}\"]\ninterval = \"1s\"\nlinger = \"2s\"\n");
+    cloud.sections = format!("[job]\njob_name = \"nightly\"\n[scrapers.spark]\n{spark}");
+    cloud.start();
+    let shown = || cloud.metric("spark_app_tasks_total", "nightly");
+    wait::until("the series of the job come", LIMIT, || (shown() > 0.0).then_some(()));
+    wait::until("the series of the job go", LIMIT, || (shown() == 0.0).then_some(()));
+    let n_runs = cloud.metric("job_runs_total", "nightly");
+    assert_eq!(n_runs, 1.0, "what is counted over runs stays");
+    cloud.stop();
+}

@@ -155,7 +155,7 @@ impl Intake {
         while !status.is_stopping() {
             if self.status.spool.batches() > 0 {
                 match self.load().await {
-                    Ok(Some(signal)) if signal.is_empty() => self.advance().await,
+                    Ok(Some(signal)) if signal.says_nothing() => self.advance().await,
                     Ok(Some(signal)) => return Some(Head::spooled(signal)),
                     Ok(None) => {}
                     Err(()) => {
@@ -166,7 +166,7 @@ impl Intake {
             } else if self.storing.is_some() {
                 self.step().await;
             } else if let Some(batch) = self.pending.front() {
-                if !batch.signal.is_empty() {
+                if !batch.signal.says_nothing() {
                     return Some(Head::live(batch.clone()));
                 }
                 // A batch whose records were all dropped only settles its position, in its turn.
@@ -230,14 +230,14 @@ impl Intake {
         }
     }
 
-    /// The oldest batches in memory with records, `n_max` at most, up to one without.
+    /// The oldest batches in memory, `n_max` at most, up to one that says nothing.
     pub(super) fn first(&mut self, n_max: usize) -> Vec<Arc<Batch>> {
         while self.pending.len() < n_max {
             let Ok(batch) = self.queue.try_recv() else { break };
             self.pending.push_back(batch);
         }
-        let with_records = self.pending.iter().take_while(|batch| !batch.signal.is_empty());
-        with_records.take(n_max).cloned().collect()
+        let to_deliver = self.pending.iter().take_while(|batch| !batch.signal.says_nothing());
+        to_deliver.take(n_max).cloned().collect()
     }
 
     /// These, which wait in memory, are delivered.
