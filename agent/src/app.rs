@@ -85,7 +85,7 @@ pub enum StartError {
 pub struct Drained {
     /// True when every record that was read is delivered or on the disk, and checkpointed.
     pub is_complete: bool,
-    /// What each exporter of logs or spans has not got.
+    /// What each exporter has not got. Of samples only the last ones count: older ones go stale.
     pub undelivered: Vec<Undelivered>,
 }
 
@@ -98,7 +98,8 @@ pub struct Undelivered {
     pub spooled_records: u64,
     /// Records that became dead letters in this run.
     pub dead_letters: u64,
-    /// Records and spans that were given up in this run: the lane is not required, or has no spool.
+    /// Records and spans that were given up in this run, as the lane is not required or has no spool,
+    /// and samples that it still had at the end.
     pub dropped_records: u64,
 }
 
@@ -263,18 +264,22 @@ impl App {
         self.scrapers.iter().for_each(JoinHandle::abort);
         let _ = self.log_lanes.join_until(deadline).await;
         self.log_lanes.stop();
-        let _ = self.span_lanes.join_until(deadline).await;
-        self.span_lanes.stop();
+        for lanes in [&mut self.span_lanes, &mut self.metric_lanes] {
+            let _ = lanes.join_until(deadline).await;
+            lanes.stop();
+        }
         let last = Instant::now() + LAST_BATCH;
-        let _ = self.log_lanes.join_until(last).await;
-        let _ = self.span_lanes.join_until(last).await;
-        let _ = self.metric_lanes.join_until(deadline.min(last)).await;
+        for lanes in [&mut self.log_lanes, &mut self.span_lanes, &mut self.metric_lanes] {
+            let _ = lanes.join_until(last).await;
+        }
         self.tail.abandon();
         for lanes in [&mut self.log_lanes, &mut self.span_lanes, &mut self.metric_lanes] {
             lanes.abort(last).await;
         }
         let mut undelivered = self.given_up();
-        add(&mut undelivered, &self.span_lanes.unsent());
+        for lanes in [&self.span_lanes, &self.metric_lanes] {
+            add(&mut undelivered, &lanes.unsent());
+        }
         let is_settled = self.log_lanes.are_settled();
         // Once the lanes are gone, the tail thread cannot wait for anything any more. The last write is
         // long with very many files.

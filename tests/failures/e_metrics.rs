@@ -2,6 +2,7 @@
 
 use super::e_bed::{Cloud, LIMIT, STREAM, mark, now_ms};
 use super::e_network::listen;
+use crate::cloudwatch::fault::Fault;
 use crate::cloudwatch::moto::Moto;
 use crate::harness::report::say;
 use crate::harness::scratch::{Scratch, fixture};
@@ -9,6 +10,7 @@ use crate::harness::{peers, wait};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::time::Duration;
 
 /// The UI of a Spark job that has ended: the last answers of a recording.
 fn spark_ui() -> String {
@@ -63,6 +65,40 @@ fn e26_e27_metrics_of_a_job_pass_the_validator_and_stand_in_no_lines_way() {
     }
     say(&format!("e26: {n_metrics} metrics in {} events", events.len()));
     assert!(n_metrics >= 10, "{n_metrics} metrics");
+}
+
+/// A cloud with metrics of a recorded job, a round every two seconds.
+fn metrics_cloud() -> Cloud {
+    let mut cloud = Cloud::new();
+    cloud.sections = format!(
+        "[job]\njob_name = \"nightly\"\n[scrapers.spark]\nurls = [\"http://{}\"]\n\
+         [exporters.cloudwatch_metrics]\nregion = \"us-east-1\"\nendpoint_url = {:?}\n\
+         group = \"/e/metrics\"\nstream = {STREAM:?}\n",
+        spark_ui(),
+        cloud.fake.url(),
+    );
+    cloud
+}
+
+/// Events of metrics so far, each as JSON.
+fn metric_events(cloud: &Cloud) -> Vec<Value> {
+    let events = cloud.fake.events("/e/metrics", STREAM);
+    events.iter().map(|event| serde_json::from_str(&event.message).unwrap()).collect()
+}
+
+#[test]
+fn at_a_stop_metrics_have_as_long_as_logs() {
+    let mut cloud = metrics_cloud();
+    cloud.start();
+    wait::until("metrics come", LIMIT, || (metric_events(&cloud).len() >= 2).then_some(()));
+    // The last round brings two batches, which take a second each.
+    let slow = Fault::delay(Duration::from_secs(1)).on("PutLogEvents").in_group("/e/metrics");
+    cloud.fake.set_fault(slow);
+    let n_before = cloud.requests("PutLogEvents").len();
+    cloud.stop();
+    let n_last = cloud.requests("PutLogEvents").len() - n_before;
+    assert!(n_last >= 2, "{n_last} requests\n{}", cloud.own_log());
+    assert!(cloud.own_log().contains("everything that was read is delivered"));
 }
 
 #[test]
