@@ -7,7 +7,7 @@ use super::head::Head;
 use super::{Status, lock};
 use crate::export::spool::{Spool, Stop};
 use crate::health::Health;
-use crate::model::{Batch, LogBatch, Signal};
+use crate::model::{Batch, LogBatch, Signal, SignalKind};
 use crate::policy::Redactors;
 use crate::telemetry;
 use std::collections::VecDeque;
@@ -305,7 +305,7 @@ impl Intake {
                 // The runtime is ending; what was not stored is not settled either.
                 Err(_) => std::future::pending().await,
             }
-        } else if !self.pending.is_empty() {
+        } else if !self.pending.is_empty() && !self.waits_for_newer() {
             match self.blocked {
                 None => {
                     let batches = std::mem::take(&mut self.pending);
@@ -328,7 +328,23 @@ impl Intake {
             telemetry::QUEUE_BATCHES.set(self.name, self.queue.len() as f64);
             self.is_closed = n_batches == 0;
             self.pending.extend(batches);
+            self.drop_stale();
             self.note_closed();
+        }
+    }
+
+    /// True when newer batches are worth more than those that wait: samples say how it is now, and
+    /// counters hold all that those before them said.
+    fn waits_for_newer(&self) -> bool {
+        let first = self.pending.front().map(|batch| batch.signal.kind());
+        matches!(self.blocked, Some(Blocked::ForGood)) && first == Some(SignalKind::Metrics)
+    }
+
+    fn drop_stale(&mut self) {
+        while self.waits_for_newer() && self.pending.len() > GROUP_BATCHES_MAX {
+            // Nothing is owed for samples.
+            let Some(batch) = self.pending.pop_front() else { return };
+            count_dropped(self.name, "queue_full", &batch, &self.status);
         }
     }
 
@@ -399,7 +415,7 @@ async fn store(
     let (mut left, mut n_safe, stop) = written;
     let reason = if matches!(stop, Some(Stop::Failed(_))) { "spool_failed" } else { reason };
     while let Some(batch) = left.pop_front() {
-        if records(&batch).is_some() {
+        if !batch.signal.says_nothing() {
             if n_safe == 0 && is_required {
                 left.push_front(batch);
                 break;

@@ -59,6 +59,10 @@ impl Bed {
         self.queue.send(Batch::metrics(batch)).await.unwrap();
     }
 
+    fn set_down(&self, is_down: bool) {
+        self.destination.lock().unwrap().is_down = is_down;
+    }
+
     async fn until_delivered(&self, n_batches: usize) {
         let all = async {
             while self.delivered().len() < n_batches {
@@ -84,4 +88,44 @@ async fn a_batch_without_samples_is_delivered_as_it_takes_series_away() {
     drop(bed.queue);
     bed.lane.await.unwrap();
     assert!(bed.status.is_settled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_delivered_comes_again_and_an_outage_costs_the_oldest() {
+    let bed = Bed::start();
+    bed.set_down(true);
+    for time in 0..10 {
+        bed.send(time, 1).await;
+    }
+    sleep(Duration::from_secs(60)).await;
+    bed.set_down(false);
+    bed.until_delivered(10).await;
+    assert_eq!((bed.delivered()[0], bed.status.dropped()), ((0, 1), 0));
+    bed.set_down(true);
+    for time in 10..200 {
+        bed.send(time, 2).await;
+    }
+    sleep(Duration::from_secs(60)).await;
+    bed.set_down(false);
+    bed.send(200, 2).await;
+    let n_dropped = usize::try_from(bed.status.dropped() / 2).unwrap();
+    assert!((100..150).contains(&n_dropped), "{n_dropped}");
+    bed.until_delivered(201 - n_dropped).await;
+    let times: Vec<u64> = bed.delivered()[10..].iter().map(|(time, _)| *time).collect();
+    assert_eq!(times, (10 + n_dropped as u64..=200).collect::<Vec<_>>(), "the newest are kept");
+    drop(bed.queue);
+    bed.lane.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_is_stopped_hands_its_samples_over_and_says_how_many() {
+    let bed = Bed::start();
+    bed.set_down(true);
+    for time in 0..5 {
+        bed.send(time, 2).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    bed.status.stop();
+    assert_eq!(bed.lane.await.unwrap().len(), 5);
+    assert_eq!(bed.status.unsent(), 10);
 }
