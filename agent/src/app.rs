@@ -151,7 +151,7 @@ impl Prepared {
         let redactor = config.redaction.base();
         let mut finder = finder(config)?;
         banner::print(config, core.admin.local_addr(), &mut finder);
-        let shared = export::Shared::new(redactor.clone());
+        let shared = export::Shared::going_on(redactor.clone(), core.carried.clone());
         let health = Arc::new(Health::default());
         let lanes = lanes::prepare(config, &shared, &health)?;
         let given = scrape::Given::new(&config.job, redactor);
@@ -190,12 +190,13 @@ impl App {
             Ok(prepared) => prepared,
             Err(error) => return Err(Box::new((error, core))),
         };
-        let left = std::mem::take(&mut core.left).into_iter();
-        let is_spans = |(_, batch): &Left| batch.signal.kind() == SignalKind::Spans;
-        let (spans_left, logs_left) = left.partition(is_spans);
-        let (queues, log_lanes) = prepared.lanes.logs.run(logs_left);
-        let (metrics, metric_lanes) = prepared.lanes.metrics.run(Vec::new());
-        let (spans, span_lanes) = prepared.lanes.spans.run(spans_left);
+        let mut left = std::mem::take(&mut core.left);
+        let mut left_of = |kind| -> Vec<Left> {
+            left.extract_if(.., |(_, batch)| batch.signal.kind() == kind).collect()
+        };
+        let (queues, log_lanes) = prepared.lanes.logs.run(left_of(SignalKind::Logs));
+        let (metrics, metric_lanes) = prepared.lanes.metrics.run(left_of(SignalKind::Metrics));
+        let (spans, span_lanes) = prepared.lanes.spans.run(left_of(SignalKind::Spans));
         let outlets = Outlets { metrics, spans };
         let (end_scrapers, told) = watch::channel(End::Never);
         let (jobs, seen_jobs) = core.jobs.clone();

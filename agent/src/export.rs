@@ -17,7 +17,7 @@ use std::fmt;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// A boxed future; one box per batch costs nothing (architecture, D8).
@@ -196,11 +196,19 @@ pub enum Finding {
     Bad(String),
 }
 
+/// What exporters have told their destinations, for those of the next config: without it, they would
+/// tell it twice, or never.
+#[derive(Debug, Default)]
+pub struct Carried {
+    cloudwatch_metrics: OnceLock<Arc<Mutex<cloudwatch_metrics::Encoder>>>,
+}
+
 /// What exporters are made with.
 #[derive(Debug)]
 pub struct Shared {
     /// For strings that an exporter takes from elsewhere, such as answers of its destination.
     pub redactor: Arc<Redactor>,
+    carried: Arc<Carried>,
     series: OnceLock<Arc<SeriesTable>>,
 }
 
@@ -208,7 +216,13 @@ impl Shared {
     /// Nothing is published yet.
     #[must_use]
     pub fn new(redactor: Arc<Redactor>) -> Self {
-        Self { redactor, series: OnceLock::new() }
+        Self::going_on(redactor, Arc::default())
+    }
+
+    /// The same for exporters that go on where those of another config were.
+    #[must_use]
+    pub fn going_on(redactor: Arc<Redactor>, carried: Arc<Carried>) -> Self {
+        Self { redactor, carried, series: OnceLock::new() }
     }
 
     /// Puts a table behind `/metrics`.

@@ -194,6 +194,16 @@ impl Cloud {
         self.process = Some(process);
     }
 
+    /// Takes up the config as it is now, in the same process.
+    #[track_caller]
+    pub(super) fn reload(&mut self) {
+        let (name, outcome) = ("sidelight_config_reloads_total", "outcome=\"applied\"");
+        let before = self.metric(name, outcome);
+        let _ = self.command();
+        self.process.as_mut().unwrap().send("HUP");
+        self.wait_for_metric(name, outcome, |n| n > before);
+    }
+
     /// Ends the life by SIGTERM, which must end in time and with 0.
     #[track_caller]
     pub(super) fn stop(&mut self) {

@@ -101,6 +101,31 @@ fn at_a_stop_metrics_have_as_long_as_logs() {
     assert!(cloud.own_log().contains("everything that was read is delivered"));
 }
 
+/// Sum of a metric over all events.
+fn total(cloud: &Cloud, name: &str) -> f64 {
+    let has_it = |event: &Value| event.get(name).and_then(Value::as_f64);
+    metric_events(cloud).iter().filter_map(has_it).sum()
+}
+
+#[test]
+fn a_reload_sends_no_total_again() {
+    let mut cloud = metrics_cloud();
+    cloud.start();
+    for cluster in ["etl-1", "etl-2", "etl-3"] {
+        wait::until("the run is counted", LIMIT, || {
+            (total(&cloud, "job_runs_total") >= 1.0).then_some(())
+        });
+        let old = cloud.sections.split("cluster = ").next().unwrap().to_owned();
+        cloud.sections = format!("{old}cluster = {cluster:?}\n");
+        cloud.reload();
+        let n_events = metric_events(&cloud).len();
+        let is_more = || (metric_events(&cloud).len() >= n_events + 4).then_some(());
+        wait::until("metrics go on", LIMIT, is_more);
+    }
+    cloud.stop();
+    assert_eq!(total(&cloud, "job_runs_total"), 1.0);
+}
+
 #[test]
 fn e_every_line_is_read_back_from_moto() {
     if !peers::are_wanted() {

@@ -17,7 +17,7 @@ use crate::telemetry;
 use redaction::Redactor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -125,8 +125,11 @@ impl ExporterConfig for Config {
         let here = Resource { host, ..Resource::default() };
         let settings = Settings::new(&self.namespace, self.scope(&shared.redactor))
             .map_err(|error| BuildError { section: keys.section, reason: error.to_string() })?;
+        let new = || Arc::new(Mutex::new(Encoder::new(settings.clone(), unix_ms())));
+        let encoder = shared.carried.cloudwatch_metrics.get_or_init(new).clone();
+        lock(&encoder).set_settings(settings);
         Ok(Box::new(CloudWatchMetrics {
-            encoder: Encoder::new(settings, unix_ms()),
+            encoder,
             target: Target { group: group.name(&here), stream: stream.name(&here) },
             time: service.call_time(),
             service: Arc::new(service),
@@ -147,7 +150,8 @@ impl ExporterConfig for Config {
 #[derive(Debug)]
 struct CloudWatchMetrics {
     service: Arc<Service>,
-    encoder: Encoder,
+    /// The one of the exporter of the config before, too.
+    encoder: Arc<Mutex<Encoder>>,
     target: Target,
     /// Time for all requests of one batch.
     time: Duration,
@@ -156,7 +160,7 @@ struct CloudWatchMetrics {
 
 impl CloudWatchMetrics {
     async fn deliver(&mut self, batch: &MetricBatch) -> Result<(), Failure> {
-        let prepared = self.encoder.prepare(batch, unix_ms());
+        let prepared = lock(&self.encoder).prepare(batch, unix_ms());
         let time_ms = i64::try_from(prepared.time_unix_ms).unwrap_or(i64::MAX);
         let deadline = Deadline { end: Instant::now() + self.time, is_made_once: false };
         let (mut request, mut nested) = (Request::new(), Vec::new());
@@ -174,7 +178,7 @@ impl CloudWatchMetrics {
             self.put(&request, deadline).await?;
         }
         // Before all is taken, nothing counts as delivered: what is added up stays added up.
-        self.encoder.commit(prepared, unix_ms());
+        lock(&self.encoder).commit(prepared, unix_ms());
         Ok(())
     }
 
@@ -200,6 +204,11 @@ impl CloudWatchMetrics {
         let told = format!("log group {}: {reason}", self.target.group);
         ExportError::Transient { source: told.into(), retry_after: retry_after.or(denied) }
     }
+}
+
+/// It is whole whatever panicked: the process ends then.
+fn lock(encoder: &Mutex<Encoder>) -> MutexGuard<'_, Encoder> {
+    encoder.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Exporter for CloudWatchMetrics {
