@@ -51,6 +51,8 @@ struct Progress {
     /// Events that were taken or refused, in the order in which they are sent.
     n_done: usize,
     refused: Vec<Refused>,
+    /// It comes again only if its dead letters found no place.
+    is_answered: bool,
 }
 
 /// Names a batch, also when it comes again from the spool, where its text is another one: file, first
@@ -137,7 +139,10 @@ impl CloudWatchLogs {
                 let key = key(work.logs);
                 answers[work.index] = Some(answer);
                 guard.remembered.remove(&key);
-                if matches!(answers[work.index], Some(Err(_))) {
+                // What was refused may find no place among the dead letters; then all comes again.
+                let is_done =
+                    matches!(&answers[work.index], Some(Ok(refused)) if refused.is_empty());
+                if !is_done {
                     guard.keep(key, work);
                 }
             }
@@ -180,10 +185,15 @@ impl Remember<'_, '_> {
             return;
         }
         if self.remembered.len() >= REMEMBERED_MAX {
+            self.remembered.retain(|_, progress| !progress.is_answered);
+        }
+        if self.remembered.len() >= REMEMBERED_MAX {
             // What is forgotten arrives twice.
             self.remembered.clear();
         }
-        self.remembered.insert(key, Progress { n_done: work.n_done, refused: work.refused });
+        let is_answered = work.is_done();
+        let progress = Progress { n_done: work.n_done, refused: work.refused, is_answered };
+        self.remembered.insert(key, progress);
     }
 }
 

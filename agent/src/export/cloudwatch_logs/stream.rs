@@ -42,6 +42,11 @@ impl<'b> Work<'b> {
         Self { index, logs, n_done, refused, n_events: None, n_empty: 0 }
     }
 
+    /// True when nothing of it is left to be sent.
+    pub(super) fn is_done(&self) -> bool {
+        self.n_events.is_some_and(|n_events| self.n_done >= n_events)
+    }
+
     fn refuse_oversize(&mut self, record: usize) {
         // Unlike what is sent, it comes by again after a failure.
         if self.refused.iter().all(|refused| refused.record != record) {
@@ -206,7 +211,7 @@ impl<'b> Stream<'b> {
     pub(super) fn answers(self, denied: Option<&(Value, Duration)>) -> Vec<(Work<'b>, Answer)> {
         let (failure, target) = (self.failure, self.target);
         let answer = |work: Work<'b>| {
-            if work.n_events.is_some_and(|n_events| work.n_done >= n_events) {
+            if work.is_done() {
                 let refused = work.refused.clone();
                 telemetry::CLOUDWATCH_EVENTS.add("empty", work.n_empty);
                 return (work, Ok(refused));
