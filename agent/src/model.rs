@@ -145,6 +145,15 @@ impl Signal {
         }
     }
 
+    /// The log records, if it is those.
+    #[must_use]
+    pub fn logs(&self) -> Option<&LogBatch> {
+        match self {
+            Self::Logs(logs) => Some(logs),
+            Self::Metrics(_) | Self::Spans(_) => None,
+        }
+    }
+
     /// Number of records, samples or spans.
     #[must_use]
     pub fn len(&self) -> usize {
