@@ -127,6 +127,17 @@ fn a_reload_sends_no_total_again() {
 }
 
 #[test]
+fn what_a_200_rejects_of_metrics_comes_with_the_next_batch() {
+    let mut cloud = metrics_cloud();
+    let old = Fault::reject(100, 0, 0).on("PutLogEvents").in_group("/e/metrics").times(4);
+    cloud.fake.set_fault(old);
+    cloud.start();
+    wait::until("metrics come", LIMIT, || (metric_events(&cloud).len() >= 4).then_some(()));
+    cloud.stop();
+    assert_eq!(total(&cloud, "job_runs_total"), 1.0);
+}
+
+#[test]
 fn e_every_line_is_read_back_from_moto() {
     if !peers::are_wanted() {
         return say("moto: skipped, tests/run asks for peers");

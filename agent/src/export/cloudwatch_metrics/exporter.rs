@@ -163,36 +163,42 @@ impl CloudWatchMetrics {
         let prepared = lock(&self.encoder).prepare(batch, unix_ms());
         let time_ms = i64::try_from(prepared.time_unix_ms).unwrap_or(i64::MAX);
         let deadline = Deadline { end: Instant::now() + self.time, is_made_once: false };
-        let (mut request, mut nested) = (Request::new(), Vec::new());
+        let (mut request, mut nested, mut is_taken) = (Request::new(), Vec::new(), true);
         for (record, event) in prepared.events.iter().enumerate() {
             let origin = Origin { batch: 0, record };
             let message = Message::new(event, &mut nested);
             if request.add(time_ms, message, origin) == Err(Full) {
                 let full = std::mem::replace(&mut request, Request::new());
-                self.put(&full, deadline).await?;
+                is_taken &= self.put(&full, deadline).await?;
                 // It fits into an empty one: no event is longer than a request.
                 let _ = request.add(time_ms, message, origin);
             }
         }
         if !request.events.is_empty() {
-            self.put(&request, deadline).await?;
+            is_taken &= self.put(&request, deadline).await?;
         }
-        // Before all is taken, nothing counts as delivered: what is added up stays added up.
-        lock(&self.encoder).commit(prepared, unix_ms());
+        // Before all is taken, nothing counts as delivered: what is added up stays added up. What is
+        // rejected for its time comes with the next batch, which has another one.
+        if is_taken {
+            lock(&self.encoder).commit(prepared, unix_ms());
+        }
         Ok(())
     }
 
-    async fn put(&mut self, request: &Request, deadline: Deadline) -> Result<(), Failure> {
+    /// True when all events are taken, and none is rejected.
+    async fn put(&mut self, request: &Request, deadline: Deadline) -> Result<bool, Failure> {
         let format = Format::EmbeddedMetrics;
         let rejected = self.service.put(&self.target, request, format, deadline).await?;
+        let mut is_taken = true;
         for index in 0..request.events.len() {
-            let result = rejected.reason(index).unwrap_or("accepted");
-            telemetry::CLOUDWATCH_EVENTS.add(result, 1);
+            let reason = rejected.reason(index);
+            telemetry::CLOUDWATCH_EVENTS.add(reason.unwrap_or("accepted"), 1);
+            is_taken &= reason.is_none();
         }
         if !std::mem::replace(&mut self.has_retention, true) {
             self.service.set_retention(&self.target.group);
         }
-        Ok(())
+        Ok(is_taken)
     }
 
     fn error(&self, failure: Failure) -> ExportError {
