@@ -158,6 +158,25 @@ fn e19_what_is_throttled_or_fails_while_a_group_is_made_is_tried_again() {
 }
 
 #[test]
+fn a_group_that_is_deleted_and_made_again_has_its_retention_again() {
+    let mut cloud = Cloud::new();
+    cloud.exporter.push_str("retention_days = 30\n");
+    cloud.start();
+    for round in 0..2 {
+        cloud.write("a.log", 100);
+        cloud.until_all_done();
+        wait::until("the retention is set", LIMIT, || {
+            let groups = cloud.fake.groups();
+            groups.iter().any(|group| group.retention_days == Some(30)).then_some(())
+        });
+        if round == 0 {
+            cloud.delete_group("a.log");
+        }
+    }
+    cloud.finish(0);
+}
+
+#[test]
 fn e17_logs_flow_before_the_retention_of_120_groups_is_set() {
     let mut cloud = Cloud::new();
     cloud.exporter.push_str("retention_days = 30\n");

@@ -12,7 +12,7 @@ use super::{Answer, BoxFuture, Exporter, ExporterDefinition, Refused};
 use crate::model::{LogBatch, LogRecord, Resource, Signal, SignalKind};
 use futures_util::future::join_all;
 use redaction::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use stream::{Stream, Work};
@@ -78,8 +78,6 @@ struct CloudWatchLogs {
     time: Duration,
     /// Where records of a resource go. It is held so that its address is not given to another one.
     targets: HashMap<usize, (Arc<Resource>, Target)>,
-    /// Groups whose retention was seen to.
-    groups: HashSet<String>,
     denied: HashMap<String, Denied>,
     remembered: HashMap<Key, Progress>,
 }
@@ -128,7 +126,7 @@ impl CloudWatchLogs {
         let streams = std::mem::take(&mut guard.streams);
         let mut answers: Vec<Option<Answer>> = batches.iter().map(|_| None).collect();
         for stream in streams {
-            if stream.is_taken() && self.groups.insert(stream.target.group.clone()) {
+            if stream.is_taken() {
                 self.service.set_retention(&stream.target.group);
             }
             note_denied(&mut self.denied, &stream);

@@ -1,11 +1,11 @@
 //! Log groups and streams: made when they are missing, and set up beside the way of the logs.
 
 use super::failure::{Class, Failure};
-use super::service::Service;
+use super::service::{GROUPS_MAX, Service};
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::LogGroupClass;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -105,15 +105,27 @@ impl Service {
         match make.send().await {
             Ok(_) => {
                 tracing::info!(group, "log group made");
+                self.retained().remove(group);
                 Ok(())
             }
             Err(error) => unless_exists(self.failure(&error)),
         }
     }
 
-    /// Sets the retention of `group`, if it is another one. Logs do not wait for it.
+    /// Sets the retention of `group`, if it is another one, once after the start and once after it was
+    /// made. Logs do not wait for it.
     pub fn set_retention(self: &Arc<Self>, group: &str) {
         let Some(days) = self.settings.retention_days else { return };
+        let mut retained = self.retained();
+        if retained.contains(group) {
+            return;
+        }
+        if retained.len() >= GROUPS_MAX {
+            // What is forgotten is looked at once more.
+            retained.clear();
+        }
+        retained.insert(group.to_owned());
+        drop(retained);
         let (service, group) = (self.clone(), group.to_owned());
         tokio::spawn(async move {
             let (mut n_tries, deadline) = (0, Instant::now() + RETENTION_TIME);
@@ -128,6 +140,10 @@ impl Service {
                 }
             }
         });
+    }
+
+    fn retained(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.retained.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ensure_retention(&self, group: &str, days: i32) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use crate::config::Section;
 use crate::export::{BoxFuture, BuildError, Exporter, ExporterConfig, Finding, Shared, lane};
 use aws_sdk_cloudwatchlogs::types::LogGroupClass;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Where records go, and what groups that are made are like.
@@ -106,7 +106,6 @@ impl ExporterConfig for Config {
             time: service.call_time(),
             service: Arc::new(service),
             targets: HashMap::new(),
-            groups: HashSet::new(),
             denied: HashMap::new(),
             remembered: HashMap::new(),
         }))

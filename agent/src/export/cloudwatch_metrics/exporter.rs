@@ -133,7 +133,6 @@ impl ExporterConfig for Config {
             target: Target { group: group.name(&here), stream: stream.name(&here) },
             time: service.call_time(),
             service: Arc::new(service),
-            has_retention: false,
         }))
     }
 
@@ -155,7 +154,6 @@ struct CloudWatchMetrics {
     target: Target,
     /// Time for all requests of one batch.
     time: Duration,
-    has_retention: bool,
 }
 
 impl CloudWatchMetrics {
@@ -195,9 +193,7 @@ impl CloudWatchMetrics {
             telemetry::CLOUDWATCH_EVENTS.add(reason.unwrap_or("accepted"), 1);
             is_taken &= reason.is_none();
         }
-        if !std::mem::replace(&mut self.has_retention, true) {
-            self.service.set_retention(&self.target.group);
-        }
+        self.service.set_retention(&self.target.group);
         Ok(is_taken)
     }
 
