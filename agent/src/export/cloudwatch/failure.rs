@@ -28,6 +28,8 @@ pub enum Class {
     Refused,
     /// This target takes nothing until somebody changes something: permission, key, quota.
     Denied,
+    /// This stream cannot be made, while others of its group may be there.
+    StreamDenied,
 }
 
 /// A failed request.

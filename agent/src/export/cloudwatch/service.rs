@@ -340,7 +340,7 @@ fn outcome(class: Class) -> &'static str {
         Class::Throttled => "throttled",
         Class::Missing => "missing",
         Class::Refused => "refused",
-        Class::Denied => "denied",
+        Class::Denied | Class::StreamDenied => "denied",
         Class::Credentials => "credentials",
         Class::Transient | Class::Exists => "error",
     }

@@ -51,28 +51,31 @@ impl Service {
     /// Makes the stream, and the group where it is missing too.
     ///
     /// # Errors
-    /// When it cannot be made before `deadline`. Where the service throttles that, the target is
-    /// denied for a while, as nothing says that others are throttled too.
+    /// When it cannot be made before `deadline`. Where the service throttles that, the stream or its
+    /// group is denied for a while, as nothing says that others are throttled too.
     pub(super) async fn make(&self, target: &Target, deadline: Instant) -> Result<(), Failure> {
         let maker = self.maker(&target.group);
         let _one = maker.lock().await;
         let mut n_tries = 0;
         loop {
-            let mut made = self.make_stream(target).await;
+            let (mut made, mut denied) = (self.make_stream(target).await, Class::StreamDenied);
             if made.as_ref().is_err_and(|failure| failure.class == Class::Missing) {
                 made = match self.make_group(&target.group).await {
                     Ok(()) => self.make_stream(target).await,
-                    Err(failure) => Err(failure),
+                    Err(failure) => {
+                        denied = Class::Denied;
+                        Err(failure)
+                    }
                 };
             }
             let Err(failure) = made else { return Ok(()) };
             if matches!(failure.class, Class::Refused | Class::Denied) {
-                return Err(Failure { class: Class::Denied, ..failure });
+                return Err(Failure { class: denied, ..failure });
             }
             let paused = self.pause(&mut n_tries, failure, deadline).await;
             paused.map_err(|failure| match failure.class {
                 Class::Throttled => Failure {
-                    class: Class::Denied,
+                    class: denied,
                     retry_after: failure.retry_after.or(Some(THROTTLED_PAUSE)),
                     ..failure
                 },

@@ -3,6 +3,7 @@
 use super::super::cloudwatch::section::Keys;
 use super::super::cloudwatch::target::GroupSettings;
 use super::CloudWatchLogs;
+use super::denied::Denied;
 use crate::config::Section;
 use crate::export::{BoxFuture, BuildError, Exporter, ExporterConfig, Finding, Shared, lane};
 use aws_sdk_cloudwatchlogs::types::LogGroupClass;
@@ -106,7 +107,7 @@ impl ExporterConfig for Config {
             time: service.call_time(),
             service: Arc::new(service),
             targets: HashMap::new(),
-            denied: HashMap::new(),
+            denied: Denied::default(),
             remembered: HashMap::new(),
         }))
     }

@@ -5,13 +5,13 @@ use super::super::cloudwatch::message::Messages;
 use super::super::cloudwatch::request::{Full, Origin, Request};
 use super::super::cloudwatch::service::{Deadline, Format, Rejected, Service};
 use super::super::cloudwatch::target::Target;
+use super::denied::LeftAlone;
 use crate::export::{Answer, BoxFuture, ExportError, Refused};
 use crate::model::{LogBatch, LogRecord, Severity};
 use crate::telemetry;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use redaction::Value;
-use std::time::Duration;
 
 /// Refusals within one request after which nothing is halved any more: a stream that takes nothing
 /// must not be asked twice for every record.
@@ -93,9 +93,9 @@ impl<'b> Stream<'b> {
         self.is_taken
     }
 
-    /// Why the group takes nothing, when it was asked and does not.
-    pub(super) fn denial(&self) -> Option<&Failure> {
-        self.failure.as_ref().filter(|failure| failure.class == Class::Denied)
+    /// What stopped it, if something has.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
     }
 
     /// Sends everything, or up to the first failure.
@@ -206,9 +206,8 @@ impl<'b> Stream<'b> {
         telemetry::CLOUDWATCH_EVENTS.add("accepted", n_accepted);
     }
 
-    /// What became of each batch. `denied` says why the group takes nothing, and for how long it is
-    /// left alone.
-    pub(super) fn answers(self, denied: Option<&(Value, Duration)>) -> Vec<(Work<'b>, Answer)> {
+    /// What became of each batch. `left_alone` says what takes nothing: the group, or the stream alone.
+    pub(super) fn answers(self, left_alone: Option<&LeftAlone>) -> Vec<(Work<'b>, Answer)> {
         let (failure, target) = (self.failure, self.target);
         let answer = |work: Work<'b>| {
             if work.is_done() {
@@ -216,8 +215,8 @@ impl<'b> Stream<'b> {
                 telemetry::CLOUDWATCH_EVENTS.add("empty", work.n_empty);
                 return (work, Ok(refused));
             }
-            if let Some((reason, retry_after)) = denied.cloned() {
-                let target = target.group.clone();
+            if let Some(LeftAlone { name, reason, retry_after }) = left_alone {
+                let (target, reason, retry_after) = (name.clone(), reason.clone(), *retry_after);
                 return (work, Err(ExportError::Parked { target, reason, retry_after }));
             }
             let error = ExportError::Transient {

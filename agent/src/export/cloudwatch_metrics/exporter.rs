@@ -202,7 +202,8 @@ impl CloudWatchMetrics {
         if class == Class::Refused {
             return ExportError::Rejected { reason };
         }
-        let denied = (class == Class::Denied).then_some(DENIED_PAUSE);
+        let is_denied = matches!(class, Class::Denied | Class::StreamDenied);
+        let denied = is_denied.then_some(DENIED_PAUSE);
         let told = format!("log group {}: {reason}", self.target.group);
         ExportError::Transient { source: told.into(), retry_after: retry_after.or(denied) }
     }
