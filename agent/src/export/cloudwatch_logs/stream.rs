@@ -47,6 +47,14 @@ impl<'b> Work<'b> {
         self.n_events.is_some_and(|n_events| self.n_done >= n_events)
     }
 
+    /// What was refused, each record once: its parts may have others in between.
+    fn all_refused(&self) -> Vec<Refused> {
+        let mut refused = self.refused.clone();
+        refused.sort_by_key(|refused| refused.record);
+        refused.dedup_by_key(|refused| refused.record);
+        refused
+    }
+
     fn refuse_oversize(&mut self, record: usize) {
         // Unlike what is sent, it comes by again after a failure.
         if self.refused.iter().all(|refused| refused.record != record) {
@@ -56,7 +64,7 @@ impl<'b> Work<'b> {
     }
 
     fn refuse(&mut self, record: usize, reason: &Value) {
-        // All parts of a record are refused as one.
+        // As a rule its parts are next to each other.
         if self.refused.last().is_none_or(|last| last.record != record) {
             self.refused.push(Refused { record, reason: reason.clone() });
         }
@@ -211,7 +219,7 @@ impl<'b> Stream<'b> {
         let (failure, target) = (self.failure, self.target);
         let answer = |work: Work<'b>| {
             if work.is_done() {
-                let refused = work.refused.clone();
+                let refused = work.all_refused();
                 telemetry::CLOUDWATCH_EVENTS.add("empty", work.n_empty);
                 return (work, Ok(refused));
             }
@@ -284,4 +292,25 @@ fn in_order(logs: &LogBatch) -> Vec<(usize, i64)> {
         times.sort_by_key(|(_, time_ms)| *time_ms);
     }
     times
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Work;
+    use crate::model::LogBatch;
+    use redaction::{Text, Value};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_record_is_refused_once_however_many_of_its_parts_are() {
+        let (resource, text, records) = (Arc::default(), Text::default(), Vec::new());
+        let logs = LogBatch { resource, text, records };
+        let mut work = Work::new(0, &logs, 0, Vec::new());
+        work.refuse(1, &Value::literal("too old"));
+        // Found while the request with the other part of record 1 is still under way.
+        work.refuse_oversize(0);
+        work.refuse(1, &Value::literal("too old"));
+        let records: Vec<usize> = work.all_refused().iter().map(|it| it.record).collect();
+        assert_eq!(records, [0, 1]);
+    }
 }
