@@ -22,8 +22,11 @@ pub enum Class {
     Missing,
     /// It is there already: somebody else made it.
     Exists,
-    /// The credentials or the clock were wrong: take new ones, once.
+    /// The credentials were wrong: take new ones, once.
     Credentials,
+    /// The signature was: the clock is off, which the SDK has learnt from this answer, or else the
+    /// credentials are wrong.
+    Signature,
     /// Something in what was sent will never be taken.
     Refused,
     /// This target takes nothing until somebody changes something: permission, key, quota.
@@ -145,12 +148,12 @@ fn class_of_code(code: &str, status: Option<u16>) -> Class {
         | "ExpiredToken"
         | "UnrecognizedClientException"
         | "RequestExpired"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "RequestTimeTooSkewed"
         | "InvalidClientTokenId"
         | "IncompleteSignature"
         | "MissingAuthenticationTokenException" => Class::Credentials,
+        "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestTimeTooSkewed" => {
+            Class::Signature
+        }
         "InvalidParameterException"
         | "SerializationException"
         | "ValidationException"

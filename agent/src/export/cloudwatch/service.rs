@@ -222,7 +222,7 @@ impl Service {
         deadline: Deadline,
     ) -> Result<Rejected, Failure> {
         let body = hyper::body::Bytes::from(request.body(&target.group, &target.stream));
-        let (mut is_made, mut is_renewed, mut n_tries) = (false, false, 0);
+        let (mut is_made, mut is_timed, mut is_renewed, mut n_tries) = (false, false, false, 0);
         loop {
             let pass = self.gate.enter().await;
             let answer = self.put_once(target, body.clone(), format).await;
@@ -243,7 +243,12 @@ impl Service {
                     is_made = true;
                     continue;
                 }
-                Class::Credentials if !is_renewed => {
+                // A new client would have to learn the time anew.
+                Class::Signature if !is_timed => {
+                    is_timed = true;
+                    continue;
+                }
+                Class::Credentials | Class::Signature if !is_renewed => {
                     self.renew_credentials().await;
                     is_renewed = true;
                     continue;
@@ -341,7 +346,7 @@ fn outcome(class: Class) -> &'static str {
         Class::Missing => "missing",
         Class::Refused => "refused",
         Class::Denied | Class::StreamDenied => "denied",
-        Class::Credentials => "credentials",
+        Class::Credentials | Class::Signature => "credentials",
         Class::Transient | Class::Exists => "error",
     }
 }
