@@ -5,7 +5,7 @@ mod stream;
 
 pub use config::Config;
 
-use super::cloudwatch::names::{Kind, Template};
+use super::cloudwatch::names::Template;
 use super::cloudwatch::service::{Deadline, Service};
 use super::cloudwatch::target::Target;
 use super::{Answer, BoxFuture, Exporter, ExporterDefinition, Refused};

@@ -129,6 +129,13 @@ impl Service {
         self.stream_concurrency
     }
 
+    /// Time for all requests of one call of an exporter; the rest of what the lane waits is for it to
+    /// see the answer.
+    #[must_use]
+    pub fn call_time(&self) -> Duration {
+        self.access.request_timeout.mul_f64(0.9)
+    }
+
     /// Where the service is, for messages.
     #[must_use]
     pub fn place(&self) -> String {

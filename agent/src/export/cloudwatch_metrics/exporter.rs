@@ -1,10 +1,10 @@
 //! `[exporters.cloudwatch_metrics]`, and the way of its events into a log group.
 
 use super::super::cloudwatch::failure::{Class, Failure};
-use super::super::cloudwatch::names::{Kind, Template};
 use super::super::cloudwatch::request::{Full, Message, Origin, Request};
-use super::super::cloudwatch::service::{Access, Deadline, Format, Service};
-use super::super::cloudwatch::target::{GroupSettings, RETENTION_DAYS, RETENTION_LAW, Target};
+use super::super::cloudwatch::section::Keys;
+use super::super::cloudwatch::service::{Deadline, Format, Service};
+use super::super::cloudwatch::target::{GroupSettings, Target};
 use super::{Encoder, Scope, Settings};
 use crate::config::Section;
 use crate::export::{
@@ -76,14 +76,7 @@ impl Default for Config {
 
 fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     let config: Config = section.parse();
-    let templates =
-        [("group", Kind::Group, &config.group), ("stream", Kind::Stream, &config.stream)];
-    for (key, kind, raw) in templates {
-        if let Err(wrong) = Template::new(kind, raw) {
-            let shown = section.show(key, raw);
-            section.report_at(&[key], format!("{shown} {wrong}"));
-        }
-    }
+    config.keys().check(section);
     if let Err(error) = Settings::new(&config.namespace, None) {
         section.report_at(&["namespace"], error.to_string());
     }
@@ -94,9 +87,6 @@ fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     }
     let is_one = config.cluster.is_none() || config.environment.is_none();
     section.require("environment", is_one, "does not go with cluster: there is one such dimension");
-    let is_retention = config.retention_days.is_none_or(|days| RETENTION_DAYS.contains(&days));
-    section.require("retention_days", is_retention, RETENTION_LAW);
-    section.require("tags", config.tags.len() <= 50, "must be at most 50");
     Box::new(config)
 }
 
@@ -107,43 +97,38 @@ impl Config {
         cluster.or_else(environment)
     }
 
-    fn service(&self, lane: &lane::Config, shared: &Shared) -> Service {
-        let groups = GroupSettings {
-            retention_days: self.retention_days,
-            kms_key_id: self.kms_key_id.clone(),
-            // CloudWatch makes metrics of no other.
-            class: None,
-            tags: self.tags.clone(),
-        };
-        let access = Access {
-            region: self.region.clone(),
-            endpoint_url: self.endpoint_url.clone(),
-            request_timeout: lane.request_timeout.0,
-        };
-        Service::new(access, groups, (1, 1), shared.redactor.clone())
+    fn keys(&self) -> Keys<'_> {
+        Keys {
+            section: "exporters.cloudwatch_metrics",
+            group: &self.group,
+            stream: &self.stream,
+            region: self.region.as_deref(),
+            endpoint_url: self.endpoint_url.as_deref(),
+            concurrency: (1, 1),
+            settings: GroupSettings {
+                retention_days: self.retention_days,
+                kms_key_id: self.kms_key_id.clone(),
+                // CloudWatch makes metrics of no other.
+                class: None,
+                tags: self.tags.clone(),
+            },
+        }
     }
 }
 
 impl ExporterConfig for Config {
     fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
-        let failed = |reason| BuildError { section: "exporters.cloudwatch_metrics", reason };
-        let name = |kind, raw: &str| {
-            let host = crate::identity::host();
-            let host = host.map(|host| shared.redactor.value(&host));
-            let template = Template::new(kind, raw).map_err(failed)?;
-            Ok(template.name(&Resource { host, ..Resource::default() }))
-        };
-        let target = Target {
-            group: name(Kind::Group, &self.group)?,
-            stream: name(Kind::Stream, &self.stream)?,
-        };
+        let keys = self.keys();
+        let ((group, stream), service) = (keys.templates()?, keys.service(lane, shared));
+        let host = crate::identity::host().map(|host| shared.redactor.value(&host));
+        let here = Resource { host, ..Resource::default() };
         let settings = Settings::new(&self.namespace, self.scope(&shared.redactor))
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|error| BuildError { section: keys.section, reason: error.to_string() })?;
         Ok(Box::new(CloudWatchMetrics {
-            service: Arc::new(self.service(lane, shared)),
             encoder: Encoder::new(settings, unix_ms()),
-            target,
-            time: lane.request_timeout.0.mul_f64(0.9),
+            target: Target { group: group.name(&here), stream: stream.name(&here) },
+            time: service.call_time(),
+            service: Arc::new(service),
             has_retention: false,
         }))
     }
@@ -153,11 +138,7 @@ impl ExporterConfig for Config {
         lane: &'a lane::Config,
         shared: &'a Shared,
     ) -> BoxFuture<'a, Vec<Finding>> {
-        Box::pin(async {
-            let Ok(group) = Template::new(Kind::Group, &self.group) else { return Vec::new() };
-            let name = group.name(&Resource::default());
-            self.service(lane, shared).probe(&name, group.has_placeholders(), true).await
-        })
+        self.keys().probe(lane, shared, true)
     }
 }
 
