@@ -5,6 +5,7 @@ pub mod app;
 pub mod autodetect;
 pub mod aws;
 pub mod checkpoint;
+pub mod clock;
 pub mod config;
 pub mod dead_letters_command;
 pub mod demo;

@@ -32,7 +32,6 @@ use crate::policy::Redactors;
 use crate::scrape::SCRAPERS;
 use crate::scrape::meter::{Cut, Outcome};
 use metric::{OwnMetric, descriptor};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Names of exporters, as in the config, for the label `exporter`.
 pub const EXPORTER_NAMES: [&str; N_EXPORTERS] = exporter_names();
@@ -364,11 +363,10 @@ pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
 /// [`own_samples`] as a batch, which starts when the agent started.
 #[must_use]
 pub fn own_batch(redactors: &Redactors) -> MetricBatch {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     MetricBatch {
         labels: Vec::new(),
         created_unix_ms: process::start_unix_ms(),
-        time_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or_default(),
+        time_unix_ms: crate::clock::unix_ms(),
         samples: own_samples(redactors),
     }
 }

@@ -19,6 +19,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+use crate::clock;
 use crate::config::{Interval, Section};
 use crate::export::{BoxFuture, BuildError};
 use crate::scrape::http::{Client, HttpError, Limits, UrlError};
@@ -34,7 +35,7 @@ use runs::{Histories, Outcome};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use targets::{Target, Targets};
 use tokio::time::Instant;
 
@@ -392,9 +393,8 @@ fn is_plain_id(id: &str) -> bool {
 impl Scraper for SparkScraper {
     fn scrape<'a>(&'a mut self, out: &'a mut Scraped) -> BoxFuture<'a, Result<(), ScrapeError>> {
         Box::pin(async move {
-            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let unix_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-            self.round(Moment { instant: Instant::now(), unix_ms }, out).await
+            let now = Moment { instant: Instant::now(), unix_ms: clock::unix_ms() };
+            self.round(now, out).await
         })
     }
 

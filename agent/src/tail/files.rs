@@ -383,8 +383,3 @@ impl Tail {
 fn look_interval(idle: Duration, poll_interval: Duration) -> Duration {
     (idle / 4).clamp(poll_interval, LOOK_INTERVAL_MAX.max(poll_interval))
 }
-
-/// Milliseconds since the epoch, now.
-fn unix_ms() -> u64 {
-    scan::to_unix_ms(SystemTime::now())
-}

@@ -6,10 +6,10 @@
 use super::failure::{Class, Failure};
 use super::service::Service;
 use crate::aws;
+use crate::clock::unix_ms;
 use crate::export::Finding;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::{InputLogEvent, LogGroup, LogGroupClass};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A stream that nobody has.
 const NO_STREAM: &str = "sidelight-check-makes-no-such-stream";
@@ -86,9 +86,8 @@ impl Service {
     }
 
     async fn may_put(&self, client: &Client, group: &str) -> Result<String, Failure> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let event = InputLogEvent::builder()
-            .timestamp(i64::try_from(now.as_millis()).unwrap_or_default())
+            .timestamp(i64::try_from(unix_ms()).unwrap_or(i64::MAX))
             .message("sidelight check --online")
             .build()
             .map_err(|error| self.own(Class::Refused, &error.to_string()))?;

@@ -6,6 +6,7 @@ use super::super::cloudwatch::section::Keys;
 use super::super::cloudwatch::service::{Deadline, Format, Service};
 use super::super::cloudwatch::target::{GroupSettings, Target};
 use super::{Encoder, Scope, Settings};
+use crate::clock::unix_ms;
 use crate::config::Section;
 use crate::export::{
     Answer, BoxFuture, BuildError, ExportError, Exporter, ExporterConfig, ExporterDefinition,
@@ -17,7 +18,7 @@ use redaction::Redactor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// `cloudwatch_metrics`
@@ -211,9 +212,4 @@ impl Exporter for CloudWatchMetrics {
             }
         })
     }
-}
-
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -120,5 +120,5 @@ pub(super) fn stem(path: &Path) -> PathBuf {
 }
 
 pub(super) fn modified_unix_ms(metadata: &Metadata) -> u64 {
-    metadata.modified().map_or(0, super::scan::to_unix_ms)
+    metadata.modified().map_or(0, crate::clock::to_unix_ms)
 }

@@ -3,8 +3,9 @@
 use super::asleep::RotatedName;
 use super::order::family;
 use super::waiting::Waiting;
-use super::{Tail, Tracked, unix_ms};
+use super::{Tail, Tracked};
 use crate::checkpoint::Event;
+use crate::clock::unix_ms;
 use crate::identity::Written;
 use crate::tail::batch::{Abandoned, Pass};
 use crate::tail::file::Look;
@@ -19,7 +20,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Paths that a complaint was logged for; more are only counted.
 const COMPLAINTS_MAX: usize = 1_000;
@@ -378,11 +379,6 @@ impl Tail {
 /// True when no name leads to `file` any more.
 fn is_deleted(file: &File) -> bool {
     file.metadata().is_ok_and(|now| now.nlink() == 0)
-}
-
-pub(super) fn to_unix_ms(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //! another one.
 
 use super::order::family;
-use super::{Tail, Tracked, unix_ms};
+use super::{Tail, Tracked};
 use crate::checkpoint::Entry;
+use crate::clock::{to_unix_ms, unix_ms};
 use crate::identity::{Evidence, HEAD_BYTES, Identity, Written};
 use crate::model::{FileId, Resource};
 use crate::tail::file::LogFile;
@@ -128,7 +129,7 @@ impl Tail {
         now: Instant,
     ) -> io::Result<Waiting> {
         let (file, metadata) = source::open(path)?;
-        let born = metadata.created().map_or_else(|_| unix_ms(), super::scan::to_unix_ms);
+        let born = metadata.created().map_or_else(|_| unix_ms(), to_unix_ms);
         let written = Written { since_unix_ms: born, until_unix_ms: born };
         let inode = Inode::of(&metadata);
         let mut waiting = Waiting::new(path.to_owned(), file, inode, written, now);
