@@ -4,12 +4,14 @@
 //! not is told so before who names nothing.
 
 use super::failure::{Class, Failure};
-use super::service::Service;
-use crate::aws;
+use super::request::{Message, Origin, Request};
+use super::service::{Format, Service};
+use super::target::Target;
 use crate::clock::unix_ms;
 use crate::export::Finding;
+use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::Client;
-use aws_sdk_cloudwatchlogs::types::{InputLogEvent, LogGroup, LogGroupClass};
+use aws_sdk_cloudwatchlogs::types::{LogGroup, LogGroupClass};
 
 /// A stream that nobody has.
 const NO_STREAM: &str = "sidelight-check-makes-no-such-stream";
@@ -24,11 +26,11 @@ impl Service {
         is_for_metrics: bool,
     ) -> Vec<Finding> {
         let mut found = Vec::new();
-        let client = match self.client().await {
-            Ok(client) => client,
+        let (shared, client) = match self.connection().await {
+            Ok(connection) => connection,
             Err(failure) => return vec![Finding::Bad(failure.to_string())],
         };
-        match self.who_am_i().await {
+        match self.who_am_i(&shared).await {
             Ok(who) => found.push(Finding::Good(who)),
             // The service itself may be reached where STS is not.
             Err(told) => found.push(Finding::Doubt(told)),
@@ -39,7 +41,7 @@ impl Service {
             );
             found.push(Finding::Doubt(told));
         }
-        match self.may_put(&client, group).await {
+        match self.may_put(group).await {
             Ok(told) => found.push(Finding::Good(told)),
             Err(failure) => {
                 found.push(self.bad("logs:PutLogEvents", group, &failure));
@@ -49,7 +51,7 @@ impl Service {
             }
         }
         let described = client.describe_log_groups().log_group_name_prefix(group).send().await;
-        match described.map_err(|error| Failure::of(&error, &self.redactor)) {
+        match described.map_err(|error| self.failure(&error)) {
             Ok(described) => {
                 let groups = described.log_groups();
                 let group = groups.iter().find(|it| it.log_group_name() == Some(group));
@@ -67,16 +69,13 @@ impl Service {
         Finding::Bad(match failure.class {
             Class::Denied => format!("{permission} is needed on log group {group}: {failure}"),
             Class::Credentials => format!("the credentials are not accepted: {failure}"),
-            _ => format!("{} does not answer as it should: {failure}", self.place()),
+            _ => format!("CloudWatch Logs does not answer as it should: {failure}"),
         })
     }
 
-    async fn who_am_i(&self) -> Result<String, String> {
-        let access = self.access();
-        let shared = aws::load(access.region.as_deref(), access.request_timeout).await;
-        let shared = shared.map_err(|error| error.to_string())?;
+    async fn who_am_i(&self, shared: &SdkConfig) -> Result<String, String> {
         let region = shared.region().map_or("", |region| region.as_ref()).to_owned();
-        let asked = aws_sdk_sts::Client::new(&shared).get_caller_identity().send().await;
+        let asked = aws_sdk_sts::Client::new(shared).get_caller_identity().send().await;
         let who = asked.map_err(|error| {
             let failure = Failure::of(&error, &self.redactor);
             format!("sts:GetCallerIdentity does not say who this is: {failure}")
@@ -85,27 +84,24 @@ impl Service {
         Ok(format!("{arn} in {region}"))
     }
 
-    async fn may_put(&self, client: &Client, group: &str) -> Result<String, Failure> {
-        let event = InputLogEvent::builder()
-            .timestamp(i64::try_from(unix_ms()).unwrap_or(i64::MAX))
-            .message("sidelight check --online")
-            .build()
-            .map_err(|error| self.own(Class::Refused, &error.to_string()))?;
-        let put = client
-            .put_log_events()
-            .log_group_name(group)
-            .log_stream_name(NO_STREAM)
-            .log_events(event);
-        let failure = match put.send().await {
+    async fn may_put(&self, group: &str) -> Result<String, Failure> {
+        let target = Target { group: group.to_owned(), stream: NO_STREAM.to_owned() };
+        let (mut request, mut nested) = (Request::new(), Vec::new());
+        let message = Message::new(b"sidelight check --online", &mut nested);
+        let now_ms = i64::try_from(unix_ms()).unwrap_or(i64::MAX);
+        // One short event fits into any request.
+        let _ = request.add(now_ms, message, Origin { batch: 0, record: 0 });
+        let body = request.body(group, NO_STREAM).into();
+        match self.put_once(&target, body, Format::Plain).await {
             Ok(_) => {
-                return Err(self.own(Class::Transient, "a stream that is not there took an event"));
+                let reason = "a stream that is not there took an event";
+                Err(self.asked(self.own(Class::Transient, reason)))
             }
-            Err(error) => Failure::of(&error, &self.redactor),
-        };
-        if failure.class == Class::Missing {
-            return Ok(format!("logs:PutLogEvents is allowed on {group}"));
+            Err(failure) if failure.class == Class::Missing => {
+                Ok(format!("logs:PutLogEvents is allowed on {group}"))
+            }
+            Err(failure) => Err(failure),
         }
-        Err(failure)
     }
 
     /// What is known of the group, or whether it may be made.
@@ -132,7 +128,7 @@ impl Service {
         }
         // One that is there cannot be made again: who may not is told that first.
         let make = client.create_log_group().log_group_name(name).send().await;
-        match make.map_err(|error| Failure::of(&error, &self.redactor)) {
+        match make.map_err(|error| self.failure(&error)) {
             Err(failure) if failure.class == Class::Denied => Finding::Doubt(format!(
                 "log group {name} is there, class {class}; others cannot be made: {failure}; \
                  logs:CreateLogGroup is needed for them"

@@ -6,6 +6,7 @@ use super::request::Request;
 use super::target::{GroupSettings, Target};
 use crate::aws;
 use crate::telemetry;
+use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::http::HttpResponse;
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
@@ -95,7 +96,7 @@ pub struct Service {
     pub(super) redactor: Arc<Redactor>,
     gate: Arc<Gate>,
     stream_concurrency: usize,
-    client: tokio::sync::Mutex<Option<Client>>,
+    connection: tokio::sync::Mutex<Option<(SdkConfig, Client)>>,
     /// Where requests went last, for errors of those that no service answered.
     endpoint: Arc<Mutex<String>>,
     /// One maker at a time for each group.
@@ -117,7 +118,7 @@ impl Service {
             redactor,
             gate: Arc::new(Gate::new(concurrency)),
             stream_concurrency,
-            client: tokio::sync::Mutex::new(None),
+            connection: tokio::sync::Mutex::new(None),
             endpoint: Arc::default(),
             makers: Mutex::default(),
         }
@@ -136,26 +137,23 @@ impl Service {
         self.access.request_timeout.mul_f64(0.9)
     }
 
-    /// Where the service is, for messages.
-    #[must_use]
-    pub fn place(&self) -> String {
-        let access = &self.access;
-        match (&access.endpoint_url, &access.region) {
-            // A user and a password may stand in it.
-            (Some(url), _) => self.redactor.value(url).to_string(),
-            (None, Some(region)) => format!("logs.{region}"),
-            (None, None) => "the endpoint that the environment names".to_owned(),
-        }
-    }
-
-    /// The client; made with the first request, as finding region and credentials takes a while.
+    /// The client.
     ///
     /// # Errors
     /// When nothing tells the region.
     pub async fn client(&self) -> Result<Client, Failure> {
-        let mut client = self.client.lock().await;
-        if let Some(client) = &*client {
-            return Ok(client.clone());
+        self.connection().await.map(|(_, client)| client)
+    }
+
+    /// Region and credentials, and the client that has them; made with the first request, as finding
+    /// them takes a while.
+    ///
+    /// # Errors
+    /// When nothing tells the region.
+    pub(super) async fn connection(&self) -> Result<(SdkConfig, Client), Failure> {
+        let mut connection = self.connection.lock().await;
+        if let Some(connection) = &*connection {
+            return Ok(connection.clone());
         }
         let access = &self.access;
         let shared = aws::load(access.region.as_deref(), access.request_timeout).await;
@@ -165,28 +163,30 @@ impl Service {
             // Else it is what the environment says, for this service or for all.
             config.set_endpoint_url(Some(url.clone()));
         }
-        let made = Client::from_conf(config.build());
-        *client = Some(made.clone());
+        let made = (shared, Client::from_conf(config.build()));
+        *connection = Some(made.clone());
         Ok(made)
     }
 
-    pub(super) fn access(&self) -> &Access {
-        &self.access
-    }
-
     /// Takes credentials anew with the next request.
-    async fn renew_client(&self) {
-        *self.client.lock().await = None;
+    async fn renew_credentials(&self) {
+        *self.connection.lock().await = None;
     }
 
-    /// Reads an error of the SDK. When it is not one that AWS sent, it tells who was asked.
+    /// Reads an error of the SDK. It tells who was asked, unless AWS said what is to be changed.
     pub(super) fn failure<E>(&self, error: &SdkError<E, HttpResponse>) -> Failure
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
         let failure = Failure::of(error, &self.redactor);
+        let is_told = error.code().is_some() && failure.class != Class::Transient;
+        if is_told { failure } else { self.asked(failure) }
+    }
+
+    /// The failure with the endpoint in front.
+    pub(super) fn asked(&self, failure: Failure) -> Failure {
         let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        if error.code().is_some() || endpoint.is_empty() {
+        if endpoint.is_empty() {
             return failure;
         }
         let reason = self.redactor.value(&format!("{endpoint}: {}", failure.reason));
@@ -241,7 +241,7 @@ impl Service {
                     continue;
                 }
                 Class::Credentials if !is_renewed => {
-                    self.renew_client().await;
+                    self.renew_credentials().await;
                     is_renewed = true;
                     continue;
                 }
@@ -274,7 +274,8 @@ impl Service {
         Ok(())
     }
 
-    async fn put_once(
+    /// One try of that.
+    pub(super) async fn put_once(
         &self,
         target: &Target,
         body: hyper::body::Bytes,
@@ -302,7 +303,7 @@ impl Service {
         if output.request_id().is_none() {
             // Whoever answered was not the service, or did not say that it has stored anything.
             let reason = "an answer without a request id: whether it was stored is not known";
-            return Err(self.own(Class::Transient, reason));
+            return Err(self.asked(self.own(Class::Transient, reason)));
         }
         if let Some(info) = output.rejected_entity_info() {
             telemetry::CLOUDWATCH_ENTITIES_REJECTED.add(1);
