@@ -38,7 +38,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Tries of a destination that does not work, once the agent is ending and all is in the spool.
 const LAST_TRIES: u32 = 3;
@@ -46,8 +46,6 @@ const LAST_TRIES: u32 = 3;
 const LAST_PAUSE: Duration = Duration::from_millis(200);
 /// Time for each of them.
 const LAST_TIMEOUT: Duration = Duration::from_secs(1);
-/// What the batch that is being sent may still take when the lane is stopped.
-const CUT_OFF: Duration = Duration::from_millis(150);
 
 /// What a lane of log records keeps on the disk.
 #[derive(Debug)]
@@ -276,13 +274,7 @@ impl Lane {
         let limit = if is_last_try { LAST_TIMEOUT } else { self.request_timeout };
         let export = timeout(limit.min(self.request_timeout), self.exporter.export(head.signal()));
         let status = self.status.clone();
-        let export = async {
-            tokio::select! {
-                biased;
-                result = export => Some(result),
-                () = async { status.stopped().await; sleep(CUT_OFF).await } => None,
-            }
-        };
+        let export = status.unless_cut_off(export);
         let began = Instant::now();
         let result = if head.is_spooled() && is_behind {
             self.intake.run_while(export).await

@@ -8,7 +8,7 @@ use redaction::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 impl Lane {
     /// What is sent together with `head`, it included; nothing when it is sent alone.
@@ -25,17 +25,10 @@ impl Lane {
         let began = tokio::time::Instant::now();
         let signals: Vec<_> = group.iter().map(|batch| &batch.signal).collect();
         let export = timeout(self.request_timeout, self.exporter.export_all(&signals));
-        let status = self.status.clone();
-        let answers = tokio::select! {
-            biased;
-            answers = export => answers,
-            () = async { status.stopped().await; sleep(super::CUT_OFF).await } => {
-                return Sent::CutOff;
-            }
-        };
-        let answers = match answers {
-            Ok(answers) => answers,
-            Err(elapsed) => {
+        let answers = match self.status.unless_cut_off(export).await {
+            None => return Sent::CutOff,
+            Some(Ok(answers)) => answers,
+            Some(Err(elapsed)) => {
                 self.n_together = 1;
                 telemetry::EXPORTS.add(self.name, "timeout", 1);
                 return self.failed(None, &elapsed);

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 /// Targets for which something is put aside at most; what is over it waits as for a destination that
 /// is down.
@@ -182,13 +182,9 @@ impl Lane {
             return false;
         };
         let signal = Signal::Logs(logs);
-        let status = self.status.clone();
-        let sent = tokio::select! {
-            biased;
-            sent = timeout(self.request_timeout, self.exporter.export(&signal)) => sent,
-            // It stays where it is.
-            () = async { status.stopped().await; sleep(super::CUT_OFF).await } => return false,
-        };
+        let export = timeout(self.request_timeout, self.exporter.export(&signal));
+        // What is cut off stays where it is.
+        let Some(sent) = self.status.unless_cut_off(export).await else { return false };
         let retry_after = match sent {
             Ok(Err(ExportError::Parked { retry_after, .. })) => retry_after,
             Ok(Err(ExportError::Rejected { reason })) => {

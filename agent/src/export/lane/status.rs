@@ -3,8 +3,12 @@
 use crate::export::spool::Level;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// What the batch that is being sent may still take when the lane is asked to end.
+const CUT_OFF: Duration = Duration::from_millis(150);
 
 /// How a lane stands, for others to look at.
 #[derive(Debug, Default)]
@@ -77,6 +81,15 @@ impl Status {
     pub(super) async fn stopped(&self) {
         // It cannot fail, as the sender is held here.
         let _ = self.is_stopping.subscribe().wait_for(|is_stopping| *is_stopping).await;
+    }
+
+    /// Does `work`; none when the lane is asked to end and the work does not end soon after that.
+    pub(super) async fn unless_cut_off<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            output = work => Some(output),
+            () = async { self.stopped().await; sleep(CUT_OFF).await } => None,
+        }
     }
 
     pub(super) fn set_settled(&self) {
