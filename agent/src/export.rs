@@ -220,8 +220,33 @@ pub struct BuildError {
     pub reason: String,
 }
 
-/// A number from 0 to 1. The hasher's random keys are random enough for jitter.
-pub(crate) fn random_ratio() -> f64 {
+/// First pause after a failed try; it doubles with every further failure.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// The pause after `failures` others, `longest` at most. Full jitter: anything between nothing and the
+/// doubled pause, so that agents do not march in step.
+fn pause(failures: u32, longest: Duration) -> Duration {
     use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
+    // The hasher's random keys are random enough for that.
+    let ratio = RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
+    let ceiling = PAUSE_MIN.saturating_mul(1 << failures.min(16)).min(longest);
+    ceiling.mul_f64(ratio).max(PAUSE_MIN / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PAUSE_MIN, pause};
+    use std::time::Duration;
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_never_to_nothing() {
+        let longest = Duration::from_secs(30);
+        for failures in [0, 3, 40, u32::MAX] {
+            let ceiling = (PAUSE_MIN * (1 << failures.min(16))).min(longest);
+            let pauses: Vec<_> = (0..1_000).map(|_| pause(failures, longest)).collect();
+            assert!(pauses.iter().all(|it| *it > Duration::ZERO && *it <= ceiling), "{failures}");
+            assert!(pauses.iter().any(|it| *it > ceiling.mul_f64(0.9)), "{failures}");
+            assert!(pauses.iter().any(|it| *it < ceiling.mul_f64(0.2)), "{failures}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use super::gate::Gate;
 use super::request::Request;
 use super::target::{GroupSettings, Target};
 use crate::aws;
+use crate::export::pause;
 use crate::telemetry;
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::Client;
@@ -18,8 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// First and longest pause before a request is sent again; the lane has longer ones.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// Longest pause before a request is sent again; the lane has longer ones.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Groups whose state is kept.
 const GROUPS_MAX: usize = 1_000;
@@ -263,9 +263,7 @@ impl Service {
         failure: Failure,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        let ceiling = PAUSE_MIN.saturating_mul(1 << (*n_tries).min(10)).min(PAUSE_MAX);
-        let pause = ceiling.mul_f64(crate::export::random_ratio()).max(PAUSE_MIN / 10);
-        let pause = failure.retry_after.unwrap_or(pause);
+        let pause = failure.retry_after.unwrap_or_else(|| pause(*n_tries, PAUSE_MAX));
         if Instant::now() + pause >= deadline {
             return Err(failure);
         }
