@@ -138,6 +138,15 @@ impl Signal {
         }
     }
 
+    /// The log records, if it is those.
+    #[must_use]
+    pub fn logs(&self) -> Option<&LogBatch> {
+        match self {
+            Self::Logs(logs) => Some(logs),
+            Self::Metrics(_) => None,
+        }
+    }
+
     /// Number of records or samples.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -151,7 +151,7 @@ impl Sender<'_> {
             let failure = match sent {
                 Ok(Ok(refused)) => {
                     for one in &refused {
-                        let Signal::Logs(logs) = &signal else { break };
+                        let Some(logs) = signal.logs() else { break };
                         let record = logs.records.get(one.record);
                         kept.extend(dead_letters::lines(self.name, logs, record, &one.reason));
                     }
@@ -164,7 +164,7 @@ impl Sender<'_> {
                     if work.halve() {
                         continue;
                     }
-                    if let Signal::Logs(logs) = &signal {
+                    if let Some(logs) = signal.logs() {
                         kept.extend(dead_letters::lines(self.name, logs, &logs.records, &reason));
                     }
                     self.outcome.n_refused += range.len();

@@ -200,18 +200,14 @@ impl Drop for Remember<'_, '_> {
 impl Exporter for CloudWatchLogs {
     fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
-            let Signal::Logs(logs) = signal else { return Ok(Vec::new()) };
+            let Some(logs) = signal.logs() else { return Ok(Vec::new()) };
             self.deliver(&[logs]).await.pop().unwrap_or(Ok(Vec::new()))
         })
     }
 
     fn export_all<'a>(&'a mut self, signals: &'a [&'a Signal]) -> BoxFuture<'a, Vec<Answer>> {
         Box::pin(async move {
-            let logs = signals.iter().filter_map(|signal| match signal {
-                Signal::Logs(logs) => Some(logs),
-                Signal::Metrics(_) => None,
-            });
-            let logs: Vec<&LogBatch> = logs.collect();
+            let logs: Vec<&LogBatch> = signals.iter().filter_map(|signal| signal.logs()).collect();
             self.deliver(&logs).await
         })
     }

@@ -121,7 +121,7 @@ fn key(logs: &LogBatch) -> Key {
 impl Exporter for FileExporter {
     fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
-            let Signal::Logs(logs) = signal else { return Ok(Vec::new()) };
+            let Some(logs) = signal.logs() else { return Ok(Vec::new()) };
             self.write_batch(logs).await.map(|()| Vec::new()).map_err(|source| {
                 match source.kind() {
                     // Nobody reads our standard output any more, and nobody can begin to.

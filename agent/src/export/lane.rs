@@ -25,7 +25,7 @@ use super::dead_letters::{self, DeadLetters};
 use super::spool::{OpenError, Spool};
 use super::{Answer, ExportError, Exporter};
 use crate::health::Health;
-use crate::model::{Batch, Signal};
+use crate::model::{Batch, LogBatch, Signal};
 use crate::policy::Redactors;
 use crate::telemetry;
 use circuit::Circuit;
@@ -285,10 +285,7 @@ impl Lane {
             None => Sent::CutOff,
             Some(Ok(Err(ExportError::Rejected { reason }))) => self.refused(head, &reason).await,
             Some(Ok(Err(ExportError::Parked { target, reason, retry_after }))) => {
-                let logs = match head.signal() {
-                    Signal::Logs(logs) => vec![logs.clone()],
-                    Signal::Metrics(_) => Vec::new(),
-                };
+                let logs: Vec<LogBatch> = head.signal().logs().cloned().into_iter().collect();
                 match self.park(logs, &target, &reason, retry_after).await {
                     true if head.pass() => Sent::All,
                     true => Sent::Part,
@@ -318,7 +315,7 @@ impl Lane {
                 let n_records = (signal.len() - refused.len()) as u64;
                 telemetry::EXPORT_RECORDS.add(self.name, n_records);
                 self.note_success();
-                let Signal::Logs(logs) = signal else { return None };
+                let Some(logs) = signal.logs() else { return None };
                 let mut lines = Vec::new();
                 for one in &refused {
                     let record = logs.records.get(one.record);
@@ -381,7 +378,7 @@ impl Lane {
         if head.halve() {
             return Sent::Part;
         }
-        let Signal::Logs(logs) = head.signal() else { return Sent::Failed };
+        let Some(logs) = head.signal().logs() else { return Sent::Failed };
         let lines = dead_letters::lines(self.name, logs, &logs.records, reason);
         let n_letters = logs.records.len();
         match self.keep(lines, n_letters).await {

@@ -2,7 +2,7 @@
 
 use super::{Head, Lane, Sent};
 use crate::export::{Answer, ExportError};
-use crate::model::{Batch, LogBatch, Signal};
+use crate::model::{Batch, LogBatch};
 use crate::telemetry;
 use redaction::Value;
 use std::collections::{BTreeMap, HashSet};
@@ -66,10 +66,7 @@ impl Lane {
             }
         }
         for (target, (reason, retry_after, indices)) in parked {
-            let logs = |index: &usize| match &group[*index].signal {
-                Signal::Logs(logs) => Some(logs.clone()),
-                Signal::Metrics(_) => None,
-            };
+            let logs = |index: &usize| group[*index].signal.logs().cloned();
             let batches: Vec<LogBatch> = indices.iter().filter_map(logs).collect();
             if self.park(batches, &target, &reason, retry_after).await {
                 indices.into_iter().for_each(|index| is_done[index] = true);

@@ -414,10 +414,7 @@ async fn store(
 
 /// What of a batch is worth a place in the spool.
 fn records(batch: &Batch) -> Option<&LogBatch> {
-    match &batch.signal {
-        Signal::Logs(logs) if !logs.records.is_empty() => Some(logs),
-        _ => None,
-    }
+    batch.signal.logs().filter(|logs| !logs.records.is_empty())
 }
 
 fn count_dropped(name: &'static str, reason: &'static str, batch: &Batch, status: &Status) {

@@ -188,7 +188,7 @@ impl Lane {
         let retry_after = match sent {
             Ok(Err(ExportError::Parked { retry_after, .. })) => retry_after,
             Ok(Err(ExportError::Rejected { reason })) => {
-                let Signal::Logs(logs) = &signal else { return false };
+                let Some(logs) = signal.logs() else { return false };
                 let lines = super::dead_letters::lines(self.name, logs, &logs.records, &reason);
                 if !self.keep(lines, logs.records.len()).await {
                     return false;
