@@ -1,7 +1,7 @@
 //! Metrics of lanes, spools and dead letters.
 
 use super::metric::{Family, Family2, OwnMetric, descriptor};
-use super::{EXPORTER_NAMES, N_EXPORTERS};
+use super::{EXPORTER_NAMES, N_EXPORTERS, N_SIGNALS, SIGNALS};
 use crate::model::Kind;
 
 /// `queue_full` and, but for log records, `rejected`: samples and spans wait in memory only.
@@ -19,10 +19,16 @@ const fn gauge(name: &'static str, unit: &'static str, help: &'static str) -> Fa
 }
 
 /// 1 while the circuit of a lane is open; a gauge.
-pub static CIRCUIT_OPEN: Family<N_EXPORTERS> = gauge(
-    "sidelight_circuit_open",
-    "",
-    "1 while the last delivery of an exporter failed and its batches go to the spool.",
+pub static CIRCUIT_OPEN: Family2<N_EXPORTERS, N_SIGNALS> = Family2::sparse(
+    descriptor(
+        Kind::Gauge,
+        "sidelight_circuit_open",
+        "",
+        "1 while the last delivery of an exporter failed and its batches wait or go to the spool.",
+    ),
+    ["exporter", "signal"],
+    &EXPORTER_NAMES,
+    &SIGNALS,
 );
 /// Batches in the spool; a gauge.
 pub static SPOOL_BATCHES: Family<N_EXPORTERS> =
