@@ -163,8 +163,9 @@ impl Lane {
         lane
     }
 
-    /// A lane of samples or spans, which is all in memory: while the destination does not work, as
-    /// many wait as the queue and one group have room for.
+    /// A lane of samples or spans, which is all in memory. While the destination does not work, as many
+    /// batches of spans wait as the queue and one group have room for; samples go stale, so none of
+    /// them is kept.
     #[must_use]
     pub fn in_memory(
         (name, signal): (&'static str, SignalKind),

@@ -401,7 +401,10 @@ async fn store(
     let (mut left, mut n_safe, stop) = written;
     let reason = if matches!(stop, Some(Stop::Failed(_))) { "spool_failed" } else { reason };
     while let Some(batch) = left.pop_front() {
-        if records(&batch).is_some() {
+        if batch.signal.kind() == SignalKind::Metrics {
+            // Samples go stale: newer ones say the same, and more.
+            count(name, "stale", &batch);
+        } else if !batch.signal.is_empty() {
             if n_safe == 0 && is_required {
                 left.push_front(batch);
                 break;
@@ -427,9 +430,13 @@ fn records(batch: &Batch) -> Option<&LogBatch> {
 fn count_dropped(name: &'static str, reason: &'static str, batch: &Batch, status: &Status) {
     static DROPPED: telemetry::RateLimit = telemetry::RateLimit::new();
     status.dropped.fetch_add(batch.signal.len() as u64, Ordering::Relaxed);
-    telemetry::LANE_DROPPED_BATCHES.add(name, reason, 1);
-    telemetry::LANE_DROPPED_RECORDS.add(name, reason, batch.signal.len() as u64);
+    count(name, reason, batch);
     if DROPPED.admit().is_some() {
         tracing::warn!(exporter = name, reason, "a batch is given up");
     }
+}
+
+fn count(name: &'static str, reason: &'static str, batch: &Batch) {
+    telemetry::LANE_DROPPED_BATCHES.add(name, reason, 1);
+    telemetry::LANE_DROPPED_RECORDS.add(name, reason, batch.signal.len() as u64);
 }
