@@ -9,7 +9,8 @@ pub mod timer;
 
 use crate::config::{self, Section};
 use crate::export::{BoxFuture, BuildError};
-use crate::model::{Engine, MetricBatch};
+use crate::identity::Identity;
+use crate::model::{Engine, MetricBatch, SpanBatch};
 use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,6 +36,8 @@ pub struct Scraped {
     pub jobs: Vec<Job>,
     /// Samples: one batch per job, and one per job name with what outlives a run.
     pub metrics: Vec<MetricBatch>,
+    /// Work that ended since the round before. Each span is brought once.
+    pub spans: Vec<SpanBatch>,
 }
 
 /// One application or job, as a scraper saw it. Everything is redacted.
@@ -103,6 +106,8 @@ pub struct Shared {
     pub redactor: Arc<Redactor>,
     /// What the operator said of the job.
     pub given: Given,
+    /// Says who a job is.
+    pub identity: Arc<Identity>,
 }
 
 /// The operator's word on what a scraper would else find out, redacted.
