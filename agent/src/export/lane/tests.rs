@@ -3,6 +3,7 @@
 mod bed;
 mod endings;
 mod groups;
+mod in_memory;
 mod samples;
 
 use super::Config;
