@@ -177,6 +177,7 @@ fn e29_a_clock_that_is_twenty_minutes_off_is_corrected() {
         let n_skewed =
             requests.iter().filter(|it| it.outcome == "InvalidSignatureException").count();
         say(&format!("e29: {n_skewed} of {} requests had the wrong time", requests.len()));
-        assert!(n_skewed <= 8, "{n_skewed} of {}", requests.len());
+        // Each stream that begins before the first answer, and no more.
+        assert!(n_skewed <= 2, "{n_skewed} of {}", requests.len());
     }
 }
