@@ -315,7 +315,7 @@ impl Lane {
                 let n_records = (signal.len() - refused.len()) as u64;
                 telemetry::EXPORT_RECORDS.add(self.name, n_records);
                 self.note_success();
-                let Some(logs) = signal.logs() else { return None };
+                let logs = signal.logs()?;
                 let mut lines = Vec::new();
                 for one in &refused {
                     let record = logs.records.get(one.record);
