@@ -208,6 +208,8 @@ impl Lane {
     /// True when it ended because the destination is gone for good.
     async fn deliver(&mut self) -> bool {
         let mut unfinished: Option<Head> = None;
+        // What is put aside and all the rest take turns.
+        let (mut is_turn_of_rest, mut rest_until) = (false, Instant::now());
         while !self.status.is_stopping() {
             if let Some(end) = self.circuit.retry_at() {
                 if !self.pause(end).await || self.status.is_stopping() {
@@ -215,12 +217,16 @@ impl Lane {
                 }
                 unfinished = unfinished.filter(|head| self.intake.has(head));
             }
-            let due = self.parked.as_ref().and_then(Parked::due);
+            if std::mem::take(&mut is_turn_of_rest) {
+                rest_until = Instant::now() + parked::TURN;
+            }
+            let due = self.parked.as_ref().and_then(Parked::due).map(|due| due.max(rest_until));
             // Also while the circuit is open, once its pause is over: what is put aside may be all
             // that there is to send, and then nothing else would ever close it.
-            let may_try = self.circuit.retry_at().is_none_or(is_over);
-            if unfinished.is_none() && may_try && due.is_some_and(is_over) {
+            if unfinished.is_none() && self.may_try() && due.is_some_and(is_over) {
                 self.retry_parked().await;
+                unfinished = unfinished.filter(|head| self.intake.has(head));
+                is_turn_of_rest = true;
                 continue;
             }
             let next = match (unfinished.take(), due) {
@@ -232,7 +238,13 @@ impl Lane {
                     () = sleep_until(due) => continue,
                 },
             };
-            let Some(mut head) = next else { break };
+            let Some(mut head) = next else {
+                rest_until = Instant::now();
+                if self.parked.as_ref().and_then(Parked::due).is_some_and(is_over) {
+                    continue;
+                }
+                break;
+            };
             let sent = match self.together(&head) {
                 group if group.len() > 1 => self.send_group(&group).await,
                 _ => self.send(&mut head).await,
@@ -252,6 +264,11 @@ impl Lane {
             }
         }
         false
+    }
+
+    /// False while a destination that does not work is left alone.
+    fn may_try(&self) -> bool {
+        self.circuit.retry_at().is_none_or(is_over)
     }
 
     /// Waits for the next try of a destination that does not work. When all is in the spool and the

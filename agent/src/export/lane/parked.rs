@@ -1,7 +1,8 @@
 //! What one target of a destination does not take while others do: put aside on the disk, a spool for
 //! each target, and tried again from time to time.
 
-use super::{Lane, lock};
+use super::intake::DISK_PAUSE;
+use super::{Lane, is_over, lock};
 use crate::export::ExportError;
 use crate::export::spool::{OpenError, Spool, parked_targets};
 use crate::model::{LogBatch, Signal};
@@ -20,8 +21,12 @@ use tokio::time::{Instant, timeout};
 /// is down.
 const TARGETS_MAX: usize = 256;
 
-/// Batches of a target that are sent before the lane looks at others again.
+/// Batches of all targets that are sent before the lane looks at the rest again.
 const BATCHES_AT_ONCE: usize = 16;
+
+/// How long what is put aside has its turn at most, and how long the rest has it then at least: so
+/// long either may wait for the other.
+pub(super) const TURN: Duration = Duration::from_millis(100);
 
 /// See the head of the file.
 #[derive(Debug)]
@@ -81,6 +86,13 @@ impl Parked {
         self.targets.values().map(|target| target.retry_at).min()
     }
 
+    /// The target that is due and has waited longest for it.
+    fn first_due(&self) -> Option<String> {
+        let now = Instant::now();
+        let due = self.targets.iter().filter(|(_, target)| target.retry_at <= now);
+        due.min_by_key(|(_, target)| target.retry_at).map(|(id, _)| id.clone())
+    }
+
     /// Puts batches for `name` aside; how many of them are safe.
     async fn put(
         &mut self,
@@ -112,6 +124,12 @@ impl Parked {
         let n_safe = spawn_blocking(store).await.unwrap_or(0);
         self.report();
         n_safe
+    }
+
+    /// After that a target is due again, behind all that are.
+    fn leave_alone(&mut self, id: &str, pause: Duration) {
+        let target = self.targets.get_mut(id);
+        target.into_iter().for_each(|target| target.retry_at = Instant::now() + pause);
     }
 
     fn report(&self) {
@@ -151,71 +169,61 @@ impl Lane {
         self.health.set_degraded(&format!("parked:{}", self.name), !parked.targets.is_empty());
     }
 
-    /// Tries what was put aside for targets that are due.
+    /// Has what is put aside for targets that are due go out for one turn, one batch after the other.
     pub(super) async fn retry_parked(&mut self) {
-        let now = Instant::now();
-        let Some(parked) = &self.parked else { return };
-        let due = parked.targets.iter().filter(|(_, target)| target.retry_at <= now);
-        let due: Vec<String> = due.map(|(id, _)| id.clone()).collect();
-        for id in due {
-            for _ in 0..BATCHES_AT_ONCE {
-                if self.status.is_stopping() || !self.retry_one(&id).await {
-                    break;
-                }
+        let end = Instant::now() + TURN;
+        for _ in 0..BATCHES_AT_ONCE {
+            let Some(id) = self.parked.as_ref().and_then(Parked::first_due) else { break };
+            let pause = self.retry_one(&id).await;
+            let Some(parked) = &mut self.parked else { break };
+            parked.leave_alone(&id, pause);
+            parked.targets.retain(|_, target| lock(&target.spool).level().batches() > 0);
+            // One that does not answer costs the others its timeout once, and not for each target.
+            if self.status.is_stopping() || !self.may_try() || is_over(end) {
+                break;
             }
         }
-        if let Some(parked) = &mut self.parked {
-            parked.targets.retain(|_, target| lock(&target.spool).level().batches() > 0);
-            parked.report();
-        }
+        self.parked.iter().for_each(Parked::report);
         self.note_parked();
     }
 
-    /// Tries the oldest batch of a target; false when it is not to be tried again now.
-    async fn retry_one(&mut self, id: &str) -> bool {
+    /// Tries the oldest batch of a target; how long the target is left alone then.
+    async fn retry_one(&mut self, id: &str) -> Duration {
         let Some(target) = self.parked.as_ref().and_then(|parked| parked.targets.get(id)) else {
-            return false;
+            return Duration::ZERO;
         };
         let (spool, redactors) = (target.spool.clone(), self.intake.redactors());
-        let Some(logs) = load(spool.clone(), redactors).await else {
-            self.leave_alone(id, super::intake::DISK_PAUSE);
-            return false;
-        };
+        let Some(logs) = load(spool.clone(), redactors).await else { return DISK_PAUSE };
         let signal = Signal::Logs(logs);
         let export = timeout(self.request_timeout, self.exporter.export(&signal));
+        let status = self.status.clone();
+        let export = status.unless_cut_off(export);
+        let sent = if self.intake.has_spool() {
+            self.intake.run_while(export).await
+        } else {
+            export.await
+        };
         // What is cut off stays where it is.
-        let Some(sent) = self.status.unless_cut_off(export).await else { return false };
-        let retry_after = match sent {
-            Ok(Err(ExportError::Parked { retry_after, .. })) => retry_after,
+        let Some(sent) = sent else { return Duration::ZERO };
+        let is_done = match sent {
+            Ok(Err(ExportError::Parked { retry_after, .. })) => return retry_after,
             Ok(Err(ExportError::Rejected { reason })) => {
-                let Some(logs) = signal.logs() else { return false };
+                let Some(logs) = signal.logs() else { return Duration::ZERO };
                 let lines = super::dead_letters::lines(self.name, logs, &logs.records, &reason);
-                if !self.keep(lines, logs.records.len()).await {
-                    return false;
-                }
-                advance(spool).await;
-                return true;
+                self.keep(lines, logs.records.len()).await
             }
-            Ok(answer) => match self.take(&signal, answer).await {
-                None => {
-                    advance(spool).await;
-                    return true;
-                }
-                Some(_) => self.request_timeout,
-            },
+            Ok(answer) => self.take(&signal, answer).await.is_none(),
             Err(elapsed) => {
                 telemetry::EXPORTS.add(self.name, "timeout", 1);
                 self.failed(None, &elapsed);
-                self.request_timeout
+                false
             }
         };
-        self.leave_alone(id, retry_after);
-        false
-    }
-
-    fn leave_alone(&mut self, id: &str, pause: Duration) {
-        let target = self.parked.as_mut().and_then(|parked| parked.targets.get_mut(id));
-        target.into_iter().for_each(|target| target.retry_at = Instant::now() + pause);
+        if !is_done {
+            return self.request_timeout;
+        }
+        advance(spool).await;
+        Duration::ZERO
     }
 }
 

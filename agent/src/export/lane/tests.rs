@@ -3,6 +3,7 @@
 mod bed;
 mod endings;
 mod groups;
+mod parked;
 
 use super::Config;
 use crate::config::{Bytes, Interval};

@@ -206,6 +206,16 @@ impl Bed {
         timeout(LIMIT, all).await.expect("all is delivered");
     }
 
+    /// Waits until the record at `offset` is delivered.
+    pub(super) async fn until_has(&self, offset: u64) {
+        let one = async {
+            while !self.delivered().contains(&offset) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LIMIT, one).await.expect("it is delivered");
+    }
+
     pub(super) async fn until_settled(&self, n_batches: usize) {
         let all = async {
             while self.settled().len() < n_batches {

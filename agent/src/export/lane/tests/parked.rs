@@ -1,0 +1,76 @@
+//! What is put aside for targets that take nothing, beside all the rest.
+
+use super::Config;
+use super::bed::Bed;
+use crate::config::Interval;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// A bed whose lane has put `n_records` aside for each of these targets, which take them from now on.
+async fn with_parked(targets: &[u64], n_records: u64, config: &Config) -> Bed {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.denied = targets.iter().copied().collect());
+    bed.start(config);
+    for target in targets {
+        let first = target * 1_000;
+        bed.send(first..first + n_records).await;
+    }
+    let n_parked = targets.len() * n_records as usize;
+    bed.until_settled(n_parked).await;
+    assert_eq!(bed.status().stored_records(), n_parked as u64);
+    bed.destination(|it| it.denied.clear());
+    bed
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_out_late_lets_what_is_new_pass() {
+    let mut bed = with_parked(&[1, 2], 100, &Config::default()).await;
+    bed.destination(|it| it.delay = Duration::from_secs(1));
+    bed.until_delivered(1).await;
+    for offset in 0..20 {
+        let before = Instant::now();
+        bed.send(offset..offset + 1).await;
+        bed.until_has(offset).await;
+        assert!(before.elapsed() < Duration::from_secs(3), "{offset}: {:?}", before.elapsed());
+    }
+    assert!(bed.status().stored_records() > 100, "the rest of it is not out yet");
+    bed.until_delivered(220).await;
+    let mut delivered = bed.delivered();
+    assert!(delivered.len() == 220 && bed.end().await.stored_records() == 0);
+    delivered.retain(|offset| offset / 1_000 == 1);
+    assert_eq!(delivered, (1_000..1_100).collect::<Vec<_>>(), "in order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_hangs_does_not_stop_the_queue() {
+    let mut bed = with_parked(&[1, 2, 3], 5, &Config::default()).await;
+    bed.destination(|it| it.hangs = true);
+    let n_calls = bed.n_calls();
+    while bed.n_calls() == n_calls {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let before = Instant::now();
+    bed.send(0..50).await;
+    assert!(before.elapsed() < Duration::from_millis(100), "{:?}", before.elapsed());
+    bed.destination(|it| it.hangs = false);
+    bed.until_delivered(65).await;
+    bed.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_costs_one_try_and_not_one_for_each_target() {
+    let config = Config { request_timeout: Interval::from_secs(3), ..Config::default() };
+    let mut bed = with_parked(&[1, 2, 3, 4, 5], 5, &config).await;
+    let n_calls = bed.n_calls();
+    bed.destination(|it| (it.is_down, it.retry_after) = (true, Some(Duration::from_secs(90))));
+    sleep(Duration::from_secs(80)).await;
+    assert_eq!(bed.n_calls(), n_calls + 1);
+    // Then it is not what is put aside alone that is tried.
+    bed.destination(|it| it.denied = [1, 2, 3, 4, 5].into());
+    bed.send(0..10).await;
+    bed.destination(|it| it.is_down = false);
+    bed.until_delivered(10).await;
+    bed.destination(|it| it.denied.clear());
+    bed.until_delivered(35).await;
+    bed.end().await;
+}
