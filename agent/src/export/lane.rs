@@ -223,7 +223,7 @@ impl Lane {
             let due = self.parked.as_ref().and_then(Parked::due).map(|due| due.max(rest_until));
             // Also while the circuit is open, once its pause is over: what is put aside may be all
             // that there is to send, and then nothing else would ever close it.
-            if unfinished.is_none() && self.may_try() && due.is_some_and(is_over) {
+            if self.may_try() && due.is_some_and(is_over) {
                 self.retry_parked().await;
                 unfinished = unfinished.filter(|head| self.intake.has(head));
                 is_turn_of_rest = true;
@@ -306,7 +306,9 @@ impl Lane {
                 match self.park(logs, &target, &reason, retry_after).await {
                     true if head.pass() => Sent::All,
                     true => Sent::Part,
-                    false => self.failed(Some(retry_after), &*reason_error(&reason)),
+                    false => {
+                        self.failed(Some(self.until_room(retry_after)), &*reason_error(&reason))
+                    }
                 }
             }
             Some(Ok(answer)) => match self.take(head.signal(), answer).await {

@@ -72,7 +72,8 @@ impl Lane {
                 indices.into_iter().for_each(|index| is_done[index] = true);
             } else {
                 let source = reason.to_string().into();
-                let error = ExportError::Transient { source, retry_after: Some(retry_after) };
+                let retry_after = Some(self.until_room(retry_after));
+                let error = ExportError::Transient { source, retry_after };
                 failed = failed.or(Some((indices[0], Err(error))));
             }
         }

@@ -163,6 +163,14 @@ impl Lane {
         n_safe == n_batches
     }
 
+    /// How long the lane waits with what finds no place: until something may go out that makes room.
+    pub(super) fn until_room(&self, retry_after: Duration) -> Duration {
+        let due = self.parked.as_ref().and_then(Parked::due);
+        due.map_or(retry_after, |due| {
+            retry_after.min(due.saturating_duration_since(Instant::now()))
+        })
+    }
+
     pub(super) fn note_parked(&mut self) {
         let Some(parked) = &self.parked else { return };
         self.status.set_parked(parked.records());

@@ -1,7 +1,7 @@
 //! What is put aside for targets that take nothing, beside all the rest.
 
-use super::Config;
 use super::bed::Bed;
+use super::{Config, small};
 use crate::config::Interval;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -72,5 +72,35 @@ async fn an_outage_costs_one_try_and_not_one_for_each_target() {
     bed.until_delivered(10).await;
     bed.destination(|it| it.denied.clear());
     bed.until_delivered(35).await;
+    bed.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_works_again_makes_room_for_what_still_does_not() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.denied = [1, 2].into());
+    bed.start(&small(16_000));
+    let status = bed.status();
+    // Until there is no room any more, and a batch of the second target is first.
+    bed.send_batch(1_000..1_100).await;
+    bed.until_settled(1).await;
+    for offset in 2_000..2_400 {
+        let n_parked = status.stored_records();
+        bed.send(offset..offset + 1).await;
+        sleep(Duration::from_millis(100)).await;
+        if status.spool.batches() > 0 {
+            assert_eq!(status.stored_records(), n_parked + 1);
+            break;
+        }
+    }
+    assert_eq!(status.spool.batches(), 1, "one did not find a place");
+    bed.send(0..3).await;
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!((bed.delivered().len(), status.spool.batches()), (0, 4));
+    bed.destination(|it| it.denied = [2].into());
+    let before = Instant::now();
+    bed.until_delivered(103).await;
+    assert!(before.elapsed() < Duration::from_secs(30), "{:?}", before.elapsed());
+    bed.destination(|it| it.denied.clear());
     bed.end().await;
 }
