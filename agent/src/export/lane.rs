@@ -304,9 +304,9 @@ impl Lane {
             Some(Ok(Err(ExportError::Parked { target, reason, retry_after }))) => {
                 let logs: Vec<LogBatch> = head.signal().logs().cloned().into_iter().collect();
                 match self.park(logs, &target, &reason, retry_after).await {
-                    true if head.pass() => Sent::All,
-                    true => Sent::Part,
-                    false => {
+                    1 if head.pass() => Sent::All,
+                    1 => Sent::Part,
+                    _ => {
                         self.failed(Some(self.until_room(retry_after)), &*reason_error(&reason))
                     }
                 }

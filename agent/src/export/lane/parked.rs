@@ -139,18 +139,18 @@ impl Parked {
 }
 
 impl Lane {
-    /// Puts batches for one target aside. True when all are safe; their lane is done with them then.
+    /// Puts batches for one target aside; how many are safe, so that their lane is done with them.
     pub(super) async fn park(
         &mut self,
         batches: Vec<LogBatch>,
         target: &str,
         reason: &Value,
         retry_after: Duration,
-    ) -> bool {
+    ) -> usize {
         telemetry::EXPORTS.add(self.name, "parked", batches.len() as u64);
         let rules = self.intake.rules();
-        let Some(parked) = &mut self.parked else { return false };
-        let (n_batches, n_targets) = (batches.len(), parked.targets.len());
+        let Some(parked) = &mut self.parked else { return 0 };
+        let n_targets = parked.targets.len();
         let n_safe = parked.put(target, batches, retry_after, rules).await;
         if parked.targets.len() > n_targets {
             let exporter = self.name;
@@ -160,7 +160,7 @@ impl Lane {
             );
         }
         self.note_parked();
-        n_safe == n_batches
+        n_safe
     }
 
     /// How long the lane waits with what finds no place: until something may go out that makes room.

@@ -36,6 +36,7 @@ pub(super) struct Destination {
     /// It takes what stands in one batch with a poison.
     pub(super) takes_rest: bool,
     n_calls: u64,
+    n_groups: u64,
     delivered: Vec<u64>,
 }
 
@@ -83,6 +84,22 @@ impl Exporter for Fake {
             }
             it.delivered.extend(offsets);
             Ok(Vec::new())
+        })
+    }
+
+    fn export_all<'a>(&'a mut self, signals: &'a [&'a Signal]) -> BoxFuture<'a, Vec<Answer>> {
+        Box::pin(async move {
+            self.0.lock().unwrap().n_groups += 1;
+            let mut answers = Vec::new();
+            for signal in signals {
+                answers.push(self.export(signal).await);
+                // What one target does not take does not keep others from theirs.
+                let last = answers.last();
+                if !matches!(last, Some(Ok(_) | Err(ExportError::Parked { .. }))) {
+                    break;
+                }
+            }
+            answers
         })
     }
 
@@ -261,6 +278,11 @@ impl Bed {
 
     pub(super) fn n_calls(&self) -> u64 {
         self.destination.lock().unwrap().n_calls
+    }
+
+    /// Calls with several batches.
+    pub(super) fn n_groups(&self) -> u64 {
+        self.destination.lock().unwrap().n_groups
     }
 
     /// Last offsets of the batches that are settled.

@@ -4,7 +4,7 @@ use super::bed::Bed;
 use super::{Config, small};
 use crate::config::Interval;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// A bed whose lane has put `n_records` aside for each of these targets, which take them from now on.
 async fn with_parked(targets: &[u64], n_records: u64, config: &Config) -> Bed {
@@ -103,4 +103,24 @@ async fn what_works_again_makes_room_for_what_still_does_not() {
     assert!(before.elapsed() < Duration::from_secs(30), "{:?}", before.elapsed());
     bed.destination(|it| it.denied.clear());
     bed.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_found_a_place_is_not_delivered_with_the_rest_of_its_group_again() {
+    let mut bed = Bed::new();
+    bed.start(&small(16_000));
+    // What works goes in larger and larger groups.
+    bed.send(0..50).await;
+    bed.until_delivered(50).await;
+    bed.destination(|it| it.denied = [1].into());
+    let sent = timeout(Duration::from_secs(60), bed.send(1_000..1_500)).await;
+    assert!(sent.is_err() && bed.n_groups() > 10, "in groups, until there is no room");
+    bed.destination(|it| it.denied.clear());
+    bed.send_rest(1_500).await;
+    bed.until_delivered(550).await;
+    sleep(Duration::from_secs(600)).await;
+    bed.end().await;
+    let mut delivered = bed.delivered();
+    delivered.sort_unstable();
+    assert_eq!(delivered, (0..50).chain(1_000..1_500).collect::<Vec<_>>());
 }
