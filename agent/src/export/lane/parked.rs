@@ -4,7 +4,7 @@
 use super::intake::DISK_PAUSE;
 use super::{Lane, is_over, lock};
 use crate::export::ExportError;
-use crate::export::spool::{OpenError, Spool, parked_targets};
+use crate::export::spool::{OpenError, Spool, Stop, parked_targets};
 use crate::model::{LogBatch, Signal};
 use crate::policy::Redactors;
 use crate::telemetry;
@@ -110,7 +110,14 @@ impl Parked {
             if self.targets.len() >= TARGETS_MAX {
                 return 0;
             }
-            let Ok(spool) = self.open_spool(&id) else { return 0 };
+            let spool = match self.open_spool(&id) {
+                Ok(spool) => spool,
+                Err(error) => {
+                    telemetry::SPOOL_ERRORS.add(self.exporter, 1);
+                    report_failed(self.exporter, &error);
+                    return 0;
+                }
+            };
             self.insert(id.clone(), spool);
         }
         let Some(target) = self.targets.get_mut(&id) else { return 0 };
@@ -119,9 +126,12 @@ impl Parked {
         let store = move || {
             let mut spool = lock(&spool);
             spool.set_rules(rules);
-            spool.append(&batches.iter().collect::<Vec<_>>()).0
+            spool.append(&batches.iter().collect::<Vec<_>>())
         };
-        let n_safe = spawn_blocking(store).await.unwrap_or(0);
+        let (n_safe, stop) = spawn_blocking(store).await.unwrap_or((0, None));
+        if let Some(Stop::Failed(error)) = stop {
+            report_failed(self.exporter, &error);
+        }
         self.report();
         n_safe
     }
@@ -201,7 +211,9 @@ impl Lane {
             return Duration::ZERO;
         };
         let (spool, redactors) = (target.spool.clone(), self.intake.redactors());
-        let Some(logs) = load(spool.clone(), redactors).await else { return DISK_PAUSE };
+        let Some(logs) = load(self.name, spool.clone(), redactors).await else {
+            return DISK_PAUSE;
+        };
         let signal = Signal::Logs(logs);
         let export = timeout(self.request_timeout, self.exporter.export(&signal));
         let status = self.status.clone();
@@ -235,11 +247,72 @@ impl Lane {
     }
 }
 
-async fn load(spool: Arc<Mutex<Spool>>, redactors: Arc<Redactors>) -> Option<LogBatch> {
-    let front = spawn_blocking(move || lock(&spool).front(&redactors)).await;
-    front.ok().and_then(Result::ok).flatten()
+async fn load(
+    exporter: &'static str,
+    spool: Arc<Mutex<Spool>>,
+    redactors: Arc<Redactors>,
+) -> Option<LogBatch> {
+    // It fails when the runtime is ending.
+    let front = spawn_blocking(move || lock(&spool).front(&redactors)).await.ok()?;
+    let failed = |error: &std::io::Error| {
+        telemetry::SPOOL_ERRORS.add(exporter, 1);
+        report_failed(exporter, error);
+    };
+    front.inspect_err(failed).ok().flatten()
+}
+
+fn report_failed(exporter: &'static str, error: &(dyn std::error::Error + 'static)) {
+    static FAILED: telemetry::RateLimit = telemetry::RateLimit::new();
+    if FAILED.admit().is_some() {
+        tracing::error!(
+            exporter,
+            error,
+            "what is put aside cannot be read or written; trying again"
+        );
+    }
 }
 
 async fn advance(spool: Arc<Mutex<Spool>>) {
     let _ = spawn_blocking(move || lock(&spool).advance()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LogBatch, Parked, load};
+    use crate::model::{LogRecord, Resource};
+    use crate::telemetry;
+    use redaction::Text;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    async fn put(parked: &mut Parked) -> usize {
+        let (resource, text) = (Arc::new(Resource::default()), Text::default());
+        let batch = LogBatch { resource, text, records: vec![LogRecord::default()] };
+        parked.put("group", vec![batch], Duration::ZERO, None).await
+    }
+
+    /// Puts a folder where a file of the only target is to be.
+    fn spoil(state_dir: &Path, name: &str) {
+        let folder = state_dir.join("spool/cloudwatch_logs/parked/ad936fcbed631fa6");
+        let _ = std::fs::remove_file(folder.join(name));
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_is_counted() {
+        // No other test has this exporter fail.
+        let n_errors = || telemetry::SPOOL_ERRORS.get("cloudwatch_logs").unwrap_or_default();
+        let folder = tempfile::tempdir().unwrap();
+        let mut parked = Parked::open(folder.path(), "cloudwatch_logs", 1 << 20).unwrap();
+        assert_eq!((put(&mut parked).await, n_errors()), (1, 0.0));
+        spoil(folder.path(), "000000000001.segment");
+        let spool = parked.targets.values().next().unwrap().spool.clone();
+        assert!(load("cloudwatch_logs", spool, Arc::default()).await.is_none());
+        assert_eq!(n_errors(), 1.0, "it cannot be read");
+        let folder = tempfile::tempdir().unwrap();
+        let mut parked = Parked::open(folder.path(), "cloudwatch_logs", 1 << 20).unwrap();
+        spoil(folder.path(), "cursor");
+        assert_eq!((put(&mut parked).await, n_errors()), (0, 2.0), "it cannot be opened");
+    }
 }
