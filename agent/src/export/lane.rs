@@ -86,6 +86,14 @@ impl Stores {
             let (batches, bytes) = (level.batches(), level.bytes());
             tracing::info!(exporter, batches, bytes, "what is in the spool goes out first");
         }
+        let records = self.parked.records();
+        if records > 0 {
+            tracing::info!(
+                exporter,
+                records,
+                "what was put aside for targets that took nothing is tried again"
+            );
+        }
     }
 }
 

@@ -54,9 +54,11 @@ impl Parked {
         let mut parked =
             Self { exporter, state_dir: state_dir.to_owned(), bytes_max, targets: BTreeMap::new() };
         for id in parked_targets(state_dir, exporter)? {
-            let spool = parked.open_spool(&id)?;
+            let mut spool = parked.open_spool(&id)?;
             if spool.level().batches() > 0 {
                 parked.insert(id, spool);
+            } else {
+                spool.remove_folder();
             }
         }
         parked.report();
@@ -136,6 +138,16 @@ impl Parked {
         n_safe
     }
 
+    /// Forgets a target for which nothing is left.
+    async fn forget_empty(&mut self, id: &str) {
+        let is_empty = |target: &Target| lock(&target.spool).level().batches() == 0;
+        if self.targets.get(id).is_some_and(is_empty)
+            && let Some(target) = self.targets.remove(id)
+        {
+            let _ = spawn_blocking(move || lock(&target.spool).remove_folder()).await;
+        }
+    }
+
     /// After that a target is due again, behind all that are.
     fn leave_alone(&mut self, id: &str, pause: Duration) {
         let target = self.targets.get_mut(id);
@@ -195,7 +207,7 @@ impl Lane {
             let pause = self.retry_one(&id).await;
             let Some(parked) = &mut self.parked else { break };
             parked.leave_alone(&id, pause);
-            parked.targets.retain(|_, target| lock(&target.spool).level().batches() > 0);
+            parked.forget_empty(&id).await;
             // One that does not answer costs the others its timeout once, and not for each target.
             if self.status.is_stopping() || !self.may_try() || is_over(end) {
                 break;

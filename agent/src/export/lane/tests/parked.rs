@@ -39,6 +39,8 @@ async fn what_goes_out_late_lets_what_is_new_pass() {
     assert!(delivered.len() == 220 && bed.end().await.stored_records() == 0);
     delivered.retain(|offset| offset / 1_000 == 1);
     assert_eq!(delivered, (1_000..1_100).collect::<Vec<_>>(), "in order");
+    let folders = std::fs::read_dir(bed.state_dir().join("spool/file/parked")).unwrap();
+    assert_eq!(folders.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
