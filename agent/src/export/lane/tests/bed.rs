@@ -253,9 +253,19 @@ impl Bed {
 
     /// Stops this life while more could come; what its lane hands back. It takes half a second at most.
     pub(super) async fn stop(&mut self) -> Vec<Arc<Batch>> {
-        let Life { queue, lane, status, .. } = self.life.take().unwrap();
-        status.stop();
-        let handed_back = timeout(Duration::from_millis(500), lane).await;
+        self.status().stop();
+        self.handed_back(Duration::from_millis(500)).await
+    }
+
+    /// The same when another life follows.
+    pub(super) async fn hand_over(&mut self) -> Vec<Arc<Batch>> {
+        self.status().hand_over();
+        self.handed_back(Duration::from_millis(2_500)).await
+    }
+
+    async fn handed_back(&mut self, limit: Duration) -> Vec<Arc<Batch>> {
+        let Life { queue, lane, .. } = self.life.take().unwrap();
+        let handed_back = timeout(limit, lane).await;
         assert!(queue.is_closed());
         handed_back.expect("the lane ends").unwrap()
     }
