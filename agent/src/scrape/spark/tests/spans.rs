@@ -192,6 +192,29 @@ async fn a_stage_hangs_below_the_job_that_made_it() {
 }
 
 #[tokio::test]
+async fn a_late_agent_hangs_a_repeated_stage_where_an_early_one_did() {
+    let mut rest = Recording::idle("app-1", "orders");
+    rest.add_stage(stage(0, 0, "COMPLETE"));
+    rest.jobs.insert(1, job(1, &[0], "SUCCEEDED"));
+    let before = rest.clone();
+    let ui = FakeUi::start(move |path| before.answer(path)).await;
+    let mut early = Harness::new(&[&ui]);
+    let mut live = spans(early.scrape().await);
+    // The output of stage 0 was lost, so a later job has it made again.
+    rest.add_stage(stage(0, 1, "COMPLETE"));
+    let mut second = job(2, &[0], "SUCCEEDED");
+    second["numFailedStages"] = json!(1);
+    rest.jobs.insert(2, second);
+    ui.say(move |path| rest.answer(path));
+    live.extend(spans(early.scrape().await));
+    let mut late = spans(Harness::new(&[&ui]).scrape().await);
+    live.sort_by_key(|span| span.span_id);
+    late.sort_by_key(|span| span.span_id);
+    assert_eq!(live.len(), 4);
+    assert_eq!(live, late);
+}
+
+#[tokio::test]
 async fn work_that_is_read_again_is_not_sent_again() {
     let mut rest = Recording::idle("app-1", "orders");
     rest.add_stage(stage(0, 0, "COMPLETE"));
