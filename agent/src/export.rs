@@ -138,6 +138,14 @@ impl ExporterDefinition {
     }
 }
 
+impl ExporterSection {
+    /// The signals that go there: of those that such an exporter takes, the ones that the section
+    /// wants.
+    pub fn signals(&self, definition: &ExporterDefinition) -> impl Iterator<Item = SignalKind> {
+        definition.signals.iter().copied().filter(|signal| self.exporter.wants(*signal))
+    }
+}
+
 /// The section of one exporter: `[exporters.NAME]` and what is below it.
 #[derive(Debug)]
 pub struct ExporterSection {
@@ -154,6 +162,12 @@ pub trait ExporterConfig: fmt::Debug + Send {
     /// # Errors
     /// When something that the section names cannot be used.
     fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError>;
+
+    /// Whether a signal that such an exporter takes is to go there.
+    fn wants(&self, signal: SignalKind) -> bool {
+        let _ = signal;
+        true
+    }
 
     /// Asks the destination whether all will work, and writes nothing there.
     fn probe<'a>(

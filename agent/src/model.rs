@@ -2,9 +2,11 @@
 
 pub mod log;
 pub mod metric;
+pub mod span;
 
 pub use log::{LogBatch, LogRecord, Severity};
 pub use metric::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
+pub use span::{AttributeValue, Span, SpanBatch, SpanStatus};
 
 use crate::checkpoint::Event;
 use crate::tail::fingerprint::Digest;
@@ -117,6 +119,8 @@ pub enum Signal {
     Logs(LogBatch),
     /// Samples of one scrape of one job.
     Metrics(MetricBatch),
+    /// Work of one job that has ended.
+    Spans(SpanBatch),
 }
 
 /// What an exporter accepts.
@@ -126,6 +130,8 @@ pub enum SignalKind {
     Logs,
     /// [`Signal::Metrics`].
     Metrics,
+    /// [`Signal::Spans`].
+    Spans,
 }
 
 impl Signal {
@@ -135,15 +141,17 @@ impl Signal {
         match self {
             Self::Logs(_) => SignalKind::Logs,
             Self::Metrics(_) => SignalKind::Metrics,
+            Self::Spans(_) => SignalKind::Spans,
         }
     }
 
-    /// Number of records or samples.
+    /// Number of records, samples or spans.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
             Self::Logs(logs) => logs.records.len(),
             Self::Metrics(metrics) => metrics.samples.len(),
+            Self::Spans(spans) => spans.spans.len(),
         }
     }
 
@@ -190,8 +198,18 @@ impl Batch {
     /// A batch of samples. Nothing is owed for it.
     #[must_use]
     pub fn metrics(metrics: MetricBatch) -> Arc<Self> {
+        Self::owing_nothing(Signal::Metrics(metrics))
+    }
+
+    /// A batch of spans. Nothing is owed for it.
+    #[must_use]
+    pub fn spans(spans: SpanBatch) -> Arc<Self> {
+        Self::owing_nothing(Signal::Spans(spans))
+    }
+
+    fn owing_nothing(signal: Signal) -> Arc<Self> {
         Arc::new(Self {
-            signal: Signal::Metrics(metrics),
+            signal,
             position: None,
             remaining: AtomicU32::new(0),
             settled: None,

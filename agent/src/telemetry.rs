@@ -32,6 +32,7 @@ use crate::policy::Redactors;
 use crate::scrape::SCRAPERS;
 use crate::scrape::meter::{Cut, Outcome};
 use metric::{OwnMetric, descriptor};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Names of exporters, as in the config, for the label `exporter`.
@@ -366,6 +367,7 @@ pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
 pub fn own_batch(redactors: &Redactors) -> MetricBatch {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     MetricBatch {
+        resource: Arc::default(),
         labels: Vec::new(),
         created_unix_ms: process::start_unix_ms(),
         time_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or_default(),

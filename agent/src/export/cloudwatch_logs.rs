@@ -209,7 +209,7 @@ impl Exporter for CloudWatchLogs {
         Box::pin(async move {
             let logs = signals.iter().filter_map(|signal| match signal {
                 Signal::Logs(logs) => Some(logs),
-                Signal::Metrics(_) => None,
+                Signal::Metrics(_) | Signal::Spans(_) => None,
             });
             let logs: Vec<&LogBatch> = logs.collect();
             self.deliver(&logs).await

@@ -75,7 +75,7 @@ impl Lane {
         for (target, (reason, retry_after, indices)) in parked {
             let logs = |index: &usize| match &group[*index].signal {
                 Signal::Logs(logs) => Some(logs.clone()),
-                Signal::Metrics(_) => None,
+                Signal::Metrics(_) | Signal::Spans(_) => None,
             };
             let batches: Vec<LogBatch> = indices.iter().filter_map(logs).collect();
             if self.park(batches, &target, &reason, retry_after).await {

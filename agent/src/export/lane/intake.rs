@@ -144,6 +144,8 @@ impl Intake {
             self.store().await;
         }
         self.note_closed();
+        let n_unsent = self.pending.iter().map(|batch| batch.signal.len() as u64).sum();
+        self.status.unsent.store(n_unsent, Ordering::Relaxed);
         self.pending.into()
     }
 
