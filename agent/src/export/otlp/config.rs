@@ -2,7 +2,7 @@
 
 use super::environment::Variables;
 use super::route::{Problem, Route};
-use super::{Otlp, probe, resource};
+use super::{Otlp, Settings, probe, resource};
 use crate::config::{Bytes, Section};
 use crate::export::{BoxFuture, BuildError, Exporter, ExporterConfig, Finding, Shared, lane};
 use crate::model::SignalKind;
@@ -75,18 +75,20 @@ pub enum Protocol {
 }
 
 /// One kind of telemetry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SignalName {
     /// Log records.
     Logs,
     /// Samples.
     Metrics,
+    /// Spans.
+    Traces,
 }
 
 impl SignalName {
     /// Every one.
-    pub const ALL: [Self; 2] = [Self::Logs, Self::Metrics];
+    pub const ALL: [Self; 3] = [Self::Logs, Self::Metrics, Self::Traces];
 
     /// Of a kind of batch.
     #[must_use]
@@ -94,6 +96,7 @@ impl SignalName {
         match kind {
             SignalKind::Logs => Self::Logs,
             SignalKind::Metrics => Self::Metrics,
+            SignalKind::Spans => Self::Traces,
         }
     }
 
@@ -103,6 +106,7 @@ impl SignalName {
         match self {
             Self::Logs => "logs",
             Self::Metrics => "metrics",
+            Self::Traces => "traces",
         }
     }
 }
@@ -154,12 +158,15 @@ impl fmt::Debug for Secret {
 #[derive(Debug)]
 struct Checked {
     config: Config,
-    routes: BTreeMap<&'static str, Route>,
+    routes: Routes,
     temporality: Temporality,
     histograms: Histograms,
     /// What the environment says of all telemetry of this agent.
     given: resource::Given,
 }
+
+/// Where each signal goes that is sent.
+pub(super) type Routes = BTreeMap<SignalName, Route>;
 
 /// Makes the config of the exporter.
 pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
@@ -175,7 +182,7 @@ pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     for signal in &config.signals {
         match Route::of(&config, *signal, &variables) {
             Ok(route) => {
-                routes.insert(signal.as_str(), route);
+                routes.insert(*signal, route);
             }
             Err(problem) => problems.push(problem),
         }
@@ -205,7 +212,7 @@ pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
 }
 
 impl ExporterConfig for Checked {
-    fn takes(&self, kind: SignalKind) -> bool {
+    fn wants(&self, kind: SignalKind) -> bool {
         self.config.signals.contains(&SignalName::of(kind))
     }
 
@@ -213,19 +220,15 @@ impl ExporterConfig for Checked {
         for route in self.routes.values() {
             route.tls().map_err(|reason| BuildError { section: "exporters.otlp", reason })?;
         }
-        let exporter = Otlp::new(
-            self.routes.clone(),
-            super::Settings {
-                request_bytes_max: usize::try_from(self.config.request_bytes_max.0)
-                    .unwrap_or(usize::MAX),
-                request_timeout: lane.request_timeout.0,
-                temporality: self.temporality,
-                histograms: self.histograms,
-                given: self.given.redacted(&shared.redactor),
-            },
-            shared.redactor.clone(),
-        );
-        Ok(Box::new(exporter))
+        let settings = Settings {
+            request_bytes_max: usize::try_from(self.config.request_bytes_max.0)
+                .unwrap_or(usize::MAX),
+            request_timeout: lane.request_timeout.0,
+            temporality: self.temporality,
+            histograms: self.histograms,
+            given: self.given.redacted(&shared.redactor),
+        };
+        Ok(Box::new(Otlp::new(&self.routes, settings, &shared.redactor)))
     }
 
     fn probe<'a>(
@@ -237,6 +240,3 @@ impl ExporterConfig for Checked {
         Box::pin(probe::ask(&self.routes, time, shared.redactor.clone()))
     }
 }
-
-#[cfg(test)]
-mod tests;

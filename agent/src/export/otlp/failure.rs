@@ -49,7 +49,7 @@ impl Failure {
     }
 
     /// Of a gRPC status that is not OK.
-    pub(super) fn of_grpc(reply: &Reply, status: &Status, redactor: &Redactor) -> Self {
+    pub(super) fn of_grpc(reply: &Reply<'_>, status: &Status, redactor: &Redactor) -> Self {
         let Status { code, message, .. } = status;
         let class = class_of_grpc(*code, message);
         let name = CODES.get(*code as usize).copied().unwrap_or("unknown code");
@@ -62,7 +62,7 @@ impl Failure {
     }
 
     /// Of an HTTP status that is not success.
-    pub(super) fn of_http(reply: &Reply, redactor: &Redactor) -> Self {
+    pub(super) fn of_http(reply: &Reply<'_>, redactor: &Redactor) -> Self {
         let class = class_of_http(reply.status);
         // By the specification it is a google.rpc.Status; proxies answer with text.
         let is_status = reply.is_protobuf();
@@ -88,10 +88,7 @@ impl From<Failure> for ExportError {
             return Self::Rejected { reason };
         }
         let denied = (class == Class::Denied).then_some(DENIED_PAUSE);
-        Self::Transient {
-            source: reason.to_string().into(),
-            retry_after: retry_after.or(denied),
-        }
+        Self::Transient { source: reason.to_string().into(), retry_after: retry_after.or(denied) }
     }
 }
 
@@ -259,7 +256,10 @@ impl RpcStatus {
         let info = self.details.iter().find(|any| any.type_url.ends_with("/google.rpc.RetryInfo"));
         let delay = RetryInfo::decode(&*info?.value).ok()?.retry_delay?;
         let seconds = u64::try_from(delay.seconds).ok()?;
-        Some(Duration::new(seconds, u32::try_from(delay.nanos).unwrap_or_default().min(999_999_999)))
+        Some(Duration::new(
+            seconds,
+            u32::try_from(delay.nanos).unwrap_or_default().min(999_999_999),
+        ))
     }
 }
 

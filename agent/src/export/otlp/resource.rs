@@ -160,7 +160,8 @@ impl Attributes {
 
     fn add_service(&mut self, name: Option<&str>, engine: Option<&str>) {
         // As the conventions say of a service whose name is not known.
-        let unknown = || engine.map_or("unknown_service".to_owned(), |it| format!("unknown_service:{it}"));
+        let unknown =
+            || engine.map_or("unknown_service".to_owned(), |it| format!("unknown_service:{it}"));
         let name = name.map_or_else(unknown, str::to_owned);
         self.add("service.name", Some(&name));
     }
@@ -176,7 +177,9 @@ fn instance(resource: &Resource) -> Option<String> {
     let host = resource.host.as_ref();
     match (&resource.job_id, process) {
         (Some(job), Some(process)) => Some(format!("{job}/{process}")),
-        (Some(job), None) => Some(host.map_or_else(|| job.to_string(), |host| format!("{job}/{host}"))),
+        (Some(job), None) => {
+            Some(host.map_or_else(|| job.to_string(), |host| format!("{job}/{host}")))
+        }
         (None, Some(process)) => {
             Some(host.map_or_else(|| process.to_string(), |host| format!("{host}/{process}")))
         }
@@ -337,7 +340,10 @@ mod tests {
         let unknown = Resource { engine: Some(Engine::Spark), ..Resource::default() };
         let all = shown(&Given::default().of_logs(&unknown));
         assert_eq!(all["service.name"], "unknown_service:spark");
-        assert_eq!(shown(&Given::default().of_logs(&Resource::default()))["service.name"], "unknown_service");
+        assert_eq!(
+            shown(&Given::default().of_logs(&Resource::default()))["service.name"],
+            "unknown_service"
+        );
         assert_eq!(instance(&Resource::default()), None);
     }
 
@@ -345,7 +351,11 @@ mod tests {
     fn samples_have_a_resource_that_no_run_changes() {
         let value = |raw: &str| Redactor::new().value(raw);
         let batch = |created_unix_ms| MetricBatch {
-            labels: vec![("engine", value("spark")), ("job_name", value("orders")), ("slot", value("0"))],
+            labels: vec![
+                ("engine", value("spark")),
+                ("job_name", value("orders")),
+                ("slot", value("0")),
+            ],
             created_unix_ms,
             time_unix_ms: 9,
             samples: vec![],
@@ -353,7 +363,10 @@ mod tests {
         let given = Given { host: Some("h".to_owned()), ..Given::default() };
         assert_eq!(given.of_metrics(&batch(1)), given.of_metrics(&batch(2)));
         let all = shown(&given.of_metrics(&batch(1)));
-        assert_eq!((all["service.name"].as_str(), all["service.instance.id"].as_str()), ("orders", "h/0"));
+        assert_eq!(
+            (all["service.name"].as_str(), all["service.instance.id"].as_str()),
+            ("orders", "h/0")
+        );
     }
 
     #[test]
@@ -366,7 +379,8 @@ mod tests {
     #[test]
     fn paths_of_pods_and_containers_are_read_and_others_are_not() {
         assert_eq!(pod_of_path("/var/log/containers/p_ns_spark-0a1b.log")[3].1, "0a1b");
-        for path in ["/var/log/pods/a_b/c/0.log", "/var/log/pods/a_b_c/0.log", "/var/log/x.log", ""] {
+        for path in ["/var/log/pods/a_b/c/0.log", "/var/log/pods/a_b_c/0.log", "/var/log/x.log", ""]
+        {
             assert_eq!(pod_of_path(path), [], "{path}");
         }
         let path = "/var/log/hadoop-yarn/application_1_2/container_e01_1_2_01_000003/stderr";

@@ -128,6 +128,7 @@ fn address(
         (Protocol::Http, signal) => format!("{base}/v1/{}", signal.as_str()),
         (Protocol::Grpc, SignalName::Logs) => service(base, "logs", "Logs"),
         (Protocol::Grpc, SignalName::Metrics) => service(base, "metrics", "Metrics"),
+        (Protocol::Grpc, SignalName::Traces) => service(base, "trace", "Trace"),
     };
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(path.parse().map_err(|_| law)?);
