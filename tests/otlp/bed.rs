@@ -36,7 +36,11 @@ pub(super) struct Bed {
 impl Bed {
     /// A bed whose agent will send to `receiver`.
     pub(super) fn before(receiver: &Receiver) -> Self {
-        Self::new(&format!("endpoint = {:?}\nprotocol = {:?}\n", receiver.url(), receiver.protocol()))
+        Self::new(&format!(
+            "endpoint = {:?}\nprotocol = {:?}\n",
+            receiver.url(),
+            receiver.protocol()
+        ))
     }
 
     /// A bed with these lines of `[exporters.otlp]`.
@@ -134,11 +138,6 @@ impl Bed {
         assert!(took < agent::STOP_LIMIT * 2, "the stop took {took:?}");
     }
 
-    /// Ends the life by SIGKILL.
-    pub(super) fn kill(&mut self) {
-        self.process.take().unwrap().kill();
-    }
-
     /// What the agent of this life wrote on standard error.
     pub(super) fn log(&self) -> String {
         let path = self.scratch.join(&format!("agent-{}.err", self.n_lives));
@@ -162,7 +161,8 @@ impl Bed {
     /// Waits until the receiver has as many different records.
     #[track_caller]
     pub(super) fn wait_for(&self, receiver: &Receiver, n_records: usize) {
-        let is_there = wait::within(LIMIT, || (distinct(&receiver.stored()) >= n_records).then_some(()));
+        let is_there =
+            wait::within(LIMIT, || (distinct(&receiver.stored()) >= n_records).then_some(()));
         if is_there.is_none() {
             panic!("{} of {n_records} records came\n{}", distinct(&receiver.stored()), self.log());
         }

@@ -1,7 +1,7 @@
 //! What a receiver of others gets is what the agent writes as JSON, fact by fact.
 
 use super::bed::{Bed, LIMIT};
-use super::real::{Record, Relay, Sink, attributes, list};
+use super::real::{Record, Relay, Sink};
 use crate::harness::report::say;
 use crate::harness::scratch::Scratch;
 use crate::harness::{peers, wait};
@@ -45,7 +45,8 @@ fn as_json(it: &Record) -> Map<String, Value> {
         Some(json!(format!("{time:.9}")))
     };
     let id = |key: &str| {
-        let bytes = base64::engine::general_purpose::STANDARD.decode(record[key].as_str()?).unwrap();
+        let bytes =
+            base64::engine::general_purpose::STANDARD.decode(record[key].as_str()?).unwrap();
         Some(json!(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
     };
     let pairs = [
@@ -105,7 +106,9 @@ fn compare(scratch: &Scratch, sink: &Sink, port: u16, protocol: &str, compressio
     let via = sink.requests("logs").pop().unwrap();
     let scope = &via["body"]["resourceLogs"][0]["scopeLogs"][0];
     assert_eq!(scope["scope"]["name"], "sidelight");
-    assert!(scope["schemaUrl"].as_str().unwrap().starts_with("https://opentelemetry.io/schemas/1."));
+    assert!(
+        scope["schemaUrl"].as_str().unwrap().starts_with("https://opentelemetry.io/schemas/1.")
+    );
 }
 
 #[test]

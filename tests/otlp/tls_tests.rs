@@ -59,7 +59,8 @@ impl Authority {
             .unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.certificate("ca.pem")).unwrap();
-        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+        let verifier =
+            rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
         let builder = if wants_client {
             builder.with_client_cert_verifier(verifier.build().unwrap())
         } else {
@@ -153,5 +154,8 @@ fn a_file_that_is_not_there_stops_the_start_with_its_key() {
     let output = bed.once();
     assert_eq!(output.status.code(), Some(78));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("[exporters.otlp]") && told.contains("ca_file /nowhere/ca.pem"), "{told}");
+    assert!(
+        told.contains("[exporters.otlp]") && told.contains("ca_file /nowhere/ca.pem"),
+        "{told}"
+    );
 }

@@ -351,6 +351,7 @@ mod tests {
     fn samples_have_a_resource_that_no_run_changes() {
         let value = |raw: &str| Redactor::new().value(raw);
         let batch = |created_unix_ms| MetricBatch {
+            resource: std::sync::Arc::default(),
             labels: vec![
                 ("engine", value("spark")),
                 ("job_name", value("orders")),
