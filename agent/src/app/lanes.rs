@@ -62,7 +62,7 @@ pub(super) fn prepare(
                 SignalKind::Spans => &mut prepared.spans,
             };
             lanes.add(name, queue_batches_max, |queue| {
-                Lane::in_memory(name, exporter, queue, request_timeout)
+                Lane::in_memory((name, signal), exporter, queue, request_timeout)
             });
         }
     }

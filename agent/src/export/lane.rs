@@ -25,7 +25,7 @@ use super::dead_letters::{self, DeadLetters};
 use super::spool::{OpenError, Spool};
 use super::{Answer, ExportError, Exporter};
 use crate::health::Health;
-use crate::model::{Batch, Signal};
+use crate::model::{Batch, Signal, SignalKind};
 use crate::policy::Redactors;
 use crate::telemetry;
 use circuit::Circuit;
@@ -137,14 +137,20 @@ impl Lane {
     ) -> Self {
         let spool = stores.spool.as_ref().map(Spool::level).unwrap_or_default();
         let status = Arc::new(Status { spool, ..Status::default() });
-        let health = shared.1.clone();
-        let intake =
-            Intake::new(name, queue, stores.spool, config.required, shared, status.clone());
+        let (signal, health) = (SignalKind::Logs, shared.1.clone());
+        let intake = Intake::new(
+            (name, signal),
+            queue,
+            stores.spool,
+            config.required,
+            shared,
+            status.clone(),
+        );
         let mut lane = Self {
             name,
             exporter,
             request_timeout: config.request_timeout.0,
-            circuit: Circuit::new(name),
+            circuit: Circuit::new(name, signal),
             n_last_tries: 0,
             n_together: 1,
             intake,
@@ -157,19 +163,20 @@ impl Lane {
         lane
     }
 
-    /// A lane of samples or spans, which is all in memory: while the destination does not work, as
-    /// many wait as the queue and one group have room for.
+    /// A lane of samples or spans, which is all in memory. While the destination does not work, as many
+    /// batches of spans wait as the queue and one group have room for; samples go stale, so none of
+    /// them is kept.
     #[must_use]
     pub fn in_memory(
-        name: &'static str,
+        (name, signal): (&'static str, SignalKind),
         exporter: Box<dyn Exporter>,
         queue: mpsc::Receiver<Arc<Batch>>,
         request_timeout: Duration,
     ) -> Self {
         let (health, status) = (Arc::<Health>::default(), Arc::<Status>::default());
         let shared = (Arc::<Redactors>::default(), health.clone());
-        let intake = Intake::new(name, queue, None, true, shared, status.clone());
-        let circuit = Circuit::new(name);
+        let intake = Intake::new((name, signal), queue, None, true, shared, status.clone());
+        let circuit = Circuit::new(name, signal);
         let dead_letters = None;
         Self {
             name,
@@ -325,7 +332,7 @@ impl Lane {
             Ok(refused) => {
                 telemetry::EXPORTS.add(self.name, "ok", 1);
                 let n_records = (signal.len() - refused.len()) as u64;
-                telemetry::EXPORT_RECORDS.add(self.name, n_records);
+                telemetry::EXPORT_RECORDS.add(self.name, signal.kind().as_str(), n_records);
                 self.note_success();
                 let Signal::Logs(logs) = signal else { return None };
                 let mut lines = Vec::new();

@@ -7,7 +7,7 @@ use super::head::Head;
 use super::{Status, lock};
 use crate::export::spool::{Spool, Stop};
 use crate::health::Health;
-use crate::model::{Batch, LogBatch, Signal};
+use crate::model::{Batch, LogBatch, Signal, SignalKind};
 use crate::policy::Redactors;
 use crate::telemetry;
 use std::collections::VecDeque;
@@ -46,6 +46,7 @@ struct Stored {
 #[derive(Debug)]
 pub(super) struct Intake {
     name: &'static str,
+    signal: SignalKind,
     queue: mpsc::Receiver<Arc<Batch>>,
     is_closed: bool,
     rules: Option<u64>,
@@ -61,7 +62,7 @@ pub(super) struct Intake {
 
 impl Intake {
     pub(super) fn new(
-        name: &'static str,
+        (name, signal): (&'static str, SignalKind),
         queue: mpsc::Receiver<Arc<Batch>>,
         spool: Option<Spool>,
         is_required: bool,
@@ -75,6 +76,7 @@ impl Intake {
         });
         Self {
             name,
+            signal,
             queue,
             is_closed: false,
             rules,
@@ -179,7 +181,7 @@ impl Intake {
                     biased;
                     () = status.stopped() => return None,
                     batch = self.queue.recv() => {
-                        telemetry::QUEUE_BATCHES.set(self.name, self.queue.len() as f64);
+                        telemetry::QUEUE_BATCHES.set(self.name, self.signal.as_str(), self.queue.len() as f64);
                         self.is_closed = batch.is_none();
                         self.pending.extend(batch);
                     }
@@ -325,7 +327,7 @@ impl Intake {
         } else {
             let mut batches = Vec::new();
             let n_batches = self.queue.recv_many(&mut batches, GROUP_BATCHES_MAX).await;
-            telemetry::QUEUE_BATCHES.set(self.name, self.queue.len() as f64);
+            telemetry::QUEUE_BATCHES.set(self.name, self.signal.as_str(), self.queue.len() as f64);
             self.is_closed = n_batches == 0;
             self.pending.extend(batches);
             self.note_closed();
@@ -399,7 +401,10 @@ async fn store(
     let (mut left, mut n_safe, stop) = written;
     let reason = if matches!(stop, Some(Stop::Failed(_))) { "spool_failed" } else { reason };
     while let Some(batch) = left.pop_front() {
-        if records(&batch).is_some() {
+        if batch.signal.kind() == SignalKind::Metrics {
+            // Samples go stale: newer ones say the same, and more.
+            count(name, "stale", &batch);
+        } else if !batch.signal.is_empty() {
             if n_safe == 0 && is_required {
                 left.push_front(batch);
                 break;
@@ -425,9 +430,13 @@ fn records(batch: &Batch) -> Option<&LogBatch> {
 fn count_dropped(name: &'static str, reason: &'static str, batch: &Batch, status: &Status) {
     static DROPPED: telemetry::RateLimit = telemetry::RateLimit::new();
     status.dropped.fetch_add(batch.signal.len() as u64, Ordering::Relaxed);
-    telemetry::LANE_DROPPED_BATCHES.add(name, reason, 1);
-    telemetry::LANE_DROPPED_RECORDS.add(name, reason, batch.signal.len() as u64);
+    count(name, reason, batch);
     if DROPPED.admit().is_some() {
         tracing::warn!(exporter = name, reason, "a batch is given up");
     }
+}
+
+fn count(name: &'static str, reason: &'static str, batch: &Batch) {
+    telemetry::LANE_DROPPED_BATCHES.add(name, reason, 1);
+    telemetry::LANE_DROPPED_RECORDS.add(name, reason, batch.signal.len() as u64);
 }
