@@ -6,5 +6,6 @@ mod fault_tests;
 mod real;
 mod real_tests;
 mod receiver;
+mod recorded_ui;
 mod tls_tests;
 mod wire;

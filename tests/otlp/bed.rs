@@ -144,10 +144,14 @@ impl Bed {
         fs::read_to_string(path).unwrap_or_default()
     }
 
+    /// The body of `/metrics`.
+    pub(super) fn page(&self) -> String {
+        http::get(self.port, "/metrics").unwrap().body
+    }
+
     /// Sum of the series of `name` whose labels hold `label`; 0 when there is none.
     pub(super) fn metric(&self, name: &str, label: &str) -> f64 {
-        let page = http::get(self.port, "/metrics").unwrap().body;
-        metrics::sum(&metrics::parse(&page), name, label).unwrap_or(0.0)
+        metrics::sum(&metrics::parse(&self.page()), name, label).unwrap_or(0.0)
     }
 
     /// Waits until a metric holds what is wanted.

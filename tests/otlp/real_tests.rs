@@ -1,13 +1,15 @@
 //! What a receiver of others gets is what the agent writes as JSON, fact by fact.
 
 use super::bed::{Bed, LIMIT};
-use super::real::{Record, Relay, Sink};
+use super::real::{Record, Relay, Sink, attributes, list};
+use super::recorded_ui;
+use crate::harness::metrics::{self, Series};
 use crate::harness::report::say;
 use crate::harness::scratch::Scratch;
 use crate::harness::{peers, wait};
 use base64::Engine;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 const DRIVER_LOG: &str = include_str!("../fixtures/demo/driver.log");
@@ -134,4 +136,107 @@ fn a_relay_of_others_passes_every_fact_on() {
     let relay = Relay::start(&scratch, &sink);
     compare(&scratch, &sink, relay.grpc_port, "grpc", "gzip");
     compare(&scratch, &sink, relay.http_port, "http/protobuf", "gzip");
+}
+
+/// Series of the recorded job on `/metrics`, by name and labels.
+fn of_page(page: &str) -> BTreeMap<String, f64> {
+    let of_job = |it: &Series| it.labels.contains("engine=\"spark\"");
+    let series = metrics::parse(page).into_iter().filter(of_job);
+    series
+        .map(|it| {
+            let mut labels: Vec<&str> = it.labels.split("\",").collect();
+            labels.iter_mut().for_each(|label| *label = label.trim_end_matches('"'));
+            labels.sort_unstable();
+            (format!("{} {}", it.name, labels.join(" ")).replace('"', ""), it.value)
+        })
+        .collect()
+}
+
+/// The same of one request of the sink: as Prometheus would write it.
+fn of_request(request: &Value) -> BTreeMap<String, f64> {
+    let mut series = BTreeMap::new();
+    let scopes =
+        list(&request["body"]["resourceMetrics"]).iter().flat_map(|it| list(&it["scopeMetrics"]));
+    for metric in scopes.flat_map(|it| list(&it["metrics"])) {
+        let name = metric["name"].as_str().unwrap();
+        let points = |kind: &str| list(&metric[kind]["dataPoints"]).to_vec();
+        let mut add = |suffix: &str, point: &Value, more: Option<String>, value: f64| {
+            let labels = attributes(point).into_iter();
+            let labels = labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap()));
+            let mut labels: Vec<String> = labels.chain(more).collect();
+            labels.sort_unstable();
+            series.insert(format!("{name}{suffix} {}", labels.join(" ")), value);
+        };
+        for point in points("sum").iter().chain(&points("gauge")) {
+            add("", point, None, point["asDouble"].as_f64().unwrap());
+        }
+        for point in points("histogram") {
+            let number = |value: &Value| value.as_str().unwrap().parse::<f64>().unwrap();
+            add("_count", &point, None, number(&point["count"]));
+            add("_sum", &point, None, point["sum"].as_f64().unwrap());
+            let mut below = 0.0;
+            let bounds =
+                list(&point["explicitBounds"]).iter().map(|it| it.as_f64().unwrap().to_string());
+            for (le, count) in bounds.chain(["+Inf".to_owned()]).zip(list(&point["bucketCounts"])) {
+                below += number(count);
+                add("_bucket", &point, Some(format!("le={le}")), below);
+            }
+        }
+    }
+    series
+}
+
+#[test]
+fn samples_and_spans_of_a_recorded_job_arrive_under_the_names_of_the_page_and_in_one_trace() {
+    if !peers::are_wanted() {
+        return say("OTLP: skipped; tests/run starts real receivers");
+    }
+    let scratch = Scratch::new();
+    let sink = Sink::start(&scratch);
+    let ui_port = recorded_ui::start();
+    for (port, protocol) in [(sink.grpc_port, "grpc"), (sink.http_port, "http/protobuf")] {
+        let n_before = [sink.requests("metrics").len(), sink.requests("traces").len()];
+        let n_records = sink.records().len();
+        let mut bed =
+            Bed::new(&format!("endpoint = \"http://127.0.0.1:{port}\"\nprotocol = {protocol:?}\n"));
+        bed.sections = format!(
+            "[scrapers.spark]\nurls = [\"http://127.0.0.1:{ui_port}\"]\ninterval = \"1s\"\n"
+        );
+        bed.append("driver.log", DRIVER_LOG);
+        bed.start();
+        let mut difference = String::new();
+        let is_same = wait::within(LIMIT, || {
+            let page = of_page(&bed.page());
+            let request = sink.requests("metrics").split_off(n_before[0]).pop()?;
+            let came = of_request(&request);
+            difference = format!("page {page:#?}\nreceiver {came:#?}");
+            (came.len() > 50 && page == came).then_some(())
+        });
+        assert!(is_same.is_some(), "{difference}");
+        let spans = wait::until("spans", LIMIT, || {
+            let requests = sink.requests("traces").split_off(n_before[1]);
+            let resources = requests.iter().flat_map(|it| list(&it["body"]["resourceSpans"]));
+            let scopes = resources.flat_map(|it| list(&it["scopeSpans"]));
+            let spans: Vec<Value> = scopes.flat_map(|it| list(&it["spans"])).cloned().collect();
+            (!spans.is_empty()).then_some(spans)
+        });
+        let records = wait::until("records", LIMIT, || {
+            let records = sink.records().split_off(n_records);
+            (records.len() > 100).then_some(records)
+        });
+        bed.stop();
+        let ids = |key: &str| -> BTreeSet<String> {
+            spans.iter().map(|span| span[key].as_str().unwrap().to_owned()).collect()
+        };
+        let traces = ids("traceId");
+        assert_eq!(traces.len(), 1);
+        let of_stages = records.iter().filter(|it| it.attributes.contains_key("spark.stage.id"));
+        let mut n_of_stages = 0;
+        for it in of_stages {
+            n_of_stages += 1;
+            assert!(traces.contains(it.record["traceId"].as_str().unwrap()));
+            assert!(ids("spanId").contains(it.record["spanId"].as_str().unwrap()));
+        }
+        assert!(n_of_stages > 10, "{n_of_stages}");
+    }
 }

@@ -12,8 +12,8 @@ use std::io::Read;
 #[derive(Debug, Clone)]
 pub(crate) enum Request {
     Logs(ExportLogsServiceRequest),
-    Metrics(ExportMetricsServiceRequest),
-    Traces(ExportTraceServiceRequest),
+    Metrics,
+    Traces,
 }
 
 /// A log record, as far as tests look at it.
@@ -34,10 +34,10 @@ impl Request {
             return ExportLogsServiceRequest::decode(bytes).ok().map(Self::Logs);
         }
         if ends("/v1/metrics", "Metrics") {
-            return ExportMetricsServiceRequest::decode(bytes).ok().map(Self::Metrics);
+            return ExportMetricsServiceRequest::decode(bytes).ok().map(|_| Self::Metrics);
         }
         if ends("/v1/traces", "Trace") {
-            return ExportTraceServiceRequest::decode(bytes).ok().map(Self::Traces);
+            return ExportTraceServiceRequest::decode(bytes).ok().map(|_| Self::Traces);
         }
         None
     }

@@ -1,30 +1,26 @@
 //! Metrics of what goes to receivers of OTLP.
 
 use super::metric::{Counter, Family, Family2, OwnMetric, descriptor};
-use crate::model::Kind;
+use super::{N_SIGNALS, SIGNALS};
+use crate::model::{Kind, MetricDescriptor};
 
-const SIGNALS: [&str; 4] = ["logs", "metrics", "traces", "other"];
 /// Sent again: `transient`; sent again once somebody has changed something: `denied`; sent in smaller
 /// requests: `too_large`; never sent again: `refused`.
 const OUTCOMES: [&str; 6] = ["ok", "transient", "denied", "too_large", "refused", "other"];
 
-const fn counter(
-    name: &'static str,
-    unit: &'static str,
-    help: &'static str,
-) -> crate::model::MetricDescriptor {
+const fn counter(name: &'static str, unit: &'static str, help: &'static str) -> MetricDescriptor {
     descriptor(Kind::Counter, name, unit, help)
 }
 
 /// Requests.
-pub static OTLP_REQUESTS: Family2<4, 6> = Family2::new(
+pub static OTLP_REQUESTS: Family2<N_SIGNALS, 6> = Family2::new(
     counter("sidelight_otlp_requests_total", "", "Requests of OTLP, by signal and outcome."),
     ["signal", "outcome"],
     &SIGNALS,
     &OUTCOMES,
 );
 /// What those held that were taken.
-pub static OTLP_BYTES: Family<4> = Family::new(
+pub static OTLP_BYTES: Family<N_SIGNALS> = Family::new(
     counter(
         "sidelight_otlp_sent_bytes_total",
         "bytes",
@@ -34,7 +30,7 @@ pub static OTLP_BYTES: Family<4> = Family::new(
     &SIGNALS,
 );
 /// What receivers took requests without.
-pub static OTLP_REJECTED: Family<4> = Family::new(
+pub static OTLP_REJECTED: Family<N_SIGNALS> = Family::new(
     counter(
         "sidelight_otlp_rejected_total",
         "",
@@ -44,7 +40,7 @@ pub static OTLP_REJECTED: Family<4> = Family::new(
     &SIGNALS,
 );
 /// What was refused of requests whose rest was taken.
-pub static OTLP_DROPPED: Family<4> = Family::new(
+pub static OTLP_DROPPED: Family<N_SIGNALS> = Family::new(
     counter(
         "sidelight_otlp_dropped_total",
         "",
@@ -60,7 +56,7 @@ pub static OTLP_SERIES_DROPPED: Counter = Counter::new(
     "Points of counters that were not sent: with delta temporality 20000 series are remembered.",
 );
 /// Changes of certificates.
-pub static OTLP_CERTIFICATE_RELOADS: Family<4> = Family::new(
+pub static OTLP_CERTIFICATE_RELOADS: Family<N_SIGNALS> = Family::new(
     counter(
         "sidelight_otlp_certificate_reloads_total",
         "",

@@ -100,7 +100,18 @@ impl SignalName {
         }
     }
 
-    /// As in paths and in the label `signal`.
+    /// Value of the label `signal`.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Logs => SignalKind::Logs,
+            Self::Metrics => SignalKind::Metrics,
+            Self::Traces => SignalKind::Spans,
+        }
+        .as_str()
+    }
+
+    /// As in paths and in the config.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

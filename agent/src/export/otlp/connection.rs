@@ -86,7 +86,7 @@ impl Connection {
         match route.tls() {
             Ok(tls) => {
                 if is_changed && self.client.is_some() {
-                    telemetry::OTLP_CERTIFICATE_RELOADS.add(route.signal.as_str(), 1);
+                    telemetry::OTLP_CERTIFICATE_RELOADS.add(route.signal.label(), 1);
                 }
                 let client = make(tls, self.protocol);
                 Ok(self.client.insert(client).clone())

@@ -97,7 +97,7 @@ impl Exchange {
     /// Sends a message, which begins behind [`FRAME`] bytes of `framed`. Ok means that the receiver
     /// has answered for all of it: what it says to have rejected is counted.
     pub(super) async fn send(&mut self, framed: Vec<u8>) -> Result<(), Failure> {
-        let signal = self.route.signal.as_str();
+        let signal = self.route.signal.label();
         let n_bytes = (framed.len() - FRAME) as u64;
         let result = self.try_send(framed).await;
         let outcome = match &result {
@@ -243,7 +243,7 @@ impl Exchange {
     /// so nothing is sent again (OTLP specification, "Partial Success").
     fn note_partial(&self, message: &[u8]) {
         let Ok(Taken { partial_success: Some(partial) }) = Taken::decode(message) else { return };
-        let signal = self.route.signal.as_str();
+        let signal = self.route.signal.label();
         let n_rejected = u64::try_from(partial.n_rejected).unwrap_or_default();
         if n_rejected == 0 && partial.message.is_empty() {
             return;

@@ -32,6 +32,8 @@ struct Constant {
     resource: Arc<Resource>,
     encoded: OtlpResource,
     trace: Option<TraceId>,
+    /// To derive span ids from.
+    run: Option<trace::Run>,
     /// Stage and attempt of the last record that had one, and their span.
     last_stage: Option<(u32, u32, SpanId)>,
 }
@@ -54,6 +56,7 @@ impl LogEncoder {
                     .trace_id
                     .as_deref()
                     .and_then(|it| trace::parse_id(it.as_bytes())),
+                run: trace::Run::of(&logs.resource),
                 last_stage: None,
             }),
         };
@@ -106,16 +109,16 @@ impl Constant {
         if own_trace.is_some() || own_span.is_some() {
             return (own_trace.or(self.trace), own_span);
         }
-        let (Some(trace_id), Some(stage_id)) = (self.trace, record.stage_id) else {
+        let (Some(run), Some(stage_id)) = (&self.run, record.stage_id) else {
             return (self.trace, None);
         };
         let attempt = record.stage_attempt;
         let span_id = match self.last_stage {
             Some((stage, last, span)) if (stage, last) == (stage_id, attempt) => span,
-            _ => trace::stage_span_id(&trace_id, stage_id, attempt),
+            _ => run.stage_span_id(stage_id, attempt),
         };
         self.last_stage = Some((stage_id, attempt, span_id));
-        (Some(trace_id), Some(span_id))
+        (self.trace, Some(span_id))
     }
 
     fn attributes(

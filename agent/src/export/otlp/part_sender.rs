@@ -90,7 +90,7 @@ impl SpanSender {
                 }
                 Sent::GivenUp(failure) => {
                     tracing::warn!(spans = range.len(), reason = %failure.reason, "spans are refused");
-                    telemetry::OTLP_DROPPED.add("traces", range.len() as u64);
+                    telemetry::OTLP_DROPPED.add("spans", range.len() as u64);
                     work.pass();
                 }
             }
