@@ -139,7 +139,7 @@ fn a_receiver_that_hangs_costs_one_request_timeout_and_its_connection() {
         let receiver = Receiver::start(is_grpc);
         receiver.say(&[Answer::Hang]);
         let mut bed = Bed::before(&receiver);
-        bed.lane = "request_timeout = \"500ms\"\n".to_owned();
+        bed.lane = "request_timeout = \"1s\"\n".to_owned();
         bed.start();
         bed.write("a.log", 10);
         bed.wait_for(&receiver, 10);
@@ -183,7 +183,6 @@ fn what_is_taken_of_a_long_batch_is_not_sent_again_when_the_rest_fails() {
         let script = [Answer::Take, Answer::Take, fail.clone(), Answer::Take, fail, Answer::Hang];
         receiver.say(&script);
         let mut bed = Bed::before(&receiver);
-        bed.lane = "request_timeout = \"500ms\"\n".to_owned();
         bed.exporter += "request_bytes_max = \"64KiB\"\n";
         bed.write("a.log", 5_000);
         bed.start();

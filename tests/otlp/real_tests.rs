@@ -209,7 +209,17 @@ fn samples_and_spans_of_a_recorded_job_arrive_under_the_names_of_the_page_and_in
             let page = of_page(&bed.page());
             let request = sink.requests("metrics").split_off(n_before[0]).pop()?;
             let came = of_request(&request);
-            difference = format!("page {page:#?}\nreceiver {came:#?}");
+            let only =
+                |one: &BTreeMap<String, f64>, other: &BTreeMap<String, f64>| -> Vec<String> {
+                    let differ = one.iter().filter(|(key, value)| other.get(*key) != Some(*value));
+                    differ.map(|(key, value)| format!("{key} {value}")).collect()
+                };
+            difference = format!(
+                "page {:#?}
+receiver {:#?}",
+                only(&page, &came),
+                only(&came, &page)
+            );
             (came.len() > 50 && page == came).then_some(())
         });
         assert!(is_same.is_some(), "{difference}");

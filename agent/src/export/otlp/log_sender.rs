@@ -43,76 +43,60 @@ pub(super) struct LogSender {
     /// What the receiver takes, as far as it is known.
     bytes_max: usize,
     remembered: HashMap<Key, Progress>,
+    /// A batch that is encoded and did not fit into the last request.
+    carried: Option<(Key, Vec<u8>)>,
+    /// Batches that were refused together, each of which is asked for alone.
+    n_alone: usize,
 }
 
 impl LogSender {
     pub(super) fn new(exchange: Exchange, encoder: LogEncoder, bytes_max: usize) -> Self {
-        Self { exchange, encoder, bytes_max, remembered: HashMap::new() }
+        let remembered = HashMap::new();
+        Self { exchange, encoder, bytes_max, remembered, carried: None, n_alone: 0 }
     }
 
-    /// Delivers batches in their order, up to the first that fails.
+    /// Delivers the first of these batches, as many as one request holds. What it does not answer for
+    /// comes again: so no answer waits for a request that may never end.
     pub(super) async fn deliver(&mut self, batches: &[&LogBatch]) -> Vec<Answer> {
-        let mut answers = Vec::with_capacity(batches.len());
-        // A batch that is encoded already and did not fit into the request before.
-        let mut carried = Vec::new();
-        // Batches that were refused together, each of which is asked for alone.
-        let mut n_alone: usize = 0;
-        while let Some(logs) = batches.get(answers.len()) {
-            let mut message = new_message();
-            let rest = &batches[answers.len()..];
-            let n_together =
-                if n_alone > 0 { 0 } else { self.fill(rest, &mut message, &mut carried) };
-            if n_together == 0 {
-                n_alone = n_alone.saturating_sub(1);
-                carried.clear();
-                let answer = self.deliver_one(logs).await;
-                let has_failed = answer.is_err();
-                answers.push(answer);
-                if has_failed {
-                    return answers;
-                }
-                continue;
-            }
+        let Some(first) = batches.first() else { return Vec::new() };
+        let mut message = new_message();
+        let n_together = if self.n_alone > 0 { 0 } else { self.fill(batches, &mut message) };
+        if n_together > 0 {
             let bytes = message.len() - FRAME;
             let Err(failure) = self.exchange.send(message).await else {
-                answers.extend((0..n_together).map(|_| Ok(Vec::new())));
-                continue;
+                return (0..n_together).map(|_| Ok(Vec::new())).collect();
             };
             match failure.class {
-                Class::TooLarge if bytes > REQUEST_BYTES_MIN => {
-                    self.learn(bytes);
-                    n_alone = n_together;
-                }
-                Class::TooLarge | Class::Refused if n_together > 1 => n_alone = n_together,
-                _ => {
-                    answers.push(Err(failure.into()));
-                    return answers;
-                }
+                Class::TooLarge if bytes > REQUEST_BYTES_MIN => self.learn(bytes),
+                Class::TooLarge | Class::Refused if n_together > 1 => {}
+                _ => return vec![Err(failure.into())],
             }
+            self.n_alone = n_together;
         }
-        answers
+        self.n_alone = self.n_alone.saturating_sub(1);
+        vec![self.deliver_one(first).await]
     }
 
-    /// Puts whole batches into a message; returns how many fit. The first that does not is left in
-    /// `carried`, and taken from there the next time.
-    fn fill(
-        &mut self,
-        batches: &[&LogBatch],
-        message: &mut Vec<u8>,
-        carried: &mut Vec<u8>,
-    ) -> usize {
+    /// Puts whole batches into a message; returns how many fit. The first that does not is kept for
+    /// the next request.
+    fn fill(&mut self, batches: &[&LogBatch], message: &mut Vec<u8>) -> usize {
+        let carried = self.carried.take();
         for (n_batches, logs) in batches.iter().enumerate() {
-            if !self.remembered.is_empty() && self.remembered.contains_key(&key(logs)) {
+            let key = key(logs);
+            if self.remembered.contains_key(&key) {
                 return n_batches;
             }
             let length = message.len();
-            if carried.is_empty() {
-                self.encoder.encode(logs, 0..logs.records.len(), message);
-            } else {
-                message.append(carried);
+            match &carried {
+                Some((known, encoded)) if n_batches == 0 && *known == key => {
+                    message.extend_from_slice(encoded);
+                }
+                _ => self.encoder.encode(logs, 0..logs.records.len(), message),
             }
             if message.len() - FRAME > self.bytes_max {
-                *carried = message.split_off(length);
+                if n_batches > 0 {
+                    self.carried = Some((key, message.split_off(length)));
+                }
                 return n_batches;
             }
         }
