@@ -138,8 +138,13 @@ fn a_relay_of_others_passes_every_fact_on() {
     compare(&scratch, &sink, relay.http_port, "http/protobuf", "gzip");
 }
 
+/// A number to as many digits as Python's JSON and serde's agree on.
+fn shown(number: f64) -> String {
+    format!("{number:.9e}")
+}
+
 /// Series of the recorded job on `/metrics`, by name and labels.
-fn of_page(page: &str) -> BTreeMap<String, f64> {
+fn of_page(page: &str) -> BTreeMap<String, String> {
     let of_job = |it: &Series| it.labels.contains("engine=\"spark\"");
     let series = metrics::parse(page).into_iter().filter(of_job);
     series
@@ -147,13 +152,13 @@ fn of_page(page: &str) -> BTreeMap<String, f64> {
             let mut labels: Vec<&str> = it.labels.split("\",").collect();
             labels.iter_mut().for_each(|label| *label = label.trim_end_matches('"'));
             labels.sort_unstable();
-            (format!("{} {}", it.name, labels.join(" ")).replace('"', ""), it.value)
+            (format!("{} {}", it.name, labels.join(" ")).replace('"', ""), shown(it.value))
         })
         .collect()
 }
 
 /// The same of one request of the sink: as Prometheus would write it.
-fn of_request(request: &Value) -> BTreeMap<String, f64> {
+fn of_request(request: &Value) -> BTreeMap<String, String> {
     let mut series = BTreeMap::new();
     let scopes =
         list(&request["body"]["resourceMetrics"]).iter().flat_map(|it| list(&it["scopeMetrics"]));
@@ -165,7 +170,7 @@ fn of_request(request: &Value) -> BTreeMap<String, f64> {
             let labels = labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap()));
             let mut labels: Vec<String> = labels.chain(more).collect();
             labels.sort_unstable();
-            series.insert(format!("{name}{suffix} {}", labels.join(" ")), value);
+            series.insert(format!("{name}{suffix} {}", labels.join(" ")), shown(value));
         };
         for point in points("sum").iter().chain(&points("gauge")) {
             add("", point, None, point["asDouble"].as_f64().unwrap());
@@ -175,8 +180,9 @@ fn of_request(request: &Value) -> BTreeMap<String, f64> {
             add("_count", &point, None, number(&point["count"]));
             add("_sum", &point, None, point["sum"].as_f64().unwrap());
             let mut below = 0.0;
-            let bounds =
-                list(&point["explicitBounds"]).iter().map(|it| it.as_f64().unwrap().to_string());
+            let bounds = list(&point["explicitBounds"])
+                .iter()
+                .map(|it| format!("{:?}", it.as_f64().unwrap()));
             for (le, count) in bounds.chain(["+Inf".to_owned()]).zip(list(&point["bucketCounts"])) {
                 below += number(count);
                 add("_bucket", &point, Some(format!("le={le}")), below);
@@ -210,7 +216,7 @@ fn samples_and_spans_of_a_recorded_job_arrive_under_the_names_of_the_page_and_in
             let request = sink.requests("metrics").split_off(n_before[0]).pop()?;
             let came = of_request(&request);
             let only =
-                |one: &BTreeMap<String, f64>, other: &BTreeMap<String, f64>| -> Vec<String> {
+                |one: &BTreeMap<String, String>, other: &BTreeMap<String, String>| -> Vec<String> {
                     let differ = one.iter().filter(|(key, value)| other.get(*key) != Some(*value));
                     differ.map(|(key, value)| format!("{key} {value}")).collect()
                 };

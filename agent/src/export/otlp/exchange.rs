@@ -90,6 +90,11 @@ impl Exchange {
         Self { route: Arc::new(route), connection, time, redactor, user_agent }
     }
 
+    /// What one request may take.
+    pub(super) fn time(&self) -> Duration {
+        self.time
+    }
+
     pub(super) fn redactor(&self) -> &Redactor {
         &self.redactor
     }

@@ -11,6 +11,7 @@ use crate::model::{LogBatch, LogRecord};
 use redaction::Value;
 use std::collections::HashMap;
 use std::ops::Range;
+use tokio::time::Instant;
 
 /// Batches whose progress is remembered after a failure. Only those have any that are longer than a
 /// request.
@@ -109,7 +110,11 @@ impl LogSender {
         let begun = self.remembered.get(&key).cloned();
         let new = || Progress { work: Work::new(n_records), refused: Vec::new() };
         let mut progress = begun.unwrap_or_else(new);
+        let began = Instant::now();
         while let Some(range) = progress.work.next() {
+            if began.elapsed() > self.exchange.time() / 2 {
+                return Err(self.out_of_time());
+            }
             let (is_whole, is_alone) = (range.len() == n_records, range.len() == 1);
             let mut message = new_message();
             self.encoder.encode(logs, range.clone(), &mut message);
@@ -151,6 +156,13 @@ impl LogSender {
         }
         self.remembered.remove(&key);
         Ok(progress.refused)
+    }
+
+    /// A request that is under way when the lane gives up may arrive twice: better none is.
+    fn out_of_time(&self) -> ExportError {
+        let told = "a batch in parts takes longer than request_timeout; the rest of it comes next: \
+                    raise request_bytes_max or request_timeout";
+        Failure::own(Class::Transient, told, self.exchange.redactor()).into()
     }
 
     /// The receiver takes less than was thought.
