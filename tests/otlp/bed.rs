@@ -25,6 +25,8 @@ pub(super) struct Bed {
     pub(super) lane: String,
     /// More sections.
     pub(super) sections: String,
+    /// `tail.identity_wait`
+    pub(super) identity_wait: &'static str,
     /// Variables of the agent.
     pub(super) environment: BTreeMap<String, String>,
     port: u16,
@@ -52,6 +54,7 @@ impl Bed {
             exporter: exporter.to_owned(),
             lane: "request_timeout = \"2s\"\n".to_owned(),
             sections: "[scrapers]\n".to_owned(),
+            identity_wait: "0",
             environment: BTreeMap::new(),
             port: http::free_port(),
             n_lives: 0,
@@ -88,12 +91,13 @@ impl Bed {
         let path = self.scratch.join("sidelight.toml");
         let text = format!(
             "state_dir = {:?}\n[admin]\nlisten = \"127.0.0.1:{}\"\n[tail]\ninclude = [{:?}]\n\
-             read_from = \"beginning\"\npoll_interval = \"10ms\"\nidentity_wait = \"0\"\n\
+             read_from = \"beginning\"\npoll_interval = \"10ms\"\nidentity_wait = {:?}\n\
              [batch]\nage_max = \"50ms\"\n{}[exporters.prometheus]\n[exporters.otlp]\n{}\
              [exporters.otlp.lane]\n{}",
             self.scratch.join("state"),
             self.port,
             self.scratch.join("logs/*.log"),
+            self.identity_wait,
             self.sections,
             self.exporter,
             self.lane,

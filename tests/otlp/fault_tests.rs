@@ -2,6 +2,8 @@
 
 use super::bed::{Bed, LIMIT, distinct};
 use super::receiver::{Answer, Receiver};
+use super::recorded_ui;
+use super::wire::Request;
 use crate::harness::wait;
 use std::time::Duration;
 
@@ -261,6 +263,39 @@ fn check_online_asks_and_says_what_to_change() {
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(!output.status.success());
         assert!(told.contains("otlp: FAILED: logs") && told.contains("refused"), "{told}");
+        receiver.expect_no_violations();
+    }
+}
+
+#[test]
+fn samples_and_spans_wait_for_a_receiver_that_does_not_work_and_are_dropped_when_refused() {
+    for is_grpc in PROTOCOLS {
+        let receiver = Receiver::start(is_grpc);
+        receiver.rule(Some(Answer::Fail(if is_grpc { 1014 } else { 503 }, None)));
+        let ui_port = recorded_ui::start();
+        let mut bed = Bed::before(&receiver);
+        bed.sections = format!(
+            "[scrapers.spark]\nurls = [\"http://127.0.0.1:{ui_port}\"]\ninterval = \"1s\"\n"
+        );
+        bed.start();
+        for signal in ["metrics", "spans"] {
+            let label = format!("outcome=\"transient\",signal=\"{signal}\"");
+            bed.wait_for_metric("sidelight_otlp_requests_total", &label, |n| n > 0.0);
+        }
+        // Spans are made once, when their work has ended.
+        receiver.rule(None);
+        wait::until("samples and spans arrive", LIMIT, || {
+            let seen = receiver.seen();
+            let is_taken = |what: fn(&Request) -> bool| {
+                seen.iter().any(|it| it.is_acknowledged && what(&it.request))
+            };
+            let metrics = is_taken(|it| matches!(it, Request::Metrics));
+            (metrics && is_taken(|it| matches!(it, Request::Traces))).then_some(())
+        });
+        receiver.rule(Some(Answer::Fail(if is_grpc { 1003 } else { 400 }, None)));
+        bed.wait_for_metric("sidelight_lane_dropped_batches_total", "rejected", |n| n > 0.0);
+        assert!(bed.log().contains("refuses metrics or spans"), "{}", bed.log());
+        bed.stop();
         receiver.expect_no_violations();
     }
 }

@@ -208,6 +208,7 @@ fn samples_and_spans_of_a_recorded_job_arrive_under_the_names_of_the_page_and_in
         bed.sections = format!(
             "[scrapers.spark]\nurls = [\"http://127.0.0.1:{ui_port}\"]\ninterval = \"1s\"\n"
         );
+        bed.identity_wait = "30s";
         bed.append("driver.log", DRIVER_LOG);
         bed.start();
         let mut difference = String::new();

@@ -124,7 +124,7 @@ impl Exchange {
     async fn try_send(&mut self, framed: Vec<u8>) -> Result<(), Failure> {
         let failed = |class, told: &str, redactor: &Redactor| Failure::own(class, told, redactor);
         let client = self.connection.client(&self.route, &self.redactor);
-        let client = client.map_err(|told| failed(Class::Denied, &told, &self.redactor))?;
+        let client = client.map_err(|told| failed(Class::Transient, &told, &self.redactor))?;
         let body = self.body(framed).await;
         let body = body.map_err(|told| failed(Class::Transient, &told, &self.redactor))?;
         let request = self.request(body);
@@ -209,7 +209,8 @@ impl Exchange {
                 return Err(Failure::own(Class::Transient, told, &self.redactor));
             }
             None if reply.status == 200 => return Err(self.foreign(reply)),
-            None => Status::of_http(reply.status),
+            // A proxy or a gateway answers.
+            None => return Err(Failure::of_http(reply, &self.redactor)),
         };
         if status.code != 0 {
             return Err(Failure::of_grpc(reply, &status, &self.redactor));

@@ -182,19 +182,6 @@ impl Status {
             retry_after: details.as_ref().and_then(RpcStatus::retry_after),
         })
     }
-
-    /// What an HTTP status without one means (gRPC, "HTTP to gRPC status code mapping").
-    pub(super) fn of_http(status: u16) -> Self {
-        let code = match status {
-            400 => 13,
-            401 => 16,
-            403 => 7,
-            404 => 12,
-            429 | 502 | 503 | 504 => 14,
-            _ => 2,
-        };
-        Self { code, message: format!("HTTP {status}"), retry_after: None }
-    }
 }
 
 const CODES: [&str; 17] = [

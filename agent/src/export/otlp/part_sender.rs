@@ -8,10 +8,12 @@ use super::metrics::MetricEncoder;
 use super::resource::Given;
 use super::spans;
 use crate::export::lane::Work;
-use crate::model::{MetricBatch, SpanBatch};
-use crate::telemetry;
+use crate::model::{MetricBatch, SignalKind, SpanBatch};
+use crate::telemetry::{self, RateLimit};
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+static REFUSED: RateLimit = RateLimit::new();
 
 /// Sends samples.
 #[derive(Debug)]
@@ -53,7 +55,7 @@ impl MetricSender {
         while let Some(range) = work.next().filter(|range| !range.is_empty()) {
             let mut message = new_message();
             prepared.encode(range.clone(), &mut message);
-            match self.parts.send(message, &range).await? {
+            match self.parts.send(message, &range, prepared.metrics.len()).await? {
                 Sent::Taken => {
                     self.encoder.commit(&mut prepared, range);
                     work.pass();
@@ -62,11 +64,7 @@ impl MetricSender {
                     work.split();
                 }
                 Sent::GivenUp(failure) => {
-                    let dropped = &prepared.metrics[range];
-                    let names = dropped.iter().map(|it| it.name.as_str()).collect::<Vec<_>>();
-                    let metrics = names.join(" ");
-                    tracing::warn!(metrics, reason = %failure.reason, "metrics are refused");
-                    telemetry::OTLP_DROPPED.add("metrics", dropped.len() as u64);
+                    give_up(SignalKind::Metrics, range.len(), &failure);
                     work.pass();
                 }
             }
@@ -83,14 +81,13 @@ impl SpanSender {
         while let Some(range) = work.next().filter(|range| !range.is_empty()) {
             let mut message = new_message();
             spans::encode(batch, &batch.spans[range.clone()], &self.given, &mut message);
-            match self.parts.send(message, &range).await? {
+            match self.parts.send(message, &range, batch.spans.len()).await? {
                 Sent::Taken => work.pass(),
                 Sent::Halve => {
                     work.split();
                 }
                 Sent::GivenUp(failure) => {
-                    tracing::warn!(spans = range.len(), reason = %failure.reason, "spans are refused");
-                    telemetry::OTLP_DROPPED.add("spans", range.len() as u64);
+                    give_up(SignalKind::Spans, range.len(), &failure);
                     work.pass();
                 }
             }
@@ -100,7 +97,14 @@ impl SpanSender {
 }
 
 impl Parts {
-    async fn send(&mut self, message: Vec<u8>, range: &Range<usize>) -> Result<Sent, Failure> {
+    /// Sends what is `range` of a batch of `n_all`. One that is refused as a whole is for the lane to
+    /// drop and count.
+    async fn send(
+        &mut self,
+        message: Vec<u8>,
+        range: &Range<usize>,
+        n_all: usize,
+    ) -> Result<Sent, Failure> {
         let bytes = message.len() - FRAME;
         let is_alone = range.len() == 1;
         if bytes > self.bytes_max && !is_alone {
@@ -113,8 +117,25 @@ impl Parts {
                 self.bytes_max = (bytes / 2).max(REQUEST_BYTES_MIN);
                 Ok(Sent::Halve)
             }
+            Class::TooLarge | Class::Refused if range.len() == n_all => {
+                tell(n_all, &failure);
+                Err(failure)
+            }
             Class::TooLarge | Class::Refused => Ok(Sent::GivenUp(failure)),
         }
+    }
+}
+
+/// Counts what is refused of a batch whose rest goes on.
+fn give_up(kind: SignalKind, n_items: usize, failure: &Failure) {
+    telemetry::OTLP_DROPPED.add(kind.as_str(), n_items as u64);
+    tell(n_items, failure);
+}
+
+fn tell(n_items: usize, failure: &Failure) {
+    if let Some(n_suppressed) = REFUSED.admit() {
+        let what = "the receiver refuses metrics or spans; they are dropped";
+        tracing::warn!(n_items, reason = %failure.reason, n_suppressed, "{what}");
     }
 }
 

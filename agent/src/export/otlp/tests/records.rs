@@ -217,7 +217,8 @@ fn an_exception_has_its_message_and_a_record_its_name() {
         Resource { file_id: Some(redaction::Value::literal("00ab")), ..Resource::default() };
     let mut batch = LogBatch { resource: Arc::new(resource), text, records: vec![record.clone()] };
     let first = |batch: &LogBatch| {
-        decode(batch, &[0..1]).resource_logs[0].scope_logs[0].log_records[0].clone()
+        decode(batch, std::slice::from_ref(&(0..1))).resource_logs[0].scope_logs[0].log_records[0]
+            .clone()
     };
     let came = first(&batch);
     assert_eq!(attribute(&came.attributes, "exception.message"), Some(json!("no table orders")));
