@@ -4,25 +4,31 @@ use super::exchange::FRAME;
 use super::resource::{Given, SCHEMA_URL, attribute, number, scope, text};
 use crate::model::{LogBatch, LogRecord, Resource, Severity};
 use crate::trace::{self, SpanId, TraceId};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{
     LogRecord as OtlpRecord, ResourceLogs, ScopeLogs, SeverityNumber,
 };
-use opentelemetry_proto::tonic::resource::v1::Resource as OtlpResource;
 use prost::Message;
+use prost::encoding::{self, WireType};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Attributes that a record usually has.
 const ATTRIBUTES_USUAL: usize = 8;
 
+/// Tags of fields that hold messages.
+const RESOURCE_LOGS: u32 = 1;
+const SCOPE_LOGS: u32 = 2;
+const LOG_RECORDS: u32 = 2;
+
 /// Encodes records; keeps what is the same for all records of one resource.
 #[derive(Debug)]
 pub(super) struct LogEncoder {
     given: Given,
     constant: Option<Constant>,
+    /// Encoded records, before it is known how long they are together. Kept for its memory.
+    records: Vec<u8>,
 }
 
 /// What follows from a resource.
@@ -30,7 +36,10 @@ pub(super) struct LogEncoder {
 struct Constant {
     /// Held so that its address is not given to another resource.
     resource: Arc<Resource>,
-    encoded: OtlpResource,
+    /// A `ResourceLogs` without scopes.
+    resource_logs: Vec<u8>,
+    /// A `ScopeLogs` without records.
+    scope_logs: Vec<u8>,
     trace: Option<TraceId>,
     /// To derive span ids from.
     run: Option<trace::Run>,
@@ -40,40 +49,45 @@ struct Constant {
 
 impl LogEncoder {
     pub(super) fn new(given: Given) -> Self {
-        Self { given, constant: None }
+        Self { given, constant: None, records: Vec::new() }
     }
 
     /// Appends some records of a batch to a message. Messages one behind the other are one message
-    /// with the records of both (protocol buffers: the last element wins, and lists are joined).
+    /// with the records of both (protocol buffers: lists are joined).
+    ///
+    /// One record at a time is in memory as a message; what is around them is put together here, as
+    /// the types of the library want all records of a batch at once.
     pub(super) fn encode(&mut self, logs: &LogBatch, range: Range<usize>, out: &mut Vec<u8>) {
         let constant = match &mut self.constant {
             Some(constant) if Arc::ptr_eq(&constant.resource, &logs.resource) => constant,
-            slot => slot.insert(Constant {
-                resource: logs.resource.clone(),
-                encoded: self.given.of_logs(&logs.resource),
-                trace: logs
-                    .resource
-                    .trace_id
-                    .as_deref()
-                    .and_then(|it| trace::parse_id(it.as_bytes())),
-                run: trace::Run::of(&logs.resource),
-                last_stage: None,
-            }),
+            slot => slot.insert(Constant::new(&logs.resource, &self.given)),
         };
-        let records = &logs.records[range];
-        let log_records = records.iter().map(|record| constant.record(logs, record)).collect();
-        let scope_logs =
-            ScopeLogs { scope: Some(scope()), log_records, schema_url: SCHEMA_URL.to_owned() };
-        let resource_logs = ResourceLogs {
-            resource: Some(constant.encoded.clone()),
-            scope_logs: vec![scope_logs],
-            schema_url: SCHEMA_URL.to_owned(),
-        };
-        let request = ExportLogsServiceRequest { resource_logs: vec![resource_logs] };
-        out.reserve(request.encoded_len());
-        request.encode_raw(out);
+        self.records.clear();
+        for record in &logs.records[range] {
+            encoding::message::encode(
+                LOG_RECORDS,
+                &constant.record(logs, record),
+                &mut self.records,
+            );
+        }
+        let scope_bytes = constant.scope_logs.len() + self.records.len();
+        let scope_field = encoding::key_len(SCOPE_LOGS)
+            + encoding::encoded_len_varint(scope_bytes as u64)
+            + scope_bytes;
+        let resource_bytes = constant.resource_logs.len() + scope_field;
+        out.reserve(resource_bytes + 2 * MESSAGE_HEAD_MAX);
+        encoding::encode_key(RESOURCE_LOGS, WireType::LengthDelimited, out);
+        encoding::encode_varint(resource_bytes as u64, out);
+        out.extend_from_slice(&constant.resource_logs);
+        encoding::encode_key(SCOPE_LOGS, WireType::LengthDelimited, out);
+        encoding::encode_varint(scope_bytes as u64, out);
+        out.extend_from_slice(&constant.scope_logs);
+        out.extend_from_slice(&self.records);
     }
 }
+
+/// Tag and length of a field, at most.
+const MESSAGE_HEAD_MAX: usize = 16;
 
 /// The beginning of a message: room for what stands before it.
 pub(super) fn new_message() -> Vec<u8> {
@@ -81,6 +95,24 @@ pub(super) fn new_message() -> Vec<u8> {
 }
 
 impl Constant {
+    fn new(resource: &Arc<Resource>, given: &Given) -> Self {
+        let schema_url = SCHEMA_URL.to_owned();
+        let resource_logs = ResourceLogs {
+            resource: Some(given.of_logs(resource)),
+            schema_url: schema_url.clone(),
+            ..ResourceLogs::default()
+        };
+        let scope_logs = ScopeLogs { scope: Some(scope()), schema_url, ..ScopeLogs::default() };
+        Self {
+            resource: resource.clone(),
+            resource_logs: resource_logs.encode_to_vec(),
+            scope_logs: scope_logs.encode_to_vec(),
+            trace: resource.trace_id.as_deref().and_then(|it| trace::parse_id(it.as_bytes())),
+            run: trace::Run::of(resource),
+            last_stage: None,
+        }
+    }
+
     fn record(&mut self, logs: &LogBatch, record: &LogRecord) -> OtlpRecord {
         let own_trace: Option<TraceId> = trace::parse_id(logs.text.get(&record.trace_id));
         let (trace_id, span_id) = self.ids(logs, record, own_trace);
