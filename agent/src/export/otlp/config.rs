@@ -130,7 +130,7 @@ pub enum Compression {
     None,
     /// Every receiver knows it.
     Gzip,
-    /// Half the CPU time of gzip and smaller; not every receiver knows it.
+    /// Smaller and faster than gzip; not every receiver knows it.
     Zstd,
 }
 

@@ -27,11 +27,13 @@ pub(super) const FRAME: usize = 5;
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// From here on compressing takes long enough to be done elsewhere.
 const INLINE_BYTES_MAX: usize = 32 << 10;
-/// Fast: logs become a tenth with it, and hardly less with more work.
+/// Fast. With zlib, a Spark driver's log becomes a ninth of its size at level 1, and a twelfth at level 6
+/// for 2.6 times the CPU time.
 const GZIP_LEVEL: u32 = 1;
 const ZSTD_LEVEL: i32 = 1;
 
 static PARTIAL: RateLimit = RateLimit::new();
+static ADVICE: RateLimit = RateLimit::new();
 
 /// A whole answer.
 #[derive(Debug)]
@@ -255,9 +257,14 @@ impl Exchange {
             return;
         }
         let reason = text(&partial.message, &self.redactor);
-        if n_rejected > 0 {
-            telemetry::OTLP_REJECTED.add(signal, n_rejected);
+        if n_rejected == 0 {
+            // A warning of the receiver; nothing is missing.
+            if let Some(n_suppressed) = ADVICE.admit() {
+                tracing::info!(signal, %reason, n_suppressed, "the receiver says");
+            }
+            return;
         }
+        telemetry::OTLP_REJECTED.add(signal, n_rejected);
         if let Some(n_suppressed) = PARTIAL.admit() {
             let what = "the receiver took a request in part; what it rejected is not sent again";
             tracing::warn!(signal, rejected = n_rejected, %reason, n_suppressed, "{what}");
