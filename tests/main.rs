@@ -15,6 +15,7 @@ mod inputs;
 mod kills;
 mod lanes;
 mod life_cycle;
+mod otlp;
 mod panics;
 mod redact;
 mod rotators;

@@ -4,8 +4,10 @@ pub mod cloudwatch;
 pub mod cloudwatch_logs;
 pub mod cloudwatch_metrics;
 pub mod dead_letters;
+mod delivered;
 pub mod file;
 pub mod lane;
+pub mod otlp;
 pub mod prometheus;
 pub mod spool;
 
@@ -110,6 +112,7 @@ pub const EXPORTERS: &[ExporterDefinition] = &[
     prometheus::DEFINITION,
     cloudwatch_logs::DEFINITION,
     cloudwatch_metrics::DEFINITION,
+    otlp::DEFINITION,
 ];
 
 /// One kind of exporter, as its file describes it.

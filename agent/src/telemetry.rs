@@ -8,6 +8,7 @@ mod cloudwatch_metrics;
 mod lane;
 mod log;
 mod metric;
+mod otlp;
 mod process;
 mod redactors;
 
@@ -25,6 +26,10 @@ pub use lane::{
 };
 pub use log::{LogLevelError, RateLimit, log_level, start_log};
 pub use metric::{Counter, Family, Family2, Gauge};
+pub use otlp::{
+    OTLP_BYTES, OTLP_CERTIFICATE_RELOADS, OTLP_DROPPED, OTLP_REJECTED, OTLP_REQUESTS,
+    OTLP_SERIES_DROPPED,
+};
 
 use crate::export::EXPORTERS;
 use crate::model::{Kind, MetricBatch, Sample, SignalKind};
@@ -360,7 +365,7 @@ pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
     let mut samples = Vec::new();
     process::collect(&mut samples);
     let cloudwatch = cloudwatch::ALL.into_iter().chain(cloudwatch_metrics::ALL);
-    for metric in ALL.into_iter().chain(lane::ALL).chain(cloudwatch) {
+    for metric in ALL.into_iter().chain(lane::ALL).chain(cloudwatch).chain(otlp::ALL) {
         metric.collect(&mut samples);
     }
     redactors::collect(redactors, &mut samples);
@@ -421,7 +426,7 @@ const fn cut_kinds() -> [&'static str; N_CUTS] {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, own_samples};
+    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, otlp, own_samples};
     use crate::policy::Redactors;
 
     #[test]
@@ -434,6 +439,7 @@ mod tests {
         assert_eq!(declared(cloudwatch), cloudwatch::ALL.len());
         let text = include_str!("telemetry/cloudwatch_metrics.rs");
         assert_eq!(declared(text), cloudwatch_metrics::ALL.len());
+        assert_eq!(declared(include_str!("telemetry/otlp.rs")), otlp::ALL.len());
     }
 
     #[test]
