@@ -3,7 +3,7 @@
 pub mod log;
 pub mod metric;
 
-pub use log::{LogBatch, LogRecord, Severity};
+pub use log::{Coverage, LogBatch, LogRecord, Severity};
 pub use metric::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
 
 use crate::checkpoint::Event;

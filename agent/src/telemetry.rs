@@ -10,6 +10,7 @@ mod log;
 mod metric;
 mod process;
 mod redactors;
+mod s3;
 
 pub use cloudwatch::{
     CLOUDWATCH_BYTES, CLOUDWATCH_CONCURRENCY, CLOUDWATCH_ENTITIES_REJECTED, CLOUDWATCH_EVENTS,
@@ -25,6 +26,11 @@ pub use lane::{
 };
 pub use log::{LogLevelError, RateLimit, log_level, start_log};
 pub use metric::{Counter, Family, Family2, Gauge};
+pub use s3::{
+    S3_CUT_EARLY, S3_DAMAGED_BYTES, S3_FORGOTTEN_FILES, S3_OBJECTS, S3_RECORDS,
+    S3_REPEATED_RECORDS, S3_SENT_BYTES, S3_STAGED_BYTES, S3_STAGING_ERRORS, S3_STAGING_FULL,
+    S3_UPLOADS,
+};
 
 use crate::export::EXPORTERS;
 use crate::model::{Kind, MetricBatch, Sample};
@@ -354,7 +360,7 @@ pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
     let mut samples = Vec::new();
     process::collect(&mut samples);
     let cloudwatch = cloudwatch::ALL.into_iter().chain(cloudwatch_metrics::ALL);
-    for metric in ALL.into_iter().chain(lane::ALL).chain(cloudwatch) {
+    for metric in ALL.into_iter().chain(lane::ALL).chain(cloudwatch).chain(s3::ALL) {
         metric.collect(&mut samples);
     }
     redactors::collect(redactors, &mut samples);
@@ -415,7 +421,7 @@ const fn cut_kinds() -> [&'static str; N_CUTS] {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, own_samples};
+    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, own_samples, s3};
     use crate::policy::Redactors;
 
     #[test]
@@ -428,6 +434,7 @@ mod tests {
         assert_eq!(declared(cloudwatch), cloudwatch::ALL.len());
         let text = include_str!("telemetry/cloudwatch_metrics.rs");
         assert_eq!(declared(text), cloudwatch_metrics::ALL.len());
+        assert_eq!(declared(include_str!("telemetry/s3.rs")), s3::ALL.len());
     }
 
     #[test]

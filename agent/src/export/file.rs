@@ -148,7 +148,7 @@ mod tests {
         let mut text = Text::default();
         let body = Redactor::new().redact_chunk(b"hello", &mut text);
         let records = vec![LogRecord { body, offset, ..LogRecord::default() }];
-        Signal::Logs(LogBatch { resource: Arc::default(), text, records })
+        Signal::Logs(LogBatch { resource: Arc::default(), text, records, covers: None })
     }
 
     #[tokio::test]
