@@ -149,7 +149,7 @@ impl Prepared {
         let redactor = config.redaction.base();
         let mut finder = finder(config)?;
         banner::print(config, core.admin.local_addr(), &mut finder);
-        let shared = export::Shared::new(redactor.clone());
+        let shared = export::Shared::new(config.redaction.clone(), &config.state_dir);
         let health = Arc::new(Health::default());
         let (log_lanes, metric_lanes) = lanes::prepare(config, &shared, &health)?;
         let given = scrape::Given::new(&config.job, redactor);

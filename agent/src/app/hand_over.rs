@@ -22,7 +22,7 @@ impl App {
     pub fn prove(config: &Config) -> Result<(), StartError> {
         finder(config)?;
         let redactor = config.redaction.base();
-        let shared = export::Shared::new(redactor.clone());
+        let shared = export::Shared::new(config.redaction.clone(), &config.state_dir);
         for (_, section) in &config.exporters {
             section.exporter.build(&section.lane, &shared)?;
         }

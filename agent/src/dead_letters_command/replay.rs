@@ -51,7 +51,7 @@ pub(super) fn run(state: &State, only: Option<&str>, out: &mut dyn Write) -> Res
         let Some((definition, section)) = known else {
             return Err(Error::NoExporter(name.clone()));
         };
-        let shared = Shared::new(state.config.redaction.base().clone());
+        let shared = Shared::new(state.config.redaction.clone(), &state.config.state_dir);
         let mut sender = Sender {
             name: definition.name,
             exporter: section.exporter.build(&section.lane, &shared)?,

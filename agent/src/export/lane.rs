@@ -203,7 +203,21 @@ impl Lane {
     /// in the spool for as long as the destination takes it. When it is stopped before, or the
     /// destination is gone, it hands back what is neither delivered nor stored, in order.
     pub async fn run(mut self) -> Vec<Arc<Batch>> {
+        self.exporter.begin(self.intake.rules());
         let is_gone = self.deliver().await;
+        // For another config nothing is waited for: the next exporter goes on.
+        if !is_gone && !self.status.is_stopping() {
+            let is_all = self.intake.is_settled() && self.status.stored_records() == 0;
+            let status = self.status.clone();
+            tokio::select! {
+                biased;
+                () = self.exporter.finish(is_all) => {}
+                () = status.stopped() => {}
+            }
+        }
+        if let Ok(kept) = timeout(CUT_OFF, self.exporter.kept_records()).await {
+            self.status.set_kept(kept);
+        }
         self.intake.end(!is_gone).await
     }
 

@@ -15,6 +15,7 @@ pub struct Status {
     pub(super) is_down: AtomicBool,
     pub(super) is_stopping: watch::Sender<bool>,
     pub(super) parked: AtomicU64,
+    pub(super) kept: AtomicU64,
     pub(super) dead_letters: AtomicU64,
     pub(super) dropped: AtomicU64,
 }
@@ -33,10 +34,17 @@ impl Status {
         self.spool.batches() > 0 && !self.is_down.load(Ordering::Acquire)
     }
 
-    /// Records that wait on the disk: for the destination, or put aside for a target of it.
+    /// Records that wait on the disk: for the destination, put aside for a target of it, or kept by the
+    /// exporter.
     #[must_use]
     pub fn stored_records(&self) -> u64 {
-        self.spool.records() + self.parked.load(Ordering::Relaxed)
+        let beside = self.parked.load(Ordering::Relaxed) + self.kept.load(Ordering::Relaxed);
+        self.spool.records() + beside
+    }
+
+    /// Records that the exporter itself has on the disk at the end.
+    pub(super) fn set_kept(&self, records: u64) {
+        self.kept.store(records, Ordering::Relaxed);
     }
 
     pub(super) fn set_parked(&self, records: u64) {

@@ -23,7 +23,7 @@ const FILES_MAX: usize = 8_192;
 
 /// See the head of the file.
 #[derive(Debug)]
-pub struct Book {
+pub(super) struct Book {
     path: PathBuf,
     rules: u64,
     stored: Stored,
@@ -63,7 +63,7 @@ impl Book {
     ///
     /// # Errors
     /// When there is one and the disk does not give it.
-    pub fn open(folder: &Path, redactors: &Redactors) -> io::Result<Self> {
+    pub(super) fn open(folder: &Path, redactors: &Redactors) -> io::Result<Self> {
         let path = folder.join(NAME);
         let bytes = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -78,7 +78,8 @@ impl Book {
         let rules = redactors.fingerprint();
         let mut stored = read.flatten().unwrap_or_default();
         if trace::parse_id::<8>(stored.instance.as_bytes()).is_none() {
-            stored = Stored { instance: format!("{:016x}", FileId::random().0), ..Stored::default() };
+            stored =
+                Stored { instance: format!("{:016x}", FileId::random().0), ..Stored::default() };
             stored.next_number = 1;
         }
         if stored.rules != rules {
@@ -110,29 +111,29 @@ impl Book {
 
     /// Which archive this is.
     #[must_use]
-    pub fn instance(&self) -> &str {
+    pub(super) fn instance(&self) -> &str {
         &self.stored.instance
     }
 
     /// A number that no object of this archive has.
-    pub fn take_number(&mut self) -> u64 {
+    pub(super) fn take_number(&mut self) -> u64 {
         self.stored.next_number += 1;
         self.stored.next_number - 1
     }
 
     /// Says that an object has this number.
-    pub fn note_number(&mut self, number: u64) {
+    pub(super) fn note_number(&mut self, number: u64) {
         self.stored.next_number = self.stored.next_number.max(number + 1);
     }
 
     /// Up to where a file is staged; 0 when nothing is known of it.
     #[must_use]
-    pub fn covered(&self, file: FileId) -> u64 {
+    pub(super) fn covered(&self, file: FileId) -> u64 {
         self.covered.get(&file).map_or(0, |(to, _)| *to)
     }
 
     /// Says that a file is staged up to `to`.
-    pub fn cover(&mut self, file: FileId, to: u64) {
+    pub(super) fn cover(&mut self, file: FileId, to: u64) {
         self.clock += 1;
         let before = self.covered(file);
         self.covered.insert(file, (before.max(to), self.clock));
@@ -146,7 +147,7 @@ impl Book {
     }
 
     /// Notes an object with this number. `is_staged` says of which runs there is more to come.
-    pub fn add(
+    pub(super) fn add(
         &mut self,
         partition: &Partition,
         number: u64,
@@ -157,7 +158,12 @@ impl Book {
         let is_same = |run: &Run| (&run.job_name, &run.run_id) == (job_name, run_id);
         let known = self.stored.runs.iter().position(is_same);
         let mut run = known.map_or_else(
-            || Run { job_name: job_name.clone(), run_id: run_id.clone(), number: 0, manifest: None },
+            || Run {
+                job_name: job_name.clone(),
+                run_id: run_id.clone(),
+                number: 0,
+                manifest: None,
+            },
             |index| self.stored.runs.remove(index),
         );
         let key = object.key.clone();
@@ -191,7 +197,7 @@ impl Book {
     }
 
     /// Says that nothing of any run is left to archive.
-    pub fn complete(&mut self) {
+    pub(super) fn complete(&mut self) {
         for manifest in self.stored.runs.iter_mut().filter_map(|run| run.manifest.as_mut()) {
             if !manifest.complete {
                 manifest.complete = true;
@@ -202,15 +208,15 @@ impl Book {
 
     /// Manifests that the bucket does not have like this: key below the prefix, and contents.
     #[must_use]
-    pub fn unsent(&self) -> Vec<(String, Vec<u8>)> {
+    pub(super) fn unsent(&self) -> Vec<(String, Vec<u8>)> {
         let unsent = self.manifests().filter(|it| self.unsent.contains(&it.key()));
         // A struct of numbers and texts always has a JSON form.
         unsent.map(|it| (it.key(), serde_json::to_vec(it).unwrap_or_default())).collect()
     }
 
     /// Says that the bucket has them.
-    pub fn note_sent(&mut self, keys: &[String]) {
-        keys.iter().for_each(|key| drop(self.unsent.remove(key)));
+    pub(super) fn note_sent(&mut self, keys: &[String]) {
+        self.unsent.retain(|key| !keys.contains(key));
         self.stored.closed.retain(|it| self.unsent.contains(&it.key()));
     }
 
@@ -223,7 +229,7 @@ impl Book {
     ///
     /// # Errors
     /// When the disk does not take it; the one before is still there.
-    pub fn write(&mut self) -> io::Result<()> {
+    pub(super) fn write(&mut self) -> io::Result<()> {
         let mut covered: Vec<_> = self.covered.iter().collect();
         covered.sort_unstable_by_key(|(_, (_, heard))| *heard);
         let covered = covered.into_iter().map(|(file, (to, _))| (format!("{:016x}", file.0), *to));
@@ -304,8 +310,10 @@ mod tests {
             book.add(&partition("r"), number, object(&number.to_string()), |_, _| true);
         }
         let both = manifests(&book);
-        let told: Vec<_> =
-            both.iter().map(|it| (it.number, it.continues, it.continued, it.objects.len())).collect();
+        let told: Vec<_> = both
+            .iter()
+            .map(|it| (it.number, it.continues, it.continued, it.objects.len()))
+            .collect();
         assert_eq!(told, [(1, None, true, 256), (257, Some(1), false, 1)]);
     }
 

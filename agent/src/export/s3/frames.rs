@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// See the head of the file.
 #[derive(Debug)]
-pub struct Frames {
+pub(super) struct Frames {
     file: File,
     bytes: u64,
     salt: u64,
@@ -23,7 +23,7 @@ impl Frames {
     ///
     /// # Errors
     /// When the disk does not give it.
-    pub fn open(path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
         let bytes = file.metadata()?.len();
         let mut header = [0; HEADER_BYTES];
@@ -47,7 +47,7 @@ impl Frames {
     ///
     /// # Errors
     /// When the disk does not give it.
-    pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         if !self.read(self.end)? {
             let Some(at) = self.find()? else { return Ok(None) };
             self.n_damaged_bytes += at - self.end;
@@ -62,13 +62,13 @@ impl Frames {
 
     /// Where the last frame that was read ends.
     #[must_use]
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.end
     }
 
     /// Bytes that were left out so far.
     #[must_use]
-    pub fn n_damaged_bytes(&self) -> u64 {
+    pub(super) fn n_damaged_bytes(&self) -> u64 {
         self.n_damaged_bytes
     }
 
@@ -97,9 +97,7 @@ impl Frames {
         let mut bytes = vec![0; rest];
         self.file.read_exact_at(&mut bytes, self.end)?;
         let found = segment::find_frame(&bytes, 1, self.salt);
-        Ok(found.map(|frame| {
-            self.end + (frame.end - frame.payload.len() - HEAD_BYTES) as u64
-        }))
+        Ok(found.map(|frame| self.end + (frame.end - frame.payload.len() - HEAD_BYTES) as u64))
     }
 }
 

@@ -76,7 +76,7 @@ pub struct FilePart {
 impl Manifest {
     /// An empty one of the run of `partition`.
     #[must_use]
-    pub fn new(instance: &str, partition: &Partition, number: u64) -> Self {
+    pub(super) fn new(instance: &str, partition: &Partition, number: u64) -> Self {
         Self {
             version: VERSION,
             instance: instance.to_owned(),
@@ -92,7 +92,7 @@ impl Manifest {
 
     /// Its key below the prefix.
     #[must_use]
-    pub fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         use super::partition::key_value;
         let (job, run) = (key_value(&self.job_name), key_value(&self.run_id));
         format!("{FOLDER}/job_name={job}/{run}-{}-{:012}.json", self.instance, self.number)
@@ -100,13 +100,13 @@ impl Manifest {
 
     /// True when no more objects go into it.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         let ranges: usize = self.objects.iter().map(Object::n_ranges).sum();
         self.objects.len() >= OBJECTS_MAX || ranges >= RANGES_MAX
     }
 
     /// Adds an object, or replaces the one of the same key: a crash may repeat it.
-    pub fn add(&mut self, object: Object) {
+    pub(super) fn add(&mut self, object: Object) {
         self.objects.retain(|it| it.key.is_none() || it.key != object.key);
         self.objects.push(object);
         self.complete = false;
@@ -121,11 +121,11 @@ impl Object {
 
 /// Gathers what the batches of an object hold of which file.
 #[derive(Debug, Default)]
-pub struct FileParts(BTreeMap<String, FilePart>);
+pub(super) struct FileParts(BTreeMap<String, FilePart>);
 
 impl FileParts {
     /// Adds a batch.
-    pub fn note(&mut self, logs: &LogBatch) {
+    pub(super) fn note(&mut self, logs: &LogBatch) {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let file_id = text(logs.resource.file_id.as_deref());
         let part = self.0.entry(file_id.clone()).or_insert_with(|| FilePart {
@@ -149,7 +149,7 @@ impl FileParts {
 
     /// All of them.
     #[must_use]
-    pub fn finish(self) -> Vec<FilePart> {
+    pub(super) fn finish(self) -> Vec<FilePart> {
         self.0.into_values().collect()
     }
 }

@@ -17,7 +17,7 @@ use std::path::Path;
 use tokio::sync::mpsc;
 
 /// Bytes of every part but the last: the least that S3 takes, as a few of them are in memory.
-pub const PART_BYTES: usize = 5 << 20;
+pub(super) const PART_BYTES: usize = 5 << 20;
 /// Of zstd: what its authors have as the default. Part of what the bytes depend on.
 const ZSTD_LEVEL: i32 = 3;
 /// JSON that is compressed at a time.
@@ -36,7 +36,7 @@ pub enum Compression {
 impl Compression {
     /// End of the key.
     #[must_use]
-    pub fn ending(self) -> &'static str {
+    pub(super) fn ending(self) -> &'static str {
         match self {
             Self::Zstd => "jsonl.zst",
             Self::Gzip => "jsonl.gz",
@@ -45,7 +45,7 @@ impl Compression {
 
     /// `Content-Type`.
     #[must_use]
-    pub fn content_type(self) -> &'static str {
+    pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Zstd => "application/zstd",
             Self::Gzip => "application/gzip",
@@ -55,7 +55,7 @@ impl Compression {
 
 /// What comes out of a segment, in order.
 #[derive(Debug)]
-pub enum Piece {
+pub(super) enum Piece {
     /// Key of the object below the prefix: before its first part.
     Key(String),
     /// Its bytes; all but the last have [`PART_BYTES`].
@@ -64,11 +64,11 @@ pub enum Piece {
 
 /// The object of a segment, and whose it is. There are no parts when no record is left in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
+pub(super) struct Made {
     /// None when nothing whole is in the segment.
-    pub partition: Option<Partition>,
+    pub(super) partition: Option<Partition>,
     /// What the manifest says.
-    pub object: Object,
+    pub(super) object: Object,
 }
 
 /// Makes the object of the segment at `path` and hands its parts to `out`. `name` is that of the object
@@ -76,7 +76,7 @@ pub struct Made {
 ///
 /// # Errors
 /// When the disk does not give the segment, or nobody takes the parts any more.
-pub fn make(
+pub(super) fn make(
     path: &Path,
     name: &str,
     compression: Compression,

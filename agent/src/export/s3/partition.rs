@@ -12,12 +12,12 @@ const VALUE_BYTES_MAX: usize = 200;
 
 /// Records that may share an object: those of one run and one hour.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Partition {
+pub(super) struct Partition {
     engine: &'static str,
     /// As the record has it, redacted.
-    pub job_name: String,
+    pub(super) job_name: String,
     /// As the record has it, redacted.
-    pub run_id: String,
+    pub(super) run_id: String,
     /// Hours since the epoch, UTC.
     hour: u64,
 }
@@ -25,7 +25,7 @@ pub struct Partition {
 impl Partition {
     /// That of a record: by the time that it states, else by when it was read.
     #[must_use]
-    pub fn of(resource: &Resource, record: &LogRecord) -> Self {
+    pub(super) fn of(resource: &Resource, record: &LogRecord) -> Self {
         let text = |value: Option<&str>| match value {
             Some(text) if !text.is_empty() => text.to_owned(),
             _ => UNKNOWN.to_owned(),
@@ -40,7 +40,7 @@ impl Partition {
 
     /// Its folder, in the style of Hive: Athena, Glue and Spark take the values from it.
     #[must_use]
-    pub fn folder(&self) -> String {
+    pub(super) fn folder(&self) -> String {
         let mut time = Vec::new();
         write_rfc3339_nanos(self.hour * HOUR_NS, &mut time);
         // 2026-11-27T13:00:00Z
@@ -58,7 +58,7 @@ fn hour(record: &LogRecord) -> u64 {
 /// `text` as a part of a key between slashes: letters, digits, `-`, `_` and `.`. When anything had to
 /// change it ends in a hash, so that no two values become one.
 #[must_use]
-pub fn key_value(text: &str) -> String {
+pub(super) fn key_value(text: &str) -> String {
     let is_kept = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
     let kept = |it: char| if is_kept(it) { it } else { '_' };
     let name: String = text.chars().map(kept).take(VALUE_BYTES_MAX).collect();
@@ -74,17 +74,17 @@ pub fn key_value(text: &str) -> String {
 
 /// Records of a batch that follow each other and share a partition, and what they account for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub(super) struct Piece {
     /// Which records.
-    pub records: Range<usize>,
+    pub(super) records: Range<usize>,
     /// What of the file.
-    pub covers: Option<Coverage>,
+    pub(super) covers: Option<Coverage>,
 }
 
 /// The records of `logs` in pieces. Together they cover what the batch covers: each piece up to where
 /// the next one begins.
 #[must_use]
-pub fn pieces(logs: &LogBatch) -> Vec<Piece> {
+pub(super) fn pieces(logs: &LogBatch) -> Vec<Piece> {
     let (mut pieces, mut start) = (Vec::new(), 0);
     let mut rest = logs.covers;
     while start < logs.records.len() {

@@ -30,20 +30,20 @@ const SEGMENT_BYTES_MAX: u64 = 512 << 20;
 
 /// When segments are sealed, and how much there may be.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(super) struct Limits {
     /// Of all segments.
-    pub bytes_max: u64,
+    pub(super) bytes_max: u64,
     /// Of an object, as far as that is known before.
-    pub object_bytes: u64,
+    pub(super) object_bytes: u64,
     /// Of the oldest record in a segment.
-    pub object_age: std::time::Duration,
+    pub(super) object_age: std::time::Duration,
     /// Segments that are open at a time.
-    pub partitions_max: usize,
+    pub(super) partitions_max: usize,
 }
 
 /// Why a batch was not staged.
 #[derive(Debug, thiserror::Error)]
-pub enum Stop {
+pub(super) enum Stop {
     /// There is no room.
     #[error("the staging area is full: staging_bytes_max is reached and S3 takes too little")]
     Full,
@@ -81,20 +81,20 @@ struct Sealed {
 
 /// A segment that is to become an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Next {
+pub(super) struct Next {
     /// Its number.
-    pub number: u64,
+    pub(super) number: u64,
     /// Its file.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// Name of the object, without folder and ending.
-    pub name: String,
+    pub(super) name: String,
     /// True when an earlier life left it, and maybe a part of the object.
-    pub is_left_over: bool,
+    pub(super) is_left_over: bool,
 }
 
 /// See the head of the file. Every call may wait for the disk.
 #[derive(Debug)]
-pub struct Staging {
+pub(super) struct Staging {
     folder: PathBuf,
     limits: Limits,
     /// Rules that what is staged was redacted with, when they are known.
@@ -115,7 +115,7 @@ impl Staging {
     ///
     /// # Errors
     /// When it cannot be read, or another one is open.
-    pub fn open(
+    pub(super) fn open(
         state_dir: &Path,
         limits: Limits,
         rules: Option<u64>,
@@ -198,7 +198,7 @@ impl Staging {
     }
 
     /// Stages batches until one finds no room, and syncs. Returns how many of them are safe now.
-    pub fn append(&mut self, batches: Vec<LogBatch>, now: Instant) -> (usize, Option<Stop>) {
+    pub(super) fn append(&mut self, batches: Vec<LogBatch>, now: Instant) -> (usize, Option<Stop>) {
         let (mut n_written, mut stop) = (0, None);
         for logs in batches {
             self.open.iter_mut().for_each(Open::begin_batch);
@@ -307,8 +307,7 @@ impl Staging {
         let number = self.book.take_number();
         let salt = FileId::random().0;
         let mut options = File::options();
-        let mut file =
-            options.create_new(true).append(true).mode(0o600).open(self.path(number))?;
+        let mut file = options.create_new(true).append(true).mode(0o600).open(self.path(number))?;
         file.write_all(&segment::header(salt))?;
         // The file itself is durable only once its folder is.
         File::open(&self.folder)?.sync_all()?;
@@ -341,7 +340,7 @@ impl Staging {
     }
 
     /// Seals those whose first record is old enough.
-    pub fn seal_old(&mut self, now: Instant) {
+    pub(super) fn seal_old(&mut self, now: Instant) {
         for index in (0..self.open.len()).rev() {
             if now >= self.open[index].opened + self.limits.object_age {
                 self.seal(index);
@@ -350,13 +349,13 @@ impl Staging {
     }
 
     /// Seals all.
-    pub fn seal_all(&mut self) {
+    pub(super) fn seal_all(&mut self) {
         (0..self.open.len()).rev().for_each(|index| self.seal(index));
     }
 
     /// When the next one is old enough.
     #[must_use]
-    pub fn next_age(&self) -> Option<Instant> {
+    pub(super) fn next_age(&self) -> Option<Instant> {
         self.open.iter().map(|open| open.opened + self.limits.object_age).min()
     }
 
@@ -384,7 +383,7 @@ impl Staging {
 
     /// The oldest segment that is sealed.
     #[must_use]
-    pub fn front(&self) -> Option<Next> {
+    pub(super) fn front(&self) -> Option<Next> {
         self.sealed.front().map(|sealed| Next {
             number: sealed.number,
             path: self.path(sealed.number),
@@ -398,7 +397,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the disk does not take that.
-    pub fn note_object(
+    pub(super) fn note_object(
         &mut self,
         number: u64,
         made: Made,
@@ -423,7 +422,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the disk does not take that.
-    pub fn remove(&mut self, number: u64) -> io::Result<()> {
+    pub(super) fn remove(&mut self, number: u64) -> io::Result<()> {
         fs::remove_file(self.path(number))?;
         self.sealed.retain(|sealed| sealed.number != number);
         self.report();
@@ -432,12 +431,12 @@ impl Staging {
 
     /// Manifests that the bucket does not have as they are.
     #[must_use]
-    pub fn unsent(&self) -> Vec<(String, Vec<u8>)> {
+    pub(super) fn unsent(&self) -> Vec<(String, Vec<u8>)> {
         self.book.unsent()
     }
 
     /// Says that the bucket has these manifests.
-    pub fn note_sent(&mut self, keys: &[String]) {
+    pub(super) fn note_sent(&mut self, keys: &[String]) {
         self.book.note_sent(keys);
     }
 
@@ -445,14 +444,14 @@ impl Staging {
     ///
     /// # Errors
     /// When the disk does not take that.
-    pub fn complete(&mut self) -> io::Result<()> {
+    pub(super) fn complete(&mut self) -> io::Result<()> {
         self.book.complete();
         self.book.write()
     }
 
     /// Records on the disk.
     #[must_use]
-    pub fn records(&self) -> u64 {
+    pub(super) fn records(&self) -> u64 {
         let open: u64 = self.open.iter().map(|open| open.n_records).sum();
         open + self.sealed.iter().map(|sealed| sealed.n_records).sum::<u64>()
     }
