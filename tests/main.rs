@@ -18,6 +18,7 @@ mod life_cycle;
 mod panics;
 mod redact;
 mod rotators;
+mod s3;
 mod sick_ui;
 mod spark;
 mod state;

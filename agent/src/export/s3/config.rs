@@ -95,7 +95,12 @@ pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     section.require("partitions_max", is_count, "must be from 1 to 1000");
     let is_staging = config.staging_bytes_max.0 >= STAGING_BYTES_MIN;
     section.require("staging_bytes_max", is_staging, "must be at least 4MiB");
-    section.require("tags", config.tags.len() <= TAGS_MAX, "must be at most 10");
+    let is_tag =
+        |text: &String| text.chars().all(|it| it.is_alphanumeric() || " +-=._:/@".contains(it));
+    let are_tags = config.tags.len() <= TAGS_MAX
+        && config.tags.iter().all(|(key, value)| is_tag(key) && is_tag(value) && !key.is_empty());
+    let law = "must be at most 10, of letters, digits, spaces and + - = . _ : / @";
+    section.require("tags", are_tags, law);
     Box::new(config)
 }
 

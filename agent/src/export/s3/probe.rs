@@ -1,11 +1,11 @@
 //! Whether the bucket will take the archive. Nothing is written: whether something may be put is asked
-//! by completing an upload that nobody began, which who may not put is told before.
+//! with a part for an upload that nobody began, which who may not put is told before.
 
 use super::bucket::Bucket;
 use crate::export::Finding;
 use crate::export::cloudwatch::failure::{Class, Failure};
 use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::primitives::ByteStream;
 
 /// An upload that nobody has.
 const NO_UPLOAD: &str = "sidelight-check-begins-no-such-upload";
@@ -64,16 +64,16 @@ impl Bucket {
 
     async fn may_put(&self, client: &aws_sdk_s3::Client) -> Finding {
         let key = self.key("_manifests/sidelight-check");
-        let part = CompletedPart::builder().part_number(1).e_tag("none").build();
-        let complete = client
-            .complete_multipart_upload()
+        let part = client
+            .upload_part()
             .bucket(&self.config.bucket)
             .key(&key)
             .upload_id(NO_UPLOAD)
+            .part_number(1)
             .set_expected_bucket_owner(self.config.expected_bucket_owner.clone())
-            .multipart_upload(CompletedMultipartUpload::builder().parts(part).build());
-        let Err(error) = complete.send().await else {
-            return Finding::Bad("an upload that nobody began was completed".to_owned());
+            .body(ByteStream::from_static(b"sidelight check --online"));
+        let Err(error) = part.send().await else {
+            return Finding::Bad("a part of an upload that nobody began was taken".to_owned());
         };
         let code = error.code().unwrap_or_default().to_owned();
         let failure: Failure = self.failure(&error);
