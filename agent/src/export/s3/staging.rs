@@ -25,6 +25,9 @@ const FOLDER: &str = "s3";
 const RATIO: f64 = 0.1;
 /// Weight of the newest object in that.
 const RATIO_WEIGHT: f64 = 0.3;
+/// How often, and how far apart, the lock is asked for.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 /// A segment is not larger, however well it compresses.
 const SEGMENT_BYTES_MAX: u64 = 512 << 20;
 
@@ -127,7 +130,15 @@ impl Staging {
         let mut options = File::options();
         let lock = options.create(true).truncate(false).write(true).mode(0o600);
         let lock = lock.open(folder.join("lock"))?;
-        lock.try_lock()?;
+        // The exporter of the config before lets go of it in a moment.
+        let mut n_tries = 0;
+        while let Err(error) = lock.try_lock() {
+            if n_tries == LOCK_TRIES {
+                return Err(error.into());
+            }
+            n_tries += 1;
+            std::thread::sleep(LOCK_PAUSE);
+        }
         let mut staging = Self {
             book: Book::open(&folder, redactors)?,
             folder,
