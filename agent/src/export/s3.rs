@@ -8,6 +8,7 @@ mod book;
 pub mod bucket;
 mod config;
 mod frames;
+mod growing;
 pub mod manifest;
 mod object;
 mod partition;

@@ -6,6 +6,7 @@
 
 use super::book::Book;
 use super::frames::Frames;
+use super::growing::Growing;
 use super::object::Made;
 use super::partition::{Partition, Piece, pieces};
 use crate::export::spool::{codec, segment};
@@ -14,7 +15,7 @@ use crate::policy::Redactors;
 use crate::{telemetry, trace};
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use tokio::time::Instant;
@@ -55,23 +56,6 @@ pub(super) enum Stop {
     Failed(#[from] io::Error),
 }
 
-/// A segment that grows.
-#[derive(Debug)]
-struct Open {
-    partition: Partition,
-    number: u64,
-    file: File,
-    salt: u64,
-    opened: Instant,
-    n_frames: u64,
-    n_records: u64,
-    bytes: u64,
-    /// Bytes and frames and records before the batch that is being staged.
-    before: (u64, u64, u64),
-    /// The same of what is synced.
-    synced: (u64, u64, u64),
-}
-
 /// A segment that does not change any more.
 #[derive(Debug)]
 struct Sealed {
@@ -103,7 +87,7 @@ pub(super) struct Staging {
     /// Rules that what is staged was redacted with, when they are known.
     rules: Option<u64>,
     book: Book,
-    open: Vec<Open>,
+    open: Vec<Growing>,
     sealed: VecDeque<Sealed>,
     /// Where files are staged up to once what was written is synced.
     pending: HashMap<FileId, u64>,
@@ -212,16 +196,16 @@ impl Staging {
     pub(super) fn append(&mut self, batches: Vec<LogBatch>, now: Instant) -> (usize, Option<Stop>) {
         let (mut n_written, mut stop) = (0, None);
         for logs in batches {
-            self.open.iter_mut().for_each(Open::begin_batch);
+            self.open.iter_mut().for_each(Growing::begin_batch);
             if let Err(reason) = self.stage(logs, now) {
-                self.open.iter_mut().for_each(|open| open.go_back(open.before));
+                self.open.iter_mut().for_each(Growing::forget_batch);
                 stop = Some(reason);
                 break;
             }
             n_written += 1;
         }
-        let unsynced = self.open.iter_mut().filter(|open| open.bytes > open.synced.0);
-        let synced: io::Result<()> = unsynced.map(Open::sync).collect();
+        let unsynced = self.open.iter_mut().filter(|open| open.is_unsynced());
+        let synced: io::Result<()> = unsynced.map(Growing::sync).collect();
         match synced {
             Ok(()) => {
                 let pending = std::mem::take(&mut self.pending);
@@ -230,7 +214,7 @@ impl Staging {
             Err(error) => {
                 // The system says that once, and calls the next sync of the file good all the same.
                 self.pending.clear();
-                self.open.iter_mut().for_each(|open| open.go_back(open.synced));
+                self.open.iter_mut().for_each(Growing::forget_unsynced);
                 self.seal_all();
                 (n_written, stop) = (0, Some(Stop::Failed(error)));
             }
@@ -293,16 +277,13 @@ impl Staging {
         let used = self.bytes();
         let open = &mut self.open[index];
         let encode = |out: &mut Vec<u8>| codec::encode_part(logs, records, covers, rules, out);
-        let sequence = open.n_frames + 1;
-        segment::write_frame(&mut self.frame, open.salt, sequence, records.len(), encode)?;
-        if used + self.frame.len() as u64 > self.limits.bytes_max {
+        open.frame(&mut self.frame, records.len(), encode)?;
+        // One batch always fits: else it would wait for ever.
+        let is_empty = used <= segment::HEADER_BYTES as u64;
+        if !is_empty && used + self.frame.len() as u64 > self.limits.bytes_max {
             return Err(Stop::Full);
         }
-        // Also where that fails half way: going back cuts it off.
-        open.bytes += self.frame.len() as u64;
-        open.file.write_all(&self.frame)?;
-        open.n_frames += 1;
-        open.n_records += records.len() as u64;
+        open.write(&self.frame, records.len())?;
         Ok(())
     }
 
@@ -316,25 +297,9 @@ impl Staging {
             telemetry::S3_CUT_EARLY.add("partitions", 1);
         }
         let number = self.book.take_number();
-        let salt = FileId::random().0;
-        let mut options = File::options();
-        let mut file = options.create_new(true).append(true).mode(0o600).open(self.path(number))?;
-        file.write_all(&segment::header(salt))?;
+        self.open.push(Growing::begin(&self.path(number), partition, number, now)?);
         // The file itself is durable only once its folder is.
         File::open(&self.folder)?.sync_all()?;
-        let before = (segment::HEADER_BYTES as u64, 0, 0);
-        self.open.push(Open {
-            partition,
-            number,
-            file,
-            salt,
-            opened: now,
-            n_frames: 0,
-            n_records: 0,
-            bytes: before.0,
-            before,
-            synced: before,
-        });
         Ok(self.open.len() - 1)
     }
 
@@ -382,7 +347,7 @@ impl Staging {
     }
 
     fn seal(&mut self, index: usize) {
-        let Open { partition, number, n_records, bytes, .. } = self.open.swap_remove(index);
+        let Growing { partition, number, n_records, bytes, .. } = self.open.swap_remove(index);
         if bytes <= segment::HEADER_BYTES as u64 {
             // Nothing got into it. If it stays, the next start removes it.
             let _ = fs::remove_file(self.path(number));
@@ -474,30 +439,5 @@ impl Staging {
 
     fn report(&self) {
         telemetry::S3_STAGED_BYTES.set(self.bytes() as f64);
-    }
-}
-
-impl Open {
-    fn state(&self) -> (u64, u64, u64) {
-        (self.bytes, self.n_frames, self.n_records)
-    }
-
-    fn begin_batch(&mut self) {
-        self.before = self.state();
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()?;
-        self.synced = self.state();
-        Ok(())
-    }
-
-    /// Takes off the end what came since.
-    fn go_back(&mut self, state: (u64, u64, u64)) {
-        if self.bytes > state.0 {
-            // What stays behind all the same comes twice.
-            let _ = self.file.set_len(state.0);
-            (self.bytes, self.n_frames, self.n_records) = state;
-        }
     }
 }
