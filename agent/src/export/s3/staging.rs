@@ -317,6 +317,7 @@ impl Staging {
 
     /// Seals those whose first record is old enough.
     pub(super) fn seal_old(&mut self, now: Instant) {
+        self.sort_open();
         for index in (0..self.open.len()).rev() {
             if now >= self.open[index].opened + self.limits.object_age {
                 self.seal(index);
@@ -326,7 +327,13 @@ impl Staging {
 
     /// Seals all.
     pub(super) fn seal_all(&mut self) {
+        self.sort_open();
         (0..self.open.len()).rev().for_each(|index| self.seal(index));
+    }
+
+    /// The oldest comes last, as sealing goes backwards: it becomes an object first.
+    fn sort_open(&mut self) {
+        self.open.sort_unstable_by_key(|open| std::cmp::Reverse(open.number));
     }
 
     /// When the next one is old enough.
