@@ -27,18 +27,19 @@ fn check_restored(archive: &mut Archive) {
 
 fn archive_of_real_logs(compression: &str) {
     let Some(mut archive) = Archive::new(&["**"]) else { return };
-    let mut n_files = 0;
+    let (mut n_files, mut n_bytes) = (0, 0);
     for entry in fs::read_dir(fixture("logs")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         fs::copy(&path, archive.bed.log(&name)).unwrap();
         n_files += 1;
+        n_bytes += path.metadata().unwrap().len();
     }
     archive.set("compression", &format!("{compression:?}"));
     archive.set("tags", "{ team = \"etl + co=x\" }");
     archive.set("storage_class", "\"STANDARD_IA\"");
     archive.start();
-    archive.wait_until_read();
+    archive.wait_until_read(n_bytes);
     archive.bed.stop();
     check_restored(&mut archive);
     let (code, told) = archive.verify_bucket();
@@ -47,13 +48,9 @@ fn archive_of_real_logs(compression: &str) {
     assert_eq!(code, 0, "{told}");
     assert!(told.ends_with("complete\n"), "{told}");
     // Every byte of every file is accounted for.
-    let mut total = 0;
-    for entry in fs::read_dir(fixture("logs")).unwrap() {
-        total += entry.unwrap().metadata().unwrap().len();
-    }
     let parts = archive.parts(&archive.bed.scratch.join("restored"));
     let covered: u64 = parts.iter().map(|(_, from, to)| to - from).sum();
-    assert_eq!((parts.iter().map(|(id, _, _)| id).count() >= n_files, covered), (true, total));
+    assert_eq!((parts.iter().map(|(id, _, _)| id).count() >= n_files, covered), (true, n_bytes));
     let told = archive.boto(
         "o = s3.list_objects_v2(Bucket=BUCKET, Prefix='logs/spark/engine=')['Contents'][0]\n\
          h = s3.head_object(Bucket=BUCKET, Key=o['Key'])\n\
@@ -80,7 +77,8 @@ fn check_online_says_what_the_bucket_allows() {
     let (code, told) = archive.check_online();
     assert_eq!(code, 0, "{told}");
     assert!(told.contains("ok: bucket archive is there"), "{told}");
-    assert!(told.contains("ok: s3:PutObject is allowed on logs/spark/"), "{told}");
+    // moto has no good answer to a part of no upload; S3 says NoSuchUpload or AccessDenied.
+    assert!(told.contains("note: whether s3:PutObject is allowed on logs/spark/"), "{told}");
     assert!(told.contains("ok: s3:ListBucketMultipartUploads is allowed"), "{told}");
     archive.set("bucket", "\"nobody-has-it\"");
     let (code, told) = archive.check_online();

@@ -44,7 +44,7 @@ fn write_dense(path: &Path, n_lines: u64) {
 
 #[test]
 fn kills_within_multipart_uploads_lose_and_leave_nothing() {
-    const N_LINES: u64 = 3_000;
+    const N_LINES: u64 = 2_600;
     let Some(mut archive) = Archive::new(&["app.log"]) else { return };
     write_dense(&archive.bed.log("app.log"), N_LINES);
     archive.door.set(Rule::Hold("partNumber=2"));
@@ -77,7 +77,7 @@ fn kills_at_any_moment_archive_every_line_once() {
     let Some(mut archive) = Archive::new(&["app.log"]) else { return };
     archive.set("object_bytes", "\"64KiB\"");
     archive.set("object_age", "\"1s\"");
-    let pump = Pump::start(Writer::open("w", &archive.bed.log("app.log")), 500);
+    let pump = Pump::start(Writer::open("w", &archive.bed.log("app.log")), 200);
     for _ in 0..5 {
         archive.start();
         let since = Instant::now();
@@ -96,7 +96,7 @@ fn kills_at_any_moment_archive_every_line_once() {
 
 #[test]
 fn an_outage_stages_and_a_full_staging_area_spools_and_nothing_is_lost() {
-    const N_LINES: u64 = 40_000;
+    const N_LINES: u64 = 25_000;
     let Some(mut archive) = Archive::new(&["app.log"]) else { return };
     archive.set("staging_bytes_max", "\"4MiB\"");
     archive.door.set(Rule::Refuse);

@@ -85,7 +85,9 @@ impl Bucket {
             (_, Class::Credentials) => {
                 Finding::Bad(format!("the credentials are not accepted: {failure}"))
             }
-            _ => Finding::Bad(format!("S3 does not answer as it should: {failure}")),
+            _ => Finding::Doubt(format!(
+                "whether s3:PutObject is allowed on {key} is not known: {failure}"
+            )),
         }
     }
 }
