@@ -75,14 +75,25 @@ impl Archive {
         self.bed.start_with(&command);
     }
 
-    /// Waits until all that stands in the logs is delivered to both exporters.
-    pub(super) fn wait_until_read(&self) {
+    /// Waits until this life has read `n_bytes`, and all of them are delivered to both exporters.
+    pub(super) fn wait_until_read(&self, n_bytes: u64) {
         let counted =
             |exporter: &str| self.bed.metric("sidelight_exported_records_total", exporter);
-        self.bed.wait_for_metric("sidelight_lag_bytes", "", |bytes| bytes == 0.0);
+        let is_read = |bytes: f64| bytes >= n_bytes as f64;
+        self.bed.wait_for_metric("sidelight_read_bytes_total", "", is_read);
+        self.wait_until_settled();
         wait::until("both exporters have all", LIMIT, || {
             let read = self.bed.metric("sidelight_records_total", "");
             (read > 0.0 && counted("file") == read && counted("\"s3\"") == read).then_some(())
+        });
+    }
+
+    /// Waits until nothing of what stands in the logs is owed to an exporter.
+    pub(super) fn wait_until_settled(&self) {
+        self.bed.wait_for_metric("sidelight_files", "", |n_files| n_files > 0.0);
+        let page = || crate::harness::http::get(self.bed.port(), "/metrics").unwrap().body;
+        wait::until("nothing is owed", LIMIT * 2, || {
+            page().contains("\nsidelight_lag_bytes 0\n").then_some(())
         });
     }
 

@@ -49,7 +49,8 @@ fn kills_within_multipart_uploads_lose_and_leave_nothing() {
     write_dense(&archive.bed.log("app.log"), N_LINES);
     archive.door.set(Rule::Hold("partNumber=2"));
     archive.start();
-    archive.wait_until_read();
+    let n_bytes = fs::metadata(archive.bed.log("app.log")).unwrap().len();
+    archive.wait_until_read(n_bytes);
     // The end of the agent closes the object.
     archive.bed.process().send("TERM");
     for life in 0..4 {
@@ -88,7 +89,8 @@ fn kills_at_any_moment_archive_every_line_once() {
     }
     let n_lines = pump.stop();
     archive.start();
-    archive.bed.wait_for_metric("sidelight_lag_bytes", "", |bytes| bytes == 0.0);
+    archive.bed.wait_for("w", n_lines);
+    archive.wait_until_settled();
     archive.bed.stop();
     check_complete(&archive, n_lines);
     assert!(objects(&archive.bed.scratch.join("restored")).len() > 2);
@@ -110,7 +112,8 @@ fn an_outage_stages_and_a_full_staging_area_spools_and_nothing_is_lost() {
     archive.bed.kill();
     archive.start();
     archive.door.set(Rule::Pass);
-    archive.bed.wait_for_metric("sidelight_lag_bytes", "", |bytes| bytes == 0.0);
+    archive.bed.wait_for("w", N_LINES);
+    archive.wait_until_settled();
     archive.bed.wait_for_metric("sidelight_spool_batches", "\"s3\"", |n| n == 0.0);
     archive.bed.stop();
     check_complete(&archive, N_LINES);
