@@ -26,6 +26,9 @@ const FOLDER: &str = "s3";
 const RATIO: f64 = 0.1;
 /// Weight of the newest object in that.
 const RATIO_WEIGHT: f64 = 0.3;
+/// Segments over the limit that are open while a batch is written, so that all of it can go back when
+/// its end finds no room. A batch of very many hours has more, and may leave a part behind then.
+const OPEN_MORE: usize = 64;
 /// How often, and how far apart, the lock is asked for.
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
@@ -288,13 +291,8 @@ impl Staging {
     }
 
     fn open_segment(&mut self, partition: Partition, now: Instant) -> Result<usize, Stop> {
-        if self.open.len() >= self.limits.partitions_max {
-            // What is in it belongs to the batch as a whole: it is synced with it.
-            let oldest = self.open.iter().enumerate().min_by_key(|(_, open)| open.opened);
-            let oldest = oldest.map_or(0, |(index, _)| index);
-            self.open[oldest].sync()?;
-            self.seal(oldest);
-            telemetry::S3_CUT_EARLY.add("partitions", 1);
+        if self.open.len() >= self.limits.partitions_max + OPEN_MORE {
+            self.seal_oldest()?;
         }
         let number = self.book.take_number();
         self.open.push(Growing::begin(&self.path(number), partition, number, now)?);
@@ -303,8 +301,20 @@ impl Staging {
         Ok(self.open.len() - 1)
     }
 
-    /// Seals those that are large enough.
+    /// Seals the one that is open for longest, whatever is in it.
+    fn seal_oldest(&mut self) -> io::Result<()> {
+        self.sort_open();
+        if let Some(oldest) = self.open.last_mut() {
+            oldest.sync()?;
+            self.seal(self.open.len() - 1);
+            telemetry::S3_CUT_EARLY.add("partitions", 1);
+        }
+        Ok(())
+    }
+
+    /// Seals those that are large enough, and those that are too many.
     fn seal_large(&mut self) {
+        while self.open.len() > self.limits.partitions_max && self.seal_oldest().is_ok() {}
         let segment_bytes_max = SEGMENT_BYTES_MAX.min(self.limits.bytes_max / 4);
         for index in (0..self.open.len()).rev() {
             let bytes = self.open[index].bytes;
