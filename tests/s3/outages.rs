@@ -63,7 +63,7 @@ fn kills_within_multipart_uploads_lose_and_leave_nothing() {
             archive.start();
         }
     }
-    assert_eq!(objects(&archive.download("before")).len(), 0);
+    assert!(!archive.download("before").exists(), "nothing is there before all of it is");
     archive.door.set(Rule::Pass);
     archive.start();
     archive.bed.wait_for_metric("sidelight_s3_objects_total", "", |n| n == 1.0);
@@ -98,7 +98,7 @@ fn kills_at_any_moment_archive_every_line_once() {
 
 #[test]
 fn an_outage_stages_and_a_full_staging_area_spools_and_nothing_is_lost() {
-    const N_LINES: u64 = 25_000;
+    const N_LINES: u64 = 34_000;
     let Some(mut archive) = Archive::new(&["app.log"]) else { return };
     archive.set("staging_bytes_max", "\"4MiB\"");
     archive.door.set(Rule::Refuse);
