@@ -19,6 +19,7 @@ mod otlp;
 mod panics;
 mod redact;
 mod rotators;
+mod s3;
 mod sick_ui;
 mod spark;
 mod state;

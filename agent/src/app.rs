@@ -148,10 +148,10 @@ struct Prepared {
 impl Prepared {
     /// Makes everything that may fail.
     fn new(config: &Config, options: &Options, core: &Core) -> Result<Self, StartError> {
-        let redactor = config.redaction.base();
         let mut finder = finder(config)?;
         banner::print(config, core.admin.local_addr(), &mut finder);
-        let shared = export::Shared::going_on(redactor.clone(), core.carried.clone());
+        let shared = export::Shared::new(config.redaction.clone(), &config.state_dir)
+            .going_on(core.carried.clone());
         let health = Arc::new(Health::default());
         let lanes = lanes::prepare(config, &shared, &health)?;
         let identity = identity(config, &options.environment);

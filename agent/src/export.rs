@@ -9,15 +9,17 @@ pub mod file;
 pub mod lane;
 pub mod otlp;
 pub mod prometheus;
+pub mod s3;
 pub mod spool;
 
 use crate::config::Section;
 use crate::model::{Signal, SignalKind};
+use crate::policy::Redactors;
 use prometheus::SeriesTable;
 use redaction::{Redactor, Value};
 use std::fmt;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -56,6 +58,24 @@ pub trait Exporter: Send + 'static {
     /// when a request holds records of several.
     fn batches_max(&self) -> usize {
         1
+    }
+
+    /// Called once before the first batch of a lane. `rules` are those that all its batches were
+    /// redacted with, where that is known ([`Redactors::fingerprint`]).
+    fn begin(&mut self, rules: Option<u64>) {
+        let _ = rules;
+    }
+
+    /// Called once when nothing more comes, for exporters that have said `Ok` to what is only on the
+    /// disk: sends that. `is_all` says that nothing waits in the lane either. May be dropped.
+    fn finish(&mut self, is_all: bool) -> BoxFuture<'_, ()> {
+        let _ = is_all;
+        Box::pin(async {})
+    }
+
+    /// Records that are on the disk and not at the destination, for the same exporters.
+    fn kept_records(&mut self) -> BoxFuture<'_, u64> {
+        Box::pin(async { 0 })
     }
 }
 
@@ -113,6 +133,7 @@ pub const EXPORTERS: &[ExporterDefinition] = &[
     cloudwatch_logs::DEFINITION,
     cloudwatch_metrics::DEFINITION,
     otlp::DEFINITION,
+    s3::DEFINITION,
 ];
 
 /// One kind of exporter, as its file describes it.
@@ -212,20 +233,26 @@ pub struct Shared {
     /// For strings that an exporter takes from elsewhere, such as answers of its destination.
     pub redactor: Arc<Redactor>,
     carried: Arc<Carried>,
+    /// All of them, for what comes back from the disk.
+    pub redactors: Arc<Redactors>,
+    /// Where an exporter may keep what it has to know over restarts, in a folder of its own.
+    pub state_dir: PathBuf,
     series: OnceLock<Arc<SeriesTable>>,
 }
 
 impl Shared {
     /// Nothing is published yet.
     #[must_use]
-    pub fn new(redactor: Arc<Redactor>) -> Self {
-        Self::going_on(redactor, Arc::default())
+    pub fn new(redactors: Arc<Redactors>, state_dir: &Path) -> Self {
+        let (redactor, state_dir) = (redactors.base().clone(), state_dir.to_owned());
+        let (carried, series) = (Arc::default(), OnceLock::new());
+        Self { redactor, redactors, state_dir, carried, series }
     }
 
-    /// The same for exporters that go on where those of another config were.
+    /// Goes on where exporters of another config were.
     #[must_use]
-    pub fn going_on(redactor: Arc<Redactor>, carried: Arc<Carried>) -> Self {
-        Self { redactor, carried, series: OnceLock::new() }
+    pub fn going_on(self, carried: Arc<Carried>) -> Self {
+        Self { carried, ..self }
     }
 
     /// Puts a table behind `/metrics`.

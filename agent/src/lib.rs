@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod archive;
 pub mod autodetect;
 pub mod aws;
 pub mod checkpoint;

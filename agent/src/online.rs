@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 /// What the destinations say, a line each, and whether all will work.
 pub async fn check(config: &Config) -> (String, bool) {
-    let shared = Shared::new(config.redaction.base().clone());
+    let shared = Shared::new(config.redaction.clone(), &config.state_dir);
     let (mut text, mut is_good) = (String::new(), true);
     for (definition, section) in &config.exporters {
         for finding in section.exporter.probe(&section.lane, &shared).await {

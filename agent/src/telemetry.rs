@@ -11,6 +11,7 @@ mod metric;
 mod otlp;
 mod process;
 mod redactors;
+mod s3;
 
 pub use cloudwatch::{
     CLOUDWATCH_BYTES, CLOUDWATCH_CONCURRENCY, CLOUDWATCH_ENTITIES_REJECTED, CLOUDWATCH_EVENTS,
@@ -29,6 +30,11 @@ pub use metric::{Counter, Family, Family2, Gauge};
 pub use otlp::{
     OTLP_BYTES, OTLP_CERTIFICATE_RELOADS, OTLP_DROPPED, OTLP_REJECTED, OTLP_REQUESTS,
     OTLP_SERIES_DROPPED,
+};
+pub use s3::{
+    S3_CUT_EARLY, S3_DAMAGED_BYTES, S3_FORGOTTEN_FILES, S3_OBJECTS, S3_RECORDS,
+    S3_REPEATED_RECORDS, S3_SENT_BYTES, S3_STAGED_BYTES, S3_STAGING_ERRORS, S3_STAGING_FULL,
+    S3_UPLOADS,
 };
 
 use crate::export::EXPORTERS;
@@ -365,7 +371,8 @@ pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
     let mut samples = Vec::new();
     process::collect(&mut samples);
     let cloudwatch = cloudwatch::ALL.into_iter().chain(cloudwatch_metrics::ALL);
-    for metric in ALL.into_iter().chain(lane::ALL).chain(cloudwatch).chain(otlp::ALL) {
+    let exporters = cloudwatch.chain(otlp::ALL).chain(s3::ALL);
+    for metric in ALL.into_iter().chain(lane::ALL).chain(exporters) {
         metric.collect(&mut samples);
     }
     redactors::collect(redactors, &mut samples);
@@ -426,7 +433,7 @@ const fn cut_kinds() -> [&'static str; N_CUTS] {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, otlp, own_samples};
+    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, otlp, own_samples, s3};
     use crate::policy::Redactors;
 
     #[test]
@@ -440,6 +447,7 @@ mod tests {
         let text = include_str!("telemetry/cloudwatch_metrics.rs");
         assert_eq!(declared(text), cloudwatch_metrics::ALL.len());
         assert_eq!(declared(include_str!("telemetry/otlp.rs")), otlp::ALL.len());
+        assert_eq!(declared(include_str!("telemetry/s3.rs")), s3::ALL.len());
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl App {
     /// The first part that cannot be made.
     pub fn prove(config: &Config) -> Result<(), StartError> {
         finder(config)?;
-        let shared = export::Shared::new(config.redaction.base().clone());
+        let shared = export::Shared::new(config.redaction.clone(), &config.state_dir);
         for (_, section) in &config.exporters {
             section.exporter.build(&section.lane, &shared)?;
         }

@@ -51,7 +51,7 @@ pub(super) fn run(state: &State, only: Option<&str>, out: &mut dyn Write) -> Res
         let Some((definition, section)) = known else {
             return Err(Error::NoExporter(name.clone()));
         };
-        let shared = Shared::new(state.config.redaction.base().clone());
+        let shared = Shared::new(state.config.redaction.clone(), &state.config.state_dir);
         let mut sender = Sender {
             name: definition.name,
             exporter: section.exporter.build(&section.lane, &shared)?,
@@ -115,8 +115,12 @@ impl Sender<'_> {
     /// Takes letters of one resource off the front of `rest`: their records, and their lines.
     fn next_batch<'l>(&mut self, rest: &mut &'l [Stored]) -> (LogBatch, Vec<&'l [u8]>) {
         let mut text = Text::default();
-        let mut logs =
-            LogBatch { resource: Arc::default(), text: Text::default(), records: vec![] };
+        let mut logs = LogBatch {
+            resource: Arc::default(),
+            text: Text::default(),
+            records: vec![],
+            covers: None,
+        };
         let mut lines = Vec::new();
         while let Some((Stored { line, letter }, others)) = rest.split_first() {
             let restored = letter.restore(self.redactors, &mut text);

@@ -91,7 +91,7 @@ fn logs(offset: u64) -> LogBatch {
         file_id: Some(Value::hex(&[1; 8])),
         ..Resource::default()
     };
-    LogBatch { resource: Arc::new(resource), text, records: vec![record] }
+    LogBatch { resource: Arc::new(resource), text, records: vec![record], covers: None }
 }
 
 /// The records as the exporter would have written them at first.

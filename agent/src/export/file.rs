@@ -148,7 +148,7 @@ mod tests {
         let mut text = Text::default();
         let body = Redactor::new().redact_chunk(b"hello", &mut text);
         let records = vec![LogRecord { body, offset, ..LogRecord::default() }];
-        Signal::Logs(LogBatch { resource: Arc::default(), text, records })
+        Signal::Logs(LogBatch { resource: Arc::default(), text, records, covers: None })
     }
 
     #[tokio::test]
@@ -158,7 +158,7 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         let config = Config { path: path.clone() };
         let mut exporter = config
-            .build(&lane::Config::default(), &Shared::new(Arc::new(Redactor::new())))
+            .build(&lane::Config::default(), &Shared::new(Arc::default(), folder.path()))
             .unwrap();
         for _ in 0..3 {
             // This runtime has one thread: were it blocked, no timer would fire.

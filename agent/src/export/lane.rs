@@ -217,7 +217,21 @@ impl Lane {
     /// in the spool for as long as the destination takes it. When it is stopped before, or the
     /// destination is gone, it hands back what is neither delivered nor stored, in order.
     pub async fn run(mut self) -> Vec<Arc<Batch>> {
+        self.exporter.begin(self.intake.rules());
         let is_gone = self.deliver().await;
+        // For another config nothing is waited for: the next exporter goes on.
+        if !is_gone && !self.status.is_stopping() {
+            let is_all = self.intake.is_settled() && self.status.stored_records() == 0;
+            let status = self.status.clone();
+            tokio::select! {
+                biased;
+                () = self.exporter.finish(is_all) => {}
+                () = status.stopped() => {}
+            }
+        }
+        if let Ok(kept) = timeout(status::CUT_OFF, self.exporter.kept_records()).await {
+            self.status.set_kept(kept);
+        }
         self.intake.end(!is_gone).await
     }
 
@@ -322,9 +336,7 @@ impl Lane {
                 match self.park(logs, &target, &reason, retry_after).await {
                     1 if head.pass() => Sent::All,
                     1 => Sent::Part,
-                    _ => {
-                        self.failed(Some(self.until_room(retry_after)), &*reason_error(&reason))
-                    }
+                    _ => self.failed(Some(self.until_room(retry_after)), &*reason_error(&reason)),
                 }
             }
             Some(Ok(answer)) => match self.take(head.signal(), answer).await {

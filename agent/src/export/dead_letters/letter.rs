@@ -173,7 +173,8 @@ impl Letter {
     pub fn show(&self, exporter: &str, redactors: &Redactors) -> Option<Vec<u8>> {
         let mut text = Text::default();
         let Restored { resource, record } = self.restore(redactors, &mut text)?;
-        let logs = LogBatch { resource: Arc::new(resource), text, records: vec![record] };
+        let logs =
+            LogBatch { resource: Arc::new(resource), text, records: vec![record], covers: None };
         Some(lines_of(exporter, &logs, &logs.records, &self.reason(redactors), self.time_unix_ns()))
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// What the batch that is being sent may still take when the lane is asked to end.
-const CUT_OFF: Duration = Duration::from_millis(150);
+pub(super) const CUT_OFF: Duration = Duration::from_millis(150);
 /// The same when another lane goes on: that one does not know what of a batch has been confirmed.
 const CUT_OFF_HAND_OVER: Duration = Duration::from_secs(2);
 
@@ -22,6 +22,7 @@ pub struct Status {
     /// When what is being sent is cut off; none while the lane is not to end.
     pub(super) cut_off: watch::Sender<Option<Instant>>,
     pub(super) parked: AtomicU64,
+    pub(super) kept: AtomicU64,
     pub(super) dead_letters: AtomicU64,
     pub(super) dropped: AtomicU64,
     pub(super) unsent: AtomicU64,
@@ -41,10 +42,17 @@ impl Status {
         self.spool.batches() > 0 && !self.is_down.load(Ordering::Acquire)
     }
 
-    /// Records that wait on the disk: for the destination, or put aside for a target of it.
+    /// Records that wait on the disk: for the destination, put aside for a target of it, or kept by the
+    /// exporter.
     #[must_use]
     pub fn stored_records(&self) -> u64 {
-        self.spool.records() + self.parked.load(Ordering::Relaxed)
+        let beside = self.parked.load(Ordering::Relaxed) + self.kept.load(Ordering::Relaxed);
+        self.spool.records() + beside
+    }
+
+    /// Records that the exporter itself has on the disk at the end.
+    pub(super) fn set_kept(&self, records: u64) {
+        self.kept.store(records, Ordering::Relaxed);
     }
 
     pub(super) fn set_parked(&self, records: u64) {

@@ -2,7 +2,7 @@
 
 use super::{Spool, Stop, codec, orphans, segment};
 use crate::encode::JsonEncoder;
-use crate::model::{Engine, LogBatch, LogRecord, Resource, Severity};
+use crate::model::{Coverage, Engine, LogBatch, LogRecord, Resource, Severity};
 use crate::policy::Redactors;
 use proptest::prelude::*;
 use redaction::{Redactor, Text, Value};
@@ -45,7 +45,8 @@ fn batch(first: u64, bodies: &[&str]) -> LogBatch {
         ..Resource::default()
     };
     let records = records.collect();
-    LogBatch { resource: Arc::new(resource), text, records }
+    let covers = Some(Coverage { from: first, to: first + bodies.len() as u64, n_dropped: 2 });
+    LogBatch { resource: Arc::new(resource), text, records, covers }
 }
 
 fn json(logs: &LogBatch) -> String {
@@ -441,6 +442,7 @@ proptest! {
         let mut bytes = Vec::new();
         codec::encode(&logs, None, &mut bytes);
         let back = codec::decode(&bytes, &Redactors::default()).unwrap();
+        assert_eq!(back.covers, logs.covers);
         prop_assert_eq!(json(&back), json(&logs));
         prop_assert_eq!(&*back.resource, &*logs.resource);
     }

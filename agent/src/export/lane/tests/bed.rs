@@ -325,5 +325,10 @@ fn logs(offsets: Range<u64>) -> LogBatch {
         })
         .collect();
     let file_id = Some(Value::hex(&[1; 8]));
-    LogBatch { resource: Arc::new(Resource { file_id, ..Resource::default() }), text, records }
+    LogBatch {
+        resource: Arc::new(Resource { file_id, ..Resource::default() }),
+        text,
+        records,
+        covers: None,
+    }
 }
