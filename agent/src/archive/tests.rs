@@ -49,9 +49,15 @@ fn manifests_of_a_run_follow_each_other_to_one_that_is_complete() {
     let first = Manifest { continued: true, complete: false, ..manifest(1, vec![dropped(0, 5)]) };
     let second = Manifest { continues: Some(1), ..manifest(2, vec![dropped(5, 9)]) };
     check(&[first.clone(), second.clone()], &[]);
-    check(&[first.clone()], &["missing: the manifest that continues _manifests/1.json"]);
+    check(
+        std::slice::from_ref(&first),
+        &["missing: the manifest that continues _manifests/1.json"],
+    );
     let gap = "gap: bytes 0 to 5 of a.log";
-    check(&[second.clone()], &["missing: the manifest that _manifests/2.json continues", gap]);
+    check(
+        std::slice::from_ref(&second),
+        &["missing: the manifest that _manifests/2.json continues", gap],
+    );
     let open = Manifest { complete: false, ..second };
     check(&[first, open], &["not ended: run r of j, agent i"]);
     check(&[], &["there is no manifest"]);

@@ -207,8 +207,8 @@ impl Staging {
             }
             n_written += 1;
         }
-        let unsynced = self.open.iter_mut().filter(|open| open.is_unsynced());
-        let synced: io::Result<()> = unsynced.map(Growing::sync).collect();
+        let mut unsynced = self.open.iter_mut().filter(|open| open.is_unsynced());
+        let synced: io::Result<()> = unsynced.try_for_each(Growing::sync);
         match synced {
             Ok(()) => {
                 let pending = std::mem::take(&mut self.pending);
