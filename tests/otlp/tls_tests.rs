@@ -6,9 +6,11 @@ use crate::harness::wait;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// An authority and what it has signed, made by openssl in a folder.
 struct Authority(PathBuf);
@@ -158,4 +160,60 @@ fn a_file_that_is_not_there_stops_the_start_with_its_key() {
         told.contains("[exporters.otlp]") && told.contains("ca_file /nowhere/ca.pem"),
         "{told}"
     );
+}
+
+/// A proxy that makes tunnels: what it was asked to connect to, in order.
+fn proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = asked.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut head) = (stream.unwrap(), Vec::new());
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let Some(target) = head.strip_prefix("CONNECT ") else { continue };
+            let target = target.split(' ').next().unwrap().to_owned();
+            told.lock().unwrap().push(target.clone());
+            let to = TcpStream::connect(target.replace("localhost", "127.0.0.1")).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            for (mut from, mut to) in
+                [(stream.try_clone().unwrap(), to.try_clone().unwrap()), (to, stream)]
+            {
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+        }
+    });
+    (port, asked)
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_used_for_tls() {
+    for is_grpc in [true, false] {
+        let mut bed = Bed::new("");
+        let authority = Authority::new(&bed.path("authority"));
+        authority.sign("server");
+        let receiver = authority.receiver(is_grpc, false);
+        let (port, asked) = proxy();
+        bed.exporter = format!(
+            "endpoint = {:?}\nprotocol = {:?}\nca_file = {:?}\n",
+            receiver.url(),
+            receiver.protocol(),
+            authority.path("ca.pem")
+        );
+        let proxy_url = format!("http://127.0.0.1:{port}");
+        bed.environment.insert("HTTPS_PROXY".to_owned(), proxy_url);
+        bed.environment.insert("NO_PROXY".to_owned(), "example.com".to_owned());
+        bed.start();
+        bed.write("a.log", 10);
+        bed.wait_for(&receiver, 10);
+        bed.stop();
+        bed.expect_all(&receiver);
+        let want = receiver.url().replace("https://", "");
+        assert_eq!(*asked.lock().unwrap(), [want]);
+    }
 }
