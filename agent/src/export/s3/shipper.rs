@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// First and longest pause after a failure.
+/// Longest pause after a failure.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The pause after a failure that mends itself only when somebody changes something.
 const DENIED_PAUSE: Duration = Duration::from_secs(10);
