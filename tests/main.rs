@@ -23,3 +23,4 @@ mod spark;
 mod state;
 mod tail;
 mod tidy;
+mod whose;

@@ -180,9 +180,12 @@ impl SparkScraper {
         now: Moment,
         result: &mut Result<(), ScrapeError>,
     ) -> bool {
-        if !target.is_due() {
+        // While no application is known nobody else is held up, and logs wait for its id.
+        let is_alone = !self.applications.values().any(Application::is_live);
+        if !target.is_due() && !is_alone {
             return false;
         }
+        let is_searching = self.targets.is_searching();
         match self.visit(target, now).await {
             Ok(()) => {
                 target.note_answer();
@@ -202,6 +205,9 @@ impl SparkScraper {
             }
             Err(error) => {
                 target.note_failure();
+                if is_searching && target.is_starting() {
+                    return false;
+                }
                 let (host, port) = (target.client.host(), target.client.port());
                 *result = Err(ScrapeError::Failed(format!("{host}:{port}: {error}")));
             }

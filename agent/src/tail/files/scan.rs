@@ -83,6 +83,7 @@ impl Tail {
             if found.get(tracked.file.path()) == Some(&inode) || tracked.file.is_pipe() {
                 tracked.is_detached = false;
             } else if let Some(path) = by_inode.get(&inode) {
+                self.predecessors.note_read(tracked);
                 rotated.push(tracked.home.clone());
                 tracked.file.set_path((*path).clone());
                 tracked.family = family(path, &tracked.home, &self.finder);
@@ -90,6 +91,7 @@ impl Tail {
                 renamed.push(index);
             } else if !tracked.is_detached {
                 telemetry::ROTATIONS.add(1);
+                self.predecessors.note_read(tracked);
                 tracked.is_detached = true;
                 rotated.push(tracked.home.clone());
             }
@@ -226,11 +228,8 @@ impl Tail {
         pass: &mut Pass<'_>,
     ) -> Result<(), Abandoned> {
         telemetry::FILES_REPLACED.add(if is_truncated { "truncated" } else { "rewritten" }, 1);
-        tracing::warn!(
-            "a log file was truncated or written anew; what it held after the last read is lost, \
-             unless a copy was made"
-        );
         let mut tracked = self.files.swap_remove(index);
+        self.tell_truncated(tracked.file.path());
         // A copy has the half line whole.
         tracked.file.flush(pass, true)?;
         tracked.file.seal(pass)?;
@@ -239,6 +238,7 @@ impl Tail {
         self.rotated.note(tracked.home.clone(), self.last_scan, pass.now);
         let lost = Some(file.lag_bytes());
         self.known.remember(id, file.entry(tracked.home.clone()), lost);
+        self.predecessors.note(&tracked.home, file.resource(), unix_ms());
         // A copy must be taken up before what was written since.
         self.next_scan = pass.now;
         match file.source().file().try_clone() {
