@@ -48,6 +48,7 @@ fn batch(job_name: &str, rows: &[Row]) -> MetricBatch {
         },
     });
     MetricBatch {
+        resource: Arc::default(),
         labels: vec![("job_name", redactor.value(job_name))],
         created_unix_ms: CREATED_UNIX_MS,
         time_unix_ms: CREATED_UNIX_MS + 60_000,
@@ -64,7 +65,13 @@ fn histogram(number: f64) -> Histogram {
 }
 
 fn own() -> MetricBatch {
-    MetricBatch { labels: vec![], samples: vec![], created_unix_ms: 1, time_unix_ms: 1 }
+    MetricBatch {
+        resource: Arc::default(),
+        labels: vec![],
+        samples: vec![],
+        created_unix_ms: 1,
+        time_unix_ms: 1,
+    }
 }
 
 /// The series that a reader has to find for one batch, from the definition of the format.

@@ -14,7 +14,8 @@ use crate::config::{Config, Interval};
 use crate::export::{self, BuildError};
 use crate::health::{self, Health, Phase};
 use crate::identity::{Identity, POD_LABELS_FILE};
-use crate::scrape::timer::{self, End, Running};
+use crate::model::SignalKind;
+use crate::scrape::timer::{self, End, Outlets, Running};
 use crate::scrape::{self, Job, ScraperConfig, ScraperDefinition};
 use crate::tail::batch::BatchLimits;
 use crate::tail::discover::{Finder, GlobError};
@@ -27,7 +28,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tail_thread::TailThread;
+use tail_thread::{Left, TailThread};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -84,7 +85,7 @@ pub enum StartError {
 pub struct Drained {
     /// True when every record that was read is delivered or on the disk, and checkpointed.
     pub is_complete: bool,
-    /// What each exporter of logs has not got.
+    /// What each exporter has not got. Of samples only the last ones count: older ones go stale.
     pub undelivered: Vec<Undelivered>,
 }
 
@@ -97,7 +98,8 @@ pub struct Undelivered {
     pub spooled_records: u64,
     /// Records that became dead letters in this run.
     pub dead_letters: u64,
-    /// Records that were given up in this run: the lane is not required.
+    /// Records and spans that were given up in this run, as the lane is not required or has no spool,
+    /// and samples that it still had at the end.
     pub dropped_records: u64,
 }
 
@@ -126,6 +128,7 @@ pub struct App {
     scrapers: Vec<JoinHandle<Option<Running>>>,
     log_lanes: Lanes,
     metric_lanes: Lanes,
+    span_lanes: Lanes,
     admin: AdminHandle,
     heartbeat: JoinHandle<()>,
     health: Arc<Health>,
@@ -135,8 +138,7 @@ pub struct App {
 /// An agent that could be made and does not run yet.
 struct Prepared {
     finder: Finder,
-    log_lanes: lanes::Idle,
-    metric_lanes: lanes::Idle,
+    lanes: lanes::Prepared,
     scrapers: Vec<Running>,
     tail: tail_thread::Idle,
     admin: AdminHandle,
@@ -149,9 +151,9 @@ impl Prepared {
         let redactor = config.redaction.base();
         let mut finder = finder(config)?;
         banner::print(config, core.admin.local_addr(), &mut finder);
-        let shared = export::Shared::new(redactor.clone());
+        let shared = export::Shared::going_on(redactor.clone(), core.carried.clone());
         let health = Arc::new(Health::default());
-        let (log_lanes, metric_lanes) = lanes::prepare(config, &shared, &health)?;
+        let lanes = lanes::prepare(config, &shared, &health)?;
         let given = scrape::Given::new(&config.job, redactor);
         let shared_scrape = scrape::Shared { redactor: redactor.clone(), given };
         let build = |(definition, section): &(&ScraperDefinition, Box<dyn ScraperConfig>)| {
@@ -161,7 +163,7 @@ impl Prepared {
         let tail = tail_thread::Idle::spawn()?;
         let state = AdminState::new(shared.series(), config.redaction.clone(), health.clone());
         let admin = core.admin.try_clone()?.serve(Arc::new(state))?;
-        Ok(Self { finder, log_lanes, metric_lanes, scrapers, tail, admin, health })
+        Ok(Self { finder, lanes, scrapers, tail, admin, health })
     }
 }
 
@@ -188,8 +190,14 @@ impl App {
             Ok(prepared) => prepared,
             Err(error) => return Err(Box::new((error, core))),
         };
-        let (queues, log_lanes) = prepared.log_lanes.run(std::mem::take(&mut core.left));
-        let (metric_queues, metric_lanes) = prepared.metric_lanes.run(Vec::new());
+        let mut left = std::mem::take(&mut core.left);
+        let mut left_of = |kind| -> Vec<Left> {
+            left.extract_if(.., |(_, batch)| batch.signal.kind() == kind).collect()
+        };
+        let (queues, log_lanes) = prepared.lanes.logs.run(left_of(SignalKind::Logs));
+        let (metrics, metric_lanes) = prepared.lanes.metrics.run(left_of(SignalKind::Metrics));
+        let (spans, span_lanes) = prepared.lanes.spans.run(left_of(SignalKind::Spans));
+        let outlets = Outlets { metrics, spans };
         let (end_scrapers, told) = watch::channel(End::Never);
         let (jobs, seen_jobs) = core.jobs.clone();
         let names: Vec<_> = prepared.scrapers.iter().map(|it| it.name).collect();
@@ -198,7 +206,7 @@ impl App {
         let scrapers = prepared.scrapers.into_iter().map(|new| {
             let same = inherited.iter().position(|it| it.name == new.name);
             let scraper = same.map_or(new, |index| inherited.swap_remove(index));
-            tokio::spawn(timer::run(scraper, jobs.clone(), metric_queues.clone(), told.clone()))
+            tokio::spawn(timer::run(scraper, jobs.clone(), outlets.clone(), told.clone()))
         });
         let scrapers = scrapers.collect();
 
@@ -221,6 +229,7 @@ impl App {
             scrapers,
             log_lanes,
             metric_lanes,
+            span_lanes,
             admin: prepared.admin,
             heartbeat: tokio::spawn(health::heartbeat(prepared.health.clone())),
             health: prepared.health,
@@ -256,13 +265,22 @@ impl App {
         self.scrapers.iter().for_each(JoinHandle::abort);
         let _ = self.log_lanes.join_until(deadline).await;
         self.log_lanes.stop();
+        for lanes in [&mut self.span_lanes, &mut self.metric_lanes] {
+            let _ = lanes.join_until(deadline).await;
+            lanes.stop();
+        }
         let last = Instant::now() + LAST_BATCH;
-        let _ = self.log_lanes.join_until(last).await;
-        let _ = self.metric_lanes.join_until(deadline.min(last)).await;
+        for lanes in [&mut self.log_lanes, &mut self.span_lanes, &mut self.metric_lanes] {
+            let _ = lanes.join_until(last).await;
+        }
         self.tail.abandon();
-        self.log_lanes.abort(last).await;
-        self.metric_lanes.abort(last).await;
-        let undelivered = self.given_up();
+        for lanes in [&mut self.log_lanes, &mut self.span_lanes, &mut self.metric_lanes] {
+            lanes.abort(last).await;
+        }
+        let mut undelivered = self.given_up();
+        for lanes in [&self.span_lanes, &self.metric_lanes] {
+            add(&mut undelivered, &lanes.unsent());
+        }
         let is_settled = self.log_lanes.are_settled();
         // Once the lanes are gone, the tail thread cannot wait for anything any more. The last write is
         // long with very many files.
@@ -286,16 +304,22 @@ impl App {
     /// What the exporters have not got, also of what was read under earlier configs.
     fn given_up(&self) -> Vec<Undelivered> {
         let mut all = self.log_lanes.undelivered();
-        for before in &self.core.given_up {
-            match all.iter_mut().find(|it| it.exporter == before.exporter) {
-                Some(now) => {
-                    now.dead_letters += before.dead_letters;
-                    now.dropped_records += before.dropped_records;
-                }
-                None => all.push(before.clone()),
-            }
-        }
+        add(&mut all, &self.span_lanes.undelivered());
+        add(&mut all, &self.core.given_up);
         all
+    }
+}
+
+/// Adds what is given up for good elsewhere.
+fn add(undelivered: &mut Vec<Undelivered>, given_up: &[Undelivered]) {
+    for more in given_up {
+        match undelivered.iter_mut().find(|it| it.exporter == more.exporter) {
+            Some(all) => {
+                all.dead_letters += more.dead_letters;
+                all.dropped_records += more.dropped_records;
+            }
+            None => undelivered.push(more.clone()),
+        }
     }
 }
 

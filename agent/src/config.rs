@@ -197,8 +197,10 @@ impl Config {
                 "tail.include matches this file; add it to tail.exclude".to_owned()
             });
         }
-        let takes_logs =
-            self.exporters.iter().any(|(it, _)| it.signals.contains(&SignalKind::Logs));
+        let wants_logs = |(definition, section): &(&ExporterDefinition, ExporterSection)| {
+            section.signals(definition).any(|signal| signal == SignalKind::Logs)
+        };
+        let takes_logs = self.exporters.iter().any(wants_logs);
         report.require(&["exporters"], takes_logs, || {
             let names = EXPORTERS.iter().filter(|it| it.signals.contains(&SignalKind::Logs));
             let names: Vec<String> = names.map(|it| format!("[exporters.{}]", it.name)).collect();

@@ -17,7 +17,7 @@ use std::fmt;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// A boxed future; one box per batch costs nothing (architecture, D8).
@@ -138,6 +138,14 @@ impl ExporterDefinition {
     }
 }
 
+impl ExporterSection {
+    /// The signals that go there: of those that such an exporter takes, the ones that the section
+    /// wants.
+    pub fn signals(&self, definition: &ExporterDefinition) -> impl Iterator<Item = SignalKind> {
+        definition.signals.iter().copied().filter(|signal| self.exporter.wants(*signal))
+    }
+}
+
 /// The section of one exporter: `[exporters.NAME]` and what is below it.
 #[derive(Debug)]
 pub struct ExporterSection {
@@ -154,6 +162,12 @@ pub trait ExporterConfig: fmt::Debug + Send {
     /// # Errors
     /// When something that the section names cannot be used.
     fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError>;
+
+    /// Whether a signal that such an exporter takes is to go there.
+    fn wants(&self, signal: SignalKind) -> bool {
+        let _ = signal;
+        true
+    }
 
     /// Asks the destination whether all will work, and writes nothing there.
     fn probe<'a>(
@@ -182,11 +196,19 @@ pub enum Finding {
     Bad(String),
 }
 
+/// What exporters have told their destinations, for those of the next config: without it, they would
+/// tell it twice, or never.
+#[derive(Debug, Default)]
+pub struct Carried {
+    cloudwatch_metrics: OnceLock<Arc<Mutex<cloudwatch_metrics::Encoder>>>,
+}
+
 /// What exporters are made with.
 #[derive(Debug)]
 pub struct Shared {
     /// For strings that an exporter takes from elsewhere, such as answers of its destination.
     pub redactor: Arc<Redactor>,
+    carried: Arc<Carried>,
     series: OnceLock<Arc<SeriesTable>>,
 }
 
@@ -194,7 +216,13 @@ impl Shared {
     /// Nothing is published yet.
     #[must_use]
     pub fn new(redactor: Arc<Redactor>) -> Self {
-        Self { redactor, series: OnceLock::new() }
+        Self::going_on(redactor, Arc::default())
+    }
+
+    /// The same for exporters that go on where those of another config were.
+    #[must_use]
+    pub fn going_on(redactor: Arc<Redactor>, carried: Arc<Carried>) -> Self {
+        Self { redactor, carried, series: OnceLock::new() }
     }
 
     /// Puts a table behind `/metrics`.

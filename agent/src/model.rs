@@ -2,9 +2,11 @@
 
 pub mod log;
 pub mod metric;
+pub mod span;
 
 pub use log::{LogBatch, LogRecord, Severity};
 pub use metric::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
+pub use span::{AttributeValue, Span, SpanBatch, SpanStatus};
 
 use crate::checkpoint::Event;
 use crate::tail::fingerprint::Digest;
@@ -117,6 +119,8 @@ pub enum Signal {
     Logs(LogBatch),
     /// Samples of one scrape of one job.
     Metrics(MetricBatch),
+    /// Work of one job that has ended.
+    Spans(SpanBatch),
 }
 
 /// What an exporter accepts.
@@ -126,6 +130,8 @@ pub enum SignalKind {
     Logs,
     /// [`Signal::Metrics`].
     Metrics,
+    /// [`Signal::Spans`].
+    Spans,
 }
 
 impl Signal {
@@ -135,6 +141,7 @@ impl Signal {
         match self {
             Self::Logs(_) => SignalKind::Logs,
             Self::Metrics(_) => SignalKind::Metrics,
+            Self::Spans(_) => SignalKind::Spans,
         }
     }
 
@@ -143,23 +150,31 @@ impl Signal {
     pub fn logs(&self) -> Option<&LogBatch> {
         match self {
             Self::Logs(logs) => Some(logs),
-            Self::Metrics(_) => None,
+            Self::Metrics(_) | Self::Spans(_) => None,
         }
     }
 
-    /// Number of records or samples.
+    /// Number of records, samples or spans.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
             Self::Logs(logs) => logs.records.len(),
             Self::Metrics(metrics) => metrics.samples.len(),
+            Self::Spans(spans) => spans.spans.len(),
         }
     }
 
-    /// True for a batch without items; such a batch reaches no exporter.
+    /// True for a batch without items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// True for a batch that reaches no exporter. One without samples does: it takes the series of
+    /// its job away.
+    #[must_use]
+    pub fn says_nothing(&self) -> bool {
+        self.is_empty() && !matches!(self, Self::Metrics(_))
     }
 }
 
@@ -199,8 +214,18 @@ impl Batch {
     /// A batch of samples. Nothing is owed for it.
     #[must_use]
     pub fn metrics(metrics: MetricBatch) -> Arc<Self> {
+        Self::owing_nothing(Signal::Metrics(metrics))
+    }
+
+    /// A batch of spans. Nothing is owed for it.
+    #[must_use]
+    pub fn spans(spans: SpanBatch) -> Arc<Self> {
+        Self::owing_nothing(Signal::Spans(spans))
+    }
+
+    fn owing_nothing(signal: Signal) -> Arc<Self> {
         Arc::new(Self {
-            signal: Signal::Metrics(metrics),
+            signal,
             position: None,
             remaining: AtomicU32::new(0),
             settled: None,

@@ -9,7 +9,7 @@ pub mod timer;
 
 use crate::config::{self, Section};
 use crate::export::{BoxFuture, BuildError};
-use crate::model::{Engine, MetricBatch};
+use crate::model::{Engine, MetricBatch, SpanBatch};
 use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,6 +35,8 @@ pub struct Scraped {
     pub jobs: Vec<Job>,
     /// Samples: one batch per job, and one per job name with what outlives a run.
     pub metrics: Vec<MetricBatch>,
+    /// Work that ended since the round before. Each span is brought once.
+    pub spans: Vec<SpanBatch>,
 }
 
 /// One application or job, as a scraper saw it. Everything is redacted.

@@ -32,6 +32,7 @@ use crate::policy::Redactors;
 use crate::scrape::SCRAPERS;
 use crate::scrape::meter::{Cut, Outcome};
 use metric::{OwnMetric, descriptor};
+use std::sync::Arc;
 
 /// Names of exporters, as in the config, for the label `exporter`.
 pub const EXPORTER_NAMES: [&str; N_EXPORTERS] = exporter_names();
@@ -364,6 +365,7 @@ pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
 #[must_use]
 pub fn own_batch(redactors: &Redactors) -> MetricBatch {
     MetricBatch {
+        resource: Arc::default(),
         labels: Vec::new(),
         created_unix_ms: process::start_unix_ms(),
         time_unix_ms: crate::clock::unix_ms(),

@@ -2,7 +2,7 @@
 //! state is.
 
 use crate::config::Config;
-use crate::export::{ExporterDefinition, spool};
+use crate::export::{ExporterDefinition, ExporterSection, spool};
 use crate::model::SignalKind;
 use crate::tail::discover::Finder;
 use std::net::SocketAddr;
@@ -45,8 +45,10 @@ pub(super) fn print(config: &Config, admin: SocketAddr, finder: &mut Finder) {
              to have the records delivered, or remove its folder in the state folder"
         );
     }
-    let takes_metrics = |it: &ExporterDefinition| it.signals.contains(&SignalKind::Metrics);
-    if !scrapers.is_empty() && !config.exporters.iter().any(|(it, _)| takes_metrics(it)) {
+    let wants_metrics = |(definition, section): &(&ExporterDefinition, ExporterSection)| {
+        section.signals(definition).any(|signal| signal == SignalKind::Metrics)
+    };
+    if !scrapers.is_empty() && !config.exporters.iter().any(wants_metrics) {
         tracing::warn!("metrics of jobs go nowhere: add [exporters.prometheus]");
     }
     for glob in &config.tail.include {

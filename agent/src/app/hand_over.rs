@@ -1,6 +1,7 @@
 //! Ends an agent so that another config goes on where it was, in the same process: with the same
 //! open files, the same checkpoint, the same counts, and what no destination has taken yet.
 
+use super::tail_thread::Left;
 use super::{App, Core, LAST_BATCH, LAST_STEPS, StartError, finder};
 use crate::config::Config;
 use crate::export;
@@ -42,15 +43,9 @@ impl App {
         self.end_scrapers.send_replace(End::HandOver);
         self.tail.hand_over();
         self.log_lanes.stop();
-        self.metric_lanes.stop();
         let lanes = self.log_lanes.join_until(deadline).await;
         let tail = tokio::time::timeout_at(deadline, self.tail.handed_over()).await.ok().flatten();
-        for task in &mut self.scrapers {
-            match tokio::time::timeout_at(deadline, &mut *task).await {
-                Ok(scraper) => self.core.scrapers.extend(scraper.ok().flatten()),
-                Err(_) => task.abort(),
-            }
-        }
+        let scraped = self.end_scrapers(deadline).await;
         match (lanes, tail) {
             (Some(left), Some((tail, behind))) => {
                 self.core.tail = Some(tail);
@@ -63,9 +58,11 @@ impl App {
                 self.tail.abandon();
             }
         }
+        self.core.left.extend(scraped);
         let end = Instant::now() + LAST_BATCH;
-        self.log_lanes.abort(end).await;
-        self.metric_lanes.abort(end).await;
+        for lanes in [&mut self.log_lanes, &mut self.span_lanes, &mut self.metric_lanes] {
+            lanes.abort(end).await;
+        }
         self.core.given_up = self.given_up();
         if self.core.tail.is_none() {
             self.core.entries = self.core.ask_checkpoint().await;
@@ -76,5 +73,21 @@ impl App {
         // It joins a thread.
         let _ = tokio::task::spawn_blocking(move || admin.shutdown()).await;
         self.core
+    }
+
+    /// Ends the scrapers and then the lanes of what they bring; what has not been delivered of it.
+    async fn end_scrapers(&mut self, deadline: Instant) -> Vec<Left> {
+        for task in &mut self.scrapers {
+            match tokio::time::timeout_at(deadline, &mut *task).await {
+                Ok(scraper) => self.core.scrapers.extend(scraper.ok().flatten()),
+                Err(_) => task.abort(),
+            }
+        }
+        let mut left = Vec::new();
+        for lanes in [&mut self.span_lanes, &mut self.metric_lanes] {
+            lanes.stop();
+            left.extend(lanes.join_until(deadline).await.unwrap_or_default());
+        }
+        left
     }
 }

@@ -27,33 +27,46 @@ pub(super) struct Lanes {
     statuses: Vec<(&'static str, Arc<Status>)>,
 }
 
-/// Makes the lanes of logs and those of metrics.
+/// The lanes of all signals before they run.
+#[derive(Default)]
+pub(super) struct Prepared {
+    pub(super) logs: Idle,
+    pub(super) metrics: Idle,
+    pub(super) spans: Idle,
+}
+
+/// Makes all lanes.
 pub(super) fn prepare(
     config: &Config,
     shared: &export::Shared,
     health: &Arc<Health>,
-) -> Result<(Idle, Idle), StartError> {
-    let (mut logs, mut metrics) = (Idle::default(), Idle::default());
+) -> Result<Prepared, StartError> {
+    let mut prepared = Prepared::default();
     let queue_batches_max = config.limits.queue_batches_max;
     for (definition, section) in &config.exporters {
         let name = definition.name;
-        for signal in definition.signals {
+        let request_timeout = section.lane.request_timeout.0;
+        for signal in section.signals(definition) {
             let exporter = section.exporter.build(&section.lane, shared)?;
-            match signal {
-                SignalKind::Metrics => metrics
-                    .add(name, queue_batches_max, |queue| Lane::metrics(name, exporter, queue)),
+            let lanes = match signal {
                 SignalKind::Logs => {
                     let stores = Stores::open(&config.state_dir, name, &section.lane)?;
                     stores.say_what_is_left(name);
                     let shared = (config.redaction.clone(), health.clone());
-                    logs.add(name, queue_batches_max, |queue| {
+                    prepared.logs.add(name, queue_batches_max, |queue| {
                         Lane::logs(name, exporter, queue, &section.lane, stores, shared)
                     });
+                    continue;
                 }
-            }
+                SignalKind::Metrics => &mut prepared.metrics,
+                SignalKind::Spans => &mut prepared.spans,
+            };
+            lanes.add(name, queue_batches_max, |queue| {
+                Lane::in_memory(name, exporter, queue, request_timeout)
+            });
         }
     }
-    Ok((logs, metrics))
+    Ok(prepared)
 }
 
 impl Idle {
@@ -139,5 +152,16 @@ impl Lanes {
             dropped_records: status.dropped(),
         });
         undelivered.collect()
+    }
+
+    /// What lanes that have ended handed back, when nobody goes on with it.
+    pub(super) fn unsent(&self) -> Vec<Undelivered> {
+        let unsent = self.statuses.iter().map(|(name, status)| Undelivered {
+            exporter: name,
+            spooled_records: 0,
+            dead_letters: 0,
+            dropped_records: status.unsent(),
+        });
+        unsent.collect()
     }
 }

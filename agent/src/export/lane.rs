@@ -155,18 +155,19 @@ impl Lane {
         lane
     }
 
-    /// A lane of samples: they go stale, so nothing is kept of them.
+    /// A lane of samples or spans, which is all in memory: while the destination does not work, as
+    /// many wait as the queue and one group have room for.
     #[must_use]
-    pub fn metrics(
+    pub fn in_memory(
         name: &'static str,
         exporter: Box<dyn Exporter>,
         queue: mpsc::Receiver<Arc<Batch>>,
+        request_timeout: Duration,
     ) -> Self {
         let (health, status) = (Arc::<Health>::default(), Arc::<Status>::default());
         let shared = (Arc::<Redactors>::default(), health.clone());
         let intake = Intake::new(name, queue, None, true, shared, status.clone());
         let circuit = Circuit::new(name);
-        let request_timeout = Config::default().request_timeout.0;
         let dead_letters = None;
         Self {
             name,

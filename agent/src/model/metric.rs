@@ -1,5 +1,6 @@
 //! Metric samples and the descriptors that document them.
 
+use super::Resource;
 use redaction::Value;
 use std::sync::Arc;
 
@@ -100,6 +101,8 @@ impl Sample {
 /// All samples of one job at one time; it replaces the job's earlier samples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricBatch {
+    /// Whose samples they are. Labels say what belongs on series; this has the ids, too.
+    pub resource: Arc<Resource>,
     /// Who the samples belong to: `engine`, `job_name`, `slot` and the like, on every series.
     pub labels: Vec<(&'static str, Value)>,
     /// Start of the counters, milliseconds since the epoch, for `_created`.

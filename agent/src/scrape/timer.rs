@@ -1,7 +1,7 @@
 //! Runs one scraper on its interval and hands on what it brings.
 
 use super::{ScrapeError, Scraped, Scraper};
-use crate::model::Batch;
+use crate::model::{Batch, MetricBatch, SpanBatch};
 use crate::scrape::Job;
 use crate::scrape::meter::{Cut, Outcome, ScrapeStats};
 use crate::telemetry;
@@ -73,6 +73,38 @@ fn tell_changes(before: &[Job], now: &[Job]) {
 /// Queues of lanes, by the name of their exporter.
 pub type Queues = Vec<(&'static str, mpsc::Sender<Arc<Batch>>)>;
 
+/// The lanes that take what scrapers bring.
+#[derive(Debug, Clone, Default)]
+pub struct Outlets {
+    /// For samples.
+    pub metrics: Queues,
+    /// For spans.
+    pub spans: Queues,
+}
+
+impl Outlets {
+    /// Hands everything to every lane that has room: nothing waits here.
+    fn send(&self, metrics: Vec<MetricBatch>, spans: Vec<SpanBatch>) {
+        for batch in metrics.into_iter().map(Batch::metrics) {
+            for (exporter, queue) in &self.metrics {
+                // Old gauges are worth nothing: a full queue drops them, and says so.
+                if queue.try_send(batch.clone()).is_err() {
+                    telemetry::METRIC_BATCHES_DROPPED.add(exporter, 1);
+                }
+            }
+        }
+        for batch in spans.into_iter().map(Batch::spans) {
+            for (exporter, queue) in &self.spans {
+                if queue.try_send(batch.clone()).is_err() {
+                    let n_spans = batch.signal.len() as u64;
+                    telemetry::LANE_DROPPED_BATCHES.add(exporter, "queue_full", 1);
+                    telemetry::LANE_DROPPED_RECORDS.add(exporter, "queue_full", n_spans);
+                }
+            }
+        }
+    }
+}
+
 /// How long scrapers go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -111,14 +143,14 @@ impl Running {
 pub async fn run(
     mut running: Running,
     jobs: Arc<JobTable>,
-    queues: Queues,
+    outlets: Outlets,
     mut end: watch::Receiver<End>,
 ) -> Option<Running> {
     let Running { name, ref mut scraper, since } = running;
     let mut reported = scraper.stats().clone();
     let mut failing = None;
     loop {
-        let is_whole = round(name, scraper.as_mut(), &jobs, &queues, &mut failing, &mut end).await;
+        let is_whole = round(name, scraper.as_mut(), &jobs, &outlets, &mut failing, &mut end).await;
         report(name, scraper.stats(), &mut reported, since.elapsed());
         if !is_whole {
             return None;
@@ -141,7 +173,7 @@ async fn round(
     name: &'static str,
     scraper: &mut dyn Scraper,
     jobs: &JobTable,
-    queues: &Queues,
+    outlets: &Outlets,
     failing: &mut Option<String>,
     end: &mut watch::Receiver<End>,
 ) -> bool {
@@ -162,15 +194,7 @@ async fn round(
     };
     complain(name, result, failing);
     jobs.replace(name, scraped.jobs);
-    for metrics in scraped.metrics {
-        let batch = Batch::metrics(metrics);
-        for (exporter, queue) in queues {
-            // Old gauges are worth nothing: a full queue drops them, and says so.
-            if queue.try_send(batch.clone()).is_err() {
-                telemetry::METRIC_BATCHES_DROPPED.add(exporter, 1);
-            }
-        }
-    }
+    outlets.send(scraped.metrics, scraped.spans);
     true
 }
 
@@ -216,11 +240,12 @@ fn report(name: &'static str, stats: &ScrapeStats, reported: &mut ScrapeStats, w
 
 #[cfg(test)]
 mod tests {
-    use super::{End, JobTable, Running, run};
+    use super::{End, JobTable, Outlets, Running, run};
     use crate::export::BoxFuture;
     use crate::model::MetricBatch;
     use crate::scrape::meter::ScrapeStats;
     use crate::scrape::{ScrapeError, Scraped, Scraper};
+    use std::sync::Arc;
     use std::time::Duration;
     use tokio::sync::{mpsc, watch};
     use tokio::time::Instant;
@@ -240,6 +265,7 @@ mod tests {
                 tokio::time::sleep(self.takes).await;
                 let samples = Vec::new();
                 out.metrics.push(MetricBatch {
+                    resource: Arc::default(),
                     labels: vec![],
                     created_unix_ms: 0,
                     time_unix_ms: 0,
@@ -264,7 +290,12 @@ mod tests {
         let scraper = Slow { takes, stats: ScrapeStats::default() };
         let (jobs, _seen) = JobTable::new();
         let running = Running::new("spark", Box::new(scraper));
-        let task = tokio::spawn(run(running, jobs, vec![("x", queue)], told));
+        let task = tokio::spawn(run(
+            running,
+            jobs,
+            Outlets { metrics: vec![("x", queue)], spans: vec![] },
+            told,
+        ));
         tokio::time::sleep(Duration::from_secs(25)).await;
         let ended = Instant::now();
         ends.send_replace(end);

@@ -4,7 +4,10 @@ use super::metric::{Family, Family2, OwnMetric, descriptor};
 use super::{EXPORTER_NAMES, N_EXPORTERS};
 use crate::model::Kind;
 
-const DROP_REASONS: [&str; 5] = ["spool_full", "spool_failed", "no_spool", "rejected", "other"];
+/// `queue_full` and, but for log records, `rejected`: samples and spans wait in memory only.
+const DROP_REASONS: [&str; N_DROP_REASONS] =
+    ["spool_full", "spool_failed", "no_spool", "queue_full", "rejected", "other"];
+const N_DROP_REASONS: usize = 6;
 const DAMAGES: [&str; 3] = ["torn", "corrupt", "other"];
 
 const fn counter(name: &'static str, help: &'static str) -> Family<N_EXPORTERS> {
@@ -66,7 +69,7 @@ pub static SPOOL_DAMAGED: Family2<N_EXPORTERS, 3> = Family2::new(
     &DAMAGES,
 );
 /// Batches that an exporter never gets, by reason.
-pub static LANE_DROPPED_BATCHES: Family2<N_EXPORTERS, 5> = Family2::new(
+pub static LANE_DROPPED_BATCHES: Family2<N_EXPORTERS, N_DROP_REASONS> = Family2::new(
     descriptor(
         Kind::Counter,
         "sidelight_lane_dropped_batches_total",
@@ -77,13 +80,13 @@ pub static LANE_DROPPED_BATCHES: Family2<N_EXPORTERS, 5> = Family2::new(
     &EXPORTER_NAMES,
     &DROP_REASONS,
 );
-/// Records and samples in them.
-pub static LANE_DROPPED_RECORDS: Family2<N_EXPORTERS, 5> = Family2::new(
+/// Records, samples and spans in them.
+pub static LANE_DROPPED_RECORDS: Family2<N_EXPORTERS, N_DROP_REASONS> = Family2::new(
     descriptor(
         Kind::Counter,
         "sidelight_lane_dropped_records_total",
         "",
-        "Records and samples given up by a lane, by exporter and reason.",
+        "Records, samples and spans given up by a lane, by exporter and reason.",
     ),
     ["exporter", "reason"],
     &EXPORTER_NAMES,

@@ -1,11 +1,15 @@
 //! What an error of the service means for what was sent (facts of the service model and of what users
 //! of other agents report; the classes are those of every CloudWatch client that loses nothing).
 
+use crate::export::PAUSE_MIN;
 use aws_sdk_cloudwatchlogs::config::http::HttpResponse;
 use aws_sdk_cloudwatchlogs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use redaction::{Redactor, Value};
 use std::error::Error;
 use std::time::Duration;
+
+/// Longest pause that the service, or what stands before it, may ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
 /// What is to be done about a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,12 +22,17 @@ pub enum Class {
     Missing,
     /// It is there already: somebody else made it.
     Exists,
-    /// The credentials or the clock were wrong: take new ones, once.
+    /// The credentials were wrong: take new ones, once.
     Credentials,
+    /// The signature was: the clock is off, which the SDK has learnt from this answer, or else the
+    /// credentials are wrong.
+    Signature,
     /// Something in what was sent will never be taken.
     Refused,
     /// This target takes nothing until somebody changes something: permission, key, quota.
     Denied,
+    /// This stream cannot be made, while others of its group may be there.
+    StreamDenied,
 }
 
 /// A failed request.
@@ -75,12 +84,20 @@ impl Failure {
         };
         // A line of the log is one line.
         let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-        let retry_after = error.raw_response().and_then(|response| {
-            let seconds = response.headers().get("retry-after")?.parse().ok()?;
-            Some(Duration::from_secs(seconds))
-        });
+        let retry_after = error
+            .raw_response()
+            .and_then(|response| asked_pause(response.headers().get("retry-after")?));
         Self { class, reason: redactor.value(&message), retry_after }
     }
+}
+
+/// How long a header `retry-after` asks to wait, within reason. Dates are not read.
+fn asked_pause(header: &str) -> Option<Duration> {
+    let header = header.trim();
+    let is_number = !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit());
+    // What has too many digits for a number is as long as it gets.
+    let seconds = is_number.then(|| header.parse().unwrap_or(u64::MAX))?;
+    Some(Duration::from_secs(seconds).clamp(PAUSE_MIN, RETRY_AFTER_MAX))
 }
 
 /// What came was no answer of AWS, or nothing came at all.
@@ -131,12 +148,12 @@ fn class_of_code(code: &str, status: Option<u16>) -> Class {
         | "ExpiredToken"
         | "UnrecognizedClientException"
         | "RequestExpired"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "RequestTimeTooSkewed"
         | "InvalidClientTokenId"
         | "IncompleteSignature"
         | "MissingAuthenticationTokenException" => Class::Credentials,
+        "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestTimeTooSkewed" => {
+            Class::Signature
+        }
         "InvalidParameterException"
         | "SerializationException"
         | "ValidationException"
@@ -165,7 +182,25 @@ fn class_of_status(status: Option<u16>) -> Class {
 
 #[cfg(test)]
 mod tests {
-    use super::{Class, class_of_code, class_of_status};
+    use super::{Class, asked_pause, class_of_code, class_of_status};
+    use std::time::Duration;
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_neither_endless_nor_nothing() {
+        for (header, want_ms) in [
+            ("7", Some(7_000)),
+            (" 300 ", Some(300_000)),
+            ("0", Some(100)),
+            ("301", Some(300_000)),
+            ("18446744073709551615", Some(300_000)),
+            ("18446744073709551616", Some(300_000)),
+            ("-1", None),
+            ("", None),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", None),
+        ] {
+            assert_eq!(asked_pause(header), want_ms.map(Duration::from_millis), "{header}");
+        }
+    }
 
     #[test]
     fn what_may_mend_itself_is_never_given_up() {

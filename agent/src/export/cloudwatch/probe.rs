@@ -68,7 +68,9 @@ impl Service {
     fn bad(&self, permission: &str, group: &str, failure: &Failure) -> Finding {
         Finding::Bad(match failure.class {
             Class::Denied => format!("{permission} is needed on log group {group}: {failure}"),
-            Class::Credentials => format!("the credentials are not accepted: {failure}"),
+            Class::Credentials | Class::Signature => {
+                format!("the credentials are not accepted: {failure}")
+            }
             _ => format!("CloudWatch Logs does not answer as it should: {failure}"),
         })
     }

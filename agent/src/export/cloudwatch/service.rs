@@ -13,7 +13,7 @@ use aws_sdk_cloudwatchlogs::config::http::HttpResponse;
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::operation::RequestId;
 use redaction::Redactor;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 /// Longest pause before a request is sent again; the lane has longer ones.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Groups whose state is kept.
-const GROUPS_MAX: usize = 1_000;
+pub(super) const GROUPS_MAX: usize = 1_000;
 
 /// Time for the making of a group and its stream, in which others may have to wait.
 const MAKE_TIME_MAX: Duration = Duration::from_millis(1_500);
@@ -99,6 +99,8 @@ pub struct Service {
     connection: tokio::sync::Mutex<Option<(SdkConfig, Client)>>,
     /// Where requests went last, for errors of those that no service answered.
     endpoint: Arc<Mutex<String>>,
+    /// Groups whose retention was seen to.
+    pub(super) retained: Mutex<HashSet<String>>,
     /// One maker at a time for each group.
     pub(super) makers: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -120,6 +122,7 @@ impl Service {
             stream_concurrency,
             connection: tokio::sync::Mutex::new(None),
             endpoint: Arc::default(),
+            retained: Mutex::default(),
             makers: Mutex::default(),
         }
     }
@@ -219,7 +222,7 @@ impl Service {
         deadline: Deadline,
     ) -> Result<Rejected, Failure> {
         let body = hyper::body::Bytes::from(request.body(&target.group, &target.stream));
-        let (mut is_made, mut is_renewed, mut n_tries) = (false, false, 0);
+        let (mut is_made, mut is_timed, mut is_renewed, mut n_tries) = (false, false, false, 0);
         loop {
             let pass = self.gate.enter().await;
             let answer = self.put_once(target, body.clone(), format).await;
@@ -240,7 +243,12 @@ impl Service {
                     is_made = true;
                     continue;
                 }
-                Class::Credentials if !is_renewed => {
+                // A new client would have to learn the time anew.
+                Class::Signature if !is_timed => {
+                    is_timed = true;
+                    continue;
+                }
+                Class::Credentials | Class::Signature if !is_renewed => {
                     self.renew_credentials().await;
                     is_renewed = true;
                     continue;
@@ -337,8 +345,8 @@ fn outcome(class: Class) -> &'static str {
         Class::Throttled => "throttled",
         Class::Missing => "missing",
         Class::Refused => "refused",
-        Class::Denied => "denied",
-        Class::Credentials => "credentials",
+        Class::Denied | Class::StreamDenied => "denied",
+        Class::Credentials | Class::Signature => "credentials",
         Class::Transient | Class::Exists => "error",
     }
 }

@@ -3,11 +3,12 @@
 use super::super::cloudwatch::section::Keys;
 use super::super::cloudwatch::target::GroupSettings;
 use super::CloudWatchLogs;
+use super::denied::Denied;
 use crate::config::Section;
 use crate::export::{BoxFuture, BuildError, Exporter, ExporterConfig, Finding, Shared, lane};
 use aws_sdk_cloudwatchlogs::types::LogGroupClass;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Where records go, and what groups that are made are like.
@@ -106,8 +107,7 @@ impl ExporterConfig for Config {
             time: service.call_time(),
             service: Arc::new(service),
             targets: HashMap::new(),
-            groups: HashSet::new(),
-            denied: HashMap::new(),
+            denied: Denied::default(),
             remembered: HashMap::new(),
         }))
     }

@@ -207,12 +207,19 @@ mod tests {
     use super::{Delivered, IDLE_MS, JobKey, growth};
     use crate::model::{MetricBatch, SampleValue};
     use redaction::Value;
+    use std::sync::Arc;
 
     const WATCHED_SINCE: u64 = 1_000;
 
     fn key(slot: u64, created_unix_ms: u64) -> JobKey {
         let labels = vec![("slot", Value::number(slot))];
-        JobKey::of(&MetricBatch { labels, created_unix_ms, time_unix_ms: 0, samples: vec![] })
+        JobKey::of(&MetricBatch {
+            resource: Arc::default(),
+            labels,
+            created_unix_ms,
+            time_unix_ms: 0,
+            samples: vec![],
+        })
     }
 
     /// Delivers `value` of the series `name` at `now` and returns what was new; `None`: no room.

@@ -87,6 +87,11 @@ impl Encoder {
         Self { settings, table, delivered, estimate: Estimate::default() }
     }
 
+    /// Names what follows in another way. What CloudWatch has of each counter stays known.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// The events of `batch`, with everything that is not delivered of its counters.
     pub fn prepare(&mut self, batch: &MetricBatch, now_unix_ms: u64) -> Prepared {
         let mut prepared = Prepared {

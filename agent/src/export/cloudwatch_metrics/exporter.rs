@@ -17,7 +17,7 @@ use crate::telemetry;
 use redaction::Redactor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -125,12 +125,14 @@ impl ExporterConfig for Config {
         let here = Resource { host, ..Resource::default() };
         let settings = Settings::new(&self.namespace, self.scope(&shared.redactor))
             .map_err(|error| BuildError { section: keys.section, reason: error.to_string() })?;
+        let new = || Arc::new(Mutex::new(Encoder::new(settings.clone(), unix_ms())));
+        let encoder = shared.carried.cloudwatch_metrics.get_or_init(new).clone();
+        lock(&encoder).set_settings(settings);
         Ok(Box::new(CloudWatchMetrics {
-            encoder: Encoder::new(settings, unix_ms()),
+            encoder,
             target: Target { group: group.name(&here), stream: stream.name(&here) },
             time: service.call_time(),
             service: Arc::new(service),
-            has_retention: false,
         }))
     }
 
@@ -147,48 +149,52 @@ impl ExporterConfig for Config {
 #[derive(Debug)]
 struct CloudWatchMetrics {
     service: Arc<Service>,
-    encoder: Encoder,
+    /// The one of the exporter of the config before, too.
+    encoder: Arc<Mutex<Encoder>>,
     target: Target,
     /// Time for all requests of one batch.
     time: Duration,
-    has_retention: bool,
 }
 
 impl CloudWatchMetrics {
     async fn deliver(&mut self, batch: &MetricBatch) -> Result<(), Failure> {
-        let prepared = self.encoder.prepare(batch, unix_ms());
+        let prepared = lock(&self.encoder).prepare(batch, unix_ms());
         let time_ms = i64::try_from(prepared.time_unix_ms).unwrap_or(i64::MAX);
         let deadline = Deadline { end: Instant::now() + self.time, is_made_once: false };
-        let (mut request, mut nested) = (Request::new(), Vec::new());
+        let (mut request, mut nested, mut is_taken) = (Request::new(), Vec::new(), true);
         for (record, event) in prepared.events.iter().enumerate() {
             let origin = Origin { batch: 0, record };
             let message = Message::new(event, &mut nested);
             if request.add(time_ms, message, origin) == Err(Full) {
                 let full = std::mem::replace(&mut request, Request::new());
-                self.put(&full, deadline).await?;
+                is_taken &= self.put(&full, deadline).await?;
                 // It fits into an empty one: no event is longer than a request.
                 let _ = request.add(time_ms, message, origin);
             }
         }
         if !request.events.is_empty() {
-            self.put(&request, deadline).await?;
+            is_taken &= self.put(&request, deadline).await?;
         }
-        // Before all is taken, nothing counts as delivered: what is added up stays added up.
-        self.encoder.commit(prepared, unix_ms());
+        // Before all is taken, nothing counts as delivered: what is added up stays added up. What is
+        // rejected for its time comes with the next batch, which has another one.
+        if is_taken {
+            lock(&self.encoder).commit(prepared, unix_ms());
+        }
         Ok(())
     }
 
-    async fn put(&mut self, request: &Request, deadline: Deadline) -> Result<(), Failure> {
+    /// True when all events are taken, and none is rejected.
+    async fn put(&mut self, request: &Request, deadline: Deadline) -> Result<bool, Failure> {
         let format = Format::EmbeddedMetrics;
         let rejected = self.service.put(&self.target, request, format, deadline).await?;
+        let mut is_taken = true;
         for index in 0..request.events.len() {
-            let result = rejected.reason(index).unwrap_or("accepted");
-            telemetry::CLOUDWATCH_EVENTS.add(result, 1);
+            let reason = rejected.reason(index);
+            telemetry::CLOUDWATCH_EVENTS.add(reason.unwrap_or("accepted"), 1);
+            is_taken &= reason.is_none();
         }
-        if !std::mem::replace(&mut self.has_retention, true) {
-            self.service.set_retention(&self.target.group);
-        }
-        Ok(())
+        self.service.set_retention(&self.target.group);
+        Ok(is_taken)
     }
 
     fn error(&self, failure: Failure) -> ExportError {
@@ -196,10 +202,16 @@ impl CloudWatchMetrics {
         if class == Class::Refused {
             return ExportError::Rejected { reason };
         }
-        let denied = (class == Class::Denied).then_some(DENIED_PAUSE);
+        let is_denied = matches!(class, Class::Denied | Class::StreamDenied);
+        let denied = is_denied.then_some(DENIED_PAUSE);
         let told = format!("log group {}: {reason}", self.target.group);
         ExportError::Transient { source: told.into(), retry_after: retry_after.or(denied) }
     }
+}
+
+/// It is whole whatever panicked: the process ends then.
+fn lock(encoder: &Mutex<Encoder>) -> MutexGuard<'_, Encoder> {
+    encoder.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Exporter for CloudWatchMetrics {

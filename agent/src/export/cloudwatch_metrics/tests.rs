@@ -30,6 +30,7 @@ fn encoder() -> Encoder {
 fn batch(second: u64, samples: Vec<Sample>) -> MetricBatch {
     let label = |name, value| (name, Value::literal(value));
     MetricBatch {
+        resource: Arc::default(),
         labels: vec![label("engine", "spark"), label("job_name", "orders"), label("slot", "0")],
         created_unix_ms: WATCHED_SINCE,
         time_unix_ms: WATCHED_SINCE + second * 1_000,
@@ -129,6 +130,7 @@ fn a_counter_is_sent_as_growth_and_what_did_not_arrive_comes_with_the_next_batch
 fn a_job_older_than_the_agent_counts_from_its_first_batch_even_if_that_did_not_arrive() {
     let mut encoder = encoder();
     let at = |second, total| MetricBatch {
+        resource: Arc::default(),
         created_unix_ms: WATCHED_SINCE - 1,
         ..batch(second, vec![sample(&job::JOB_READ_BYTES, &[], total)])
     };

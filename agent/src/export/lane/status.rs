@@ -21,6 +21,7 @@ pub struct Status {
     pub(super) parked: AtomicU64,
     pub(super) dead_letters: AtomicU64,
     pub(super) dropped: AtomicU64,
+    pub(super) unsent: AtomicU64,
 }
 
 impl Status {
@@ -57,6 +58,12 @@ impl Status {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Records that were neither delivered nor stored when the lane ended.
+    #[must_use]
+    pub fn unsent(&self) -> u64 {
+        self.unsent.load(Ordering::Relaxed)
     }
 
     /// Asks the lane to end. The batch that it is sending gets a moment, as one that is cut off may

@@ -3,6 +3,7 @@
 mod bed;
 mod endings;
 mod groups;
+mod samples;
 
 use super::Config;
 use crate::config::{Bytes, Interval};

@@ -169,6 +169,7 @@ mod tests {
     use crate::export::prometheus::Format;
     use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample};
     use redaction::Value;
+    use std::sync::Arc;
 
     static UP: MetricDescriptor =
         MetricDescriptor { name: "up", unit: "", kind: Kind::Gauge, help: "h", source: "test" };
@@ -178,6 +179,7 @@ mod tests {
             Sample::number(&UP, vec![("state", Value::literal(state))], *value)
         };
         MetricBatch {
+            resource: Arc::default(),
             labels: vec![("job_name", Value::literal(job))],
             created_unix_ms: 0,
             time_unix_ms: 0,

@@ -215,7 +215,13 @@ mod tests {
         descriptor("stage_seconds", "seconds", Kind::Histogram, "Stages.");
 
     fn page(format: Format, samples: Vec<Sample>) -> String {
-        let own = MetricBatch { labels: vec![], created_unix_ms: 1_500, time_unix_ms: 0, samples };
+        let own = MetricBatch {
+            resource: Arc::default(),
+            labels: vec![],
+            created_unix_ms: 1_500,
+            time_unix_ms: 0,
+            samples,
+        };
         SeriesTable::new(0).render(format, &own)
     }
 

@@ -10,12 +10,13 @@ use super::peaks::spark_bytes;
 use super::rest;
 use super::runs::Outcome;
 use super::stages::Stages;
-use crate::model::{Engine, MetricBatch, Sample};
+use crate::model::{Engine, MetricBatch, Resource, Sample};
 use crate::scrape::http::{Client, HttpError};
 use crate::scrape::meter::{Cut, Meter};
 use crate::scrape::{Given, Job};
 use redaction::{Redactor, Value};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Stages that are read one by one in one round. If more wait, one request for all stages is
@@ -38,6 +39,7 @@ pub(super) struct Application {
     pub(super) ended: Option<Ended>,
     run_labels: Vec<(&'static str, Value)>,
     info_labels: Vec<(&'static str, Value)>,
+    resource: Arc<Resource>,
     stages: Stages,
     jobs: Jobs,
     executors: Executors,
@@ -119,12 +121,21 @@ impl Application {
             seen_unix_ms: context.unix_ms,
             properties,
         };
+        let resource = Resource {
+            job_id: Some(job.job_id.clone()),
+            job_name: Some(job.job_name.clone()),
+            run_id: Some(job.run_id.clone()),
+            user_id: job.user_id.clone(),
+            engine: Some(Engine::Spark),
+            ..Resource::default()
+        };
         Self {
             job,
             slot: 0,
             ended: None,
             run_labels: present(run_labels),
             info_labels: present(info_labels),
+            resource: Arc::new(resource),
             stages: Stages::new(),
             jobs: Jobs::new(),
             executors: Executors::new(memory.collect(), heap_max),
@@ -233,6 +244,7 @@ impl Application {
     /// A batch without samples, which takes the series of this run away.
     pub(super) fn empty_batch(&self, unix_ms: u64) -> MetricBatch {
         MetricBatch {
+            resource: self.resource.clone(),
             labels: self.labels(),
             created_unix_ms: self.job.start_unix_ms,
             time_unix_ms: unix_ms,

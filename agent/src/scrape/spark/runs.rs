@@ -4,7 +4,7 @@ use super::application::Application;
 use super::metrics::MILLISECONDS;
 use super::metrics::job::{JOB_LAST_END, JOB_LAST_SUCCESS, JOB_RUN_DURATION, JOB_RUNS};
 use crate::model::metric::Histogram;
-use crate::model::{Engine, MetricBatch, Sample, SampleValue};
+use crate::model::{Engine, MetricBatch, Resource, Sample, SampleValue};
 use crate::scrape::meter::{Cut, Meter};
 use redaction::Value;
 use std::collections::BTreeMap;
@@ -54,6 +54,7 @@ pub(super) struct Histories {
 
 #[derive(Debug)]
 struct History {
+    resource: Arc<Resource>,
     created_unix_ms: u64,
     durations: BTreeMap<Outcome, Histogram>,
     last_end_unix_ms: u64,
@@ -72,6 +73,11 @@ impl Histories {
             return;
         }
         let history = self.by_name.entry(name.clone()).or_insert_with(|| History {
+            resource: Arc::new(Resource {
+                job_name: Some(name.clone()),
+                engine: Some(Engine::Spark),
+                ..Resource::default()
+            }),
             created_unix_ms: application.job.start_unix_ms,
             durations: BTreeMap::new(),
             last_end_unix_ms: end,
@@ -89,6 +95,7 @@ impl Histories {
     /// One batch per job name. It has no slot: it is about all runs of the job.
     pub(super) fn batches(&self, unix_ms: u64) -> impl Iterator<Item = MetricBatch> {
         self.by_name.iter().map(move |(name, history)| MetricBatch {
+            resource: history.resource.clone(),
             labels: vec![
                 ("engine", Value::literal(Engine::Spark.as_str())),
                 ("job_name", name.clone()),
