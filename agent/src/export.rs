@@ -8,9 +8,12 @@ pub mod file;
 pub mod lane;
 pub mod prometheus;
 pub mod spool;
+mod troubles;
+
+pub use troubles::Troubles;
 
 use crate::config::Section;
-use crate::model::{Signal, SignalKind};
+use crate::model::{Resource, Signal, SignalKind};
 use prometheus::SeriesTable;
 use redaction::{Redactor, Value};
 use std::fmt;
@@ -169,6 +172,11 @@ pub trait ExporterConfig: fmt::Debug + Send {
         true
     }
 
+    /// Where it sends, for the operator: what the section, or the environment, says of it.
+    fn describe(&self) -> Option<String> {
+        None
+    }
+
     /// Asks the destination whether all will work, and writes nothing there.
     fn probe<'a>(
         &'a self,
@@ -208,6 +216,10 @@ pub struct Carried {
 pub struct Shared {
     /// For strings that an exporter takes from elsewhere, such as answers of its destination.
     pub redactor: Arc<Redactor>,
+    /// What the operator says of every job.
+    pub given: Resource,
+    /// For exporters that try again on their own, to say why.
+    pub troubles: Arc<Troubles>,
     carried: Arc<Carried>,
     series: OnceLock<Arc<SeriesTable>>,
 }
@@ -222,7 +234,8 @@ impl Shared {
     /// The same for exporters that go on where those of another config were.
     #[must_use]
     pub fn going_on(redactor: Arc<Redactor>, carried: Arc<Carried>) -> Self {
-        Self { redactor, carried, series: OnceLock::new() }
+        let (given, troubles) = (Resource::default(), Arc::default());
+        Self { redactor, given, troubles, carried, series: OnceLock::new() }
     }
 
     /// Puts a table behind `/metrics`.
