@@ -70,10 +70,8 @@ impl Service {
     }
 
     async fn ask_about(&self, client: &Client, group: &str, is_for_metrics: bool) -> Finding {
-        let described = client.describe_log_groups().log_group_name_prefix(group).send().await;
-        match described.map_err(|error| self.failure(&error)) {
-            Ok(described) => {
-                let groups = described.log_groups();
+        match self.groups(client, Some(group)).await {
+            Ok(groups) => {
                 let group = groups.iter().find(|it| it.log_group_name() == Some(group));
                 self.about(client, group, is_for_metrics).await
             }
@@ -82,6 +80,19 @@ impl Service {
                  needed to set a retention only where it differs"
             )),
         }
+    }
+
+    /// The first groups whose names begin with `prefix`.
+    async fn groups(
+        &self,
+        client: &Client,
+        prefix: Option<&str>,
+    ) -> Result<Vec<LogGroup>, Failure> {
+        let describe = client.describe_log_groups();
+        let describe = describe.set_log_group_name_prefix(prefix.map(str::to_owned));
+        let described = describe.customize().mutate_request(self.noting()).send().await;
+        let described = described.map_err(|error| self.failure(&error))?;
+        Ok(described.log_groups.unwrap_or_default())
     }
 
     /// Asks about a group that a job before may have had.
@@ -97,10 +108,9 @@ impl Service {
              the pattern and begin with {beginning:?}. `job_name` in [job], and a `group` of nothing \
              but what [job] gives, make one name known"
         )));
-        let prefix = (!beginning.is_empty()).then_some(beginning);
-        let described = client.describe_log_groups().set_log_group_name_prefix(prefix).send().await;
-        let described = match described.map_err(|error| self.failure(&error)) {
-            Ok(described) => described,
+        let prefix = Some(beginning.as_str()).filter(|beginning| !beginning.is_empty());
+        let groups = match self.groups(client, prefix).await {
+            Ok(groups) => groups,
             Err(failure) if failure.class == Class::Denied => {
                 return found.push(Finding::Doubt(format!(
                     "which groups are there is not known, and so neither whether events may be put \
@@ -110,7 +120,7 @@ impl Service {
             Err(failure) => return found.push(self.bad("logs:DescribeLogGroups", "*", &failure)),
         };
         let fits = |group: &&LogGroup| group.log_group_name().is_some_and(|it| template.fits(it));
-        let Some(group) = described.log_groups().iter().find(fits) else {
+        let Some(group) = groups.iter().find(fits) else {
             return found.push(Finding::Doubt(
                 "no such group is there yet; logs:CreateLogGroup, logs:CreateLogStream and \
                  logs:PutLogEvents are needed, which cannot be tried before"

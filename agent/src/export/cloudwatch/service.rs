@@ -9,7 +9,7 @@ use crate::export::{Shared, Troubles, pause};
 use crate::telemetry;
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::Client;
-use aws_sdk_cloudwatchlogs::config::http::HttpResponse;
+use aws_sdk_cloudwatchlogs::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::operation::RequestId;
 use redaction::Redactor;
@@ -214,6 +214,12 @@ impl Service {
         self.asked(self.own(Class::Transient, &told))
     }
 
+    /// Notes where a request goes, for what is told when it fails.
+    pub(super) fn noting(&self) -> impl Fn(&mut HttpRequest) + Send + Sync + use<> {
+        let endpoint = self.endpoint.clone();
+        move |request| note_endpoint(&endpoint, request.uri())
+    }
+
     /// The failure with the endpoint in front.
     pub(super) fn asked(&self, failure: Failure) -> Failure {
         let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
@@ -319,9 +325,9 @@ impl Service {
     ) -> Result<Rejected, Failure> {
         let client = self.client().await?;
         let n_bytes = body.len();
-        let endpoint = self.endpoint.clone();
-        let change = move |request: &mut aws_sdk_cloudwatchlogs::config::http::HttpRequest| {
-            note_endpoint(&endpoint, request.uri());
+        let note = self.noting();
+        let change = move |request: &mut HttpRequest| {
+            note(request);
             // The SDK would copy every message twice on the way to the same bytes.
             *request.body_mut() = body.clone().into();
             request.headers_mut().insert("content-length", n_bytes.to_string());
