@@ -213,7 +213,8 @@ fn kills_in_an_outage_lose_nothing_and_keep_the_order_of_each_file() {
         node.start();
         node.until_spooled(100);
         wait::until("the circuit is open", LIMIT, || {
-            node.metric("sidelight_circuit_open{exporter=\"file\"}").filter(|open| *open == 1.0)
+            node.metric("sidelight_circuit_open{exporter=\"file\",signal=\"logs\"}")
+                .filter(|open| *open == 1.0)
         });
         // Before that a file has no number that lasts.
         wait::until("a checkpoint after the first", LIMIT, || {
@@ -231,7 +232,7 @@ fn kills_in_an_outage_lose_nothing_and_keep_the_order_of_each_file() {
     wait::until("the spool is empty", LIMIT, || {
         node.metric("sidelight_spool_batches{exporter=\"file\"}").filter(|n| *n == 0.0)
     });
-    assert_eq!(node.metric("sidelight_circuit_open{exporter=\"file\"}"), Some(0.0));
+    assert_eq!(node.metric("sidelight_circuit_open{exporter=\"file\",signal=\"logs\"}"), Some(0.0));
     node.stop();
 }
 

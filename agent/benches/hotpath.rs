@@ -126,12 +126,12 @@ fn follow(redactors: &Arc<Redactors>, path: &Path, is_encoded: bool) -> usize {
             open_bytes_max: usize::MAX,
         },
         redactors: redactors.clone(),
-        identity: Identity::new(
+        identity: Arc::new(Identity::new(
             redactors.base().clone(),
             &config::Job::default(),
             &BTreeMap::new(),
             "",
-        ),
+        )),
         jobs,
         events,
         entries: Vec::new(),

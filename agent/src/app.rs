@@ -22,7 +22,6 @@ use crate::tail::discover::{Finder, GlobError};
 use crate::tail::{self, Start, Tail};
 use jiff::tz::TimeZone;
 use lanes::Lanes;
-use redaction::Redactor;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -140,6 +139,7 @@ pub struct App {
 /// An agent that could be made and does not run yet.
 struct Prepared {
     finder: Finder,
+    identity: Arc<Identity>,
     lanes: lanes::Prepared,
     scrapers: Vec<Running>,
     tail: tail_thread::Idle,
@@ -149,15 +149,15 @@ struct Prepared {
 
 impl Prepared {
     /// Makes everything that may fail.
-    fn new(config: &Config, core: &Core) -> Result<Self, StartError> {
+    fn new(config: &Config, options: &Options, core: &Core) -> Result<Self, StartError> {
         let redactor = config.redaction.base();
         let mut finder = finder(config)?;
         banner::print(config, core.admin.local_addr(), &mut finder);
         let shared = export::Shared::going_on(redactor.clone(), core.carried.clone());
         let health = Arc::new(Health::default());
         let lanes = lanes::prepare(config, &shared, &health)?;
-        let given = scrape::Given::new(&config.job, redactor);
-        let shared_scrape = scrape::Shared { redactor: redactor.clone(), given };
+        let identity = identity(config, &options.environment);
+        let shared_scrape = shared_scrape(config, identity.clone());
         let build = |(definition, section): &(&ScraperDefinition, Box<dyn ScraperConfig>)| {
             Ok(Running::new(definition.name, section.build(&shared_scrape)?))
         };
@@ -165,7 +165,7 @@ impl Prepared {
         let tail = tail_thread::Idle::spawn()?;
         let state = AdminState::new(shared.series(), config.redaction.clone(), health.clone());
         let admin = core.admin.try_clone()?.serve(Arc::new(state))?;
-        Ok(Self { finder, lanes, scrapers, tail, admin, health })
+        Ok(Self { finder, identity, lanes, scrapers, tail, admin, health })
     }
 }
 
@@ -188,7 +188,7 @@ impl App {
         config: &Config,
         options: &Options,
     ) -> Result<Self, Box<(StartError, Core)>> {
-        let prepared = match Prepared::new(config, &core) {
+        let prepared = match Prepared::new(config, options, &core) {
             Ok(prepared) => prepared,
             Err(error) => return Err(Box::new((error, core))),
         };
@@ -212,7 +212,8 @@ impl App {
         });
         let scrapers = scrapers.collect();
 
-        let start = tail_start(config, options, prepared.finder, seen_jobs, &mut core);
+        let found = (prepared.finder, prepared.identity);
+        let start = tail_start(config, options, found, seen_jobs, &mut core);
         let zone = tail::time_zone(&config.tail.timezone).unwrap_or(TimeZone::UTC);
         let now = std::time::Instant::now();
         let tail = match core.tail.take() {
@@ -329,7 +330,7 @@ fn add(undelivered: &mut Vec<Undelivered>, given_up: &[Undelivered]) {
 fn tail_start(
     config: &Config,
     options: &Options,
-    finder: Finder,
+    (finder, identity): (Finder, Arc<Identity>),
     jobs: watch::Receiver<Arc<Vec<Job>>>,
     core: &mut Core,
 ) -> Start {
@@ -342,7 +343,7 @@ fn tail_start(
     Start {
         limits: batch_limits(config),
         finder,
-        identity: identity(config, config.redaction.base().clone(), options),
+        identity,
         jobs,
         events: core.events.clone(),
         entries: std::mem::take(&mut core.entries),
@@ -378,7 +379,15 @@ fn batch_limits(config: &Config) -> BatchLimits {
     }
 }
 
-fn identity(config: &Config, redactor: Arc<Redactor>, options: &Options) -> Identity {
+/// What scrapers are made with.
+fn shared_scrape(config: &Config, identity: Arc<Identity>) -> scrape::Shared {
+    let redactor = config.redaction.base().clone();
+    let given = scrape::Given::new(&config.job, &redactor);
+    scrape::Shared { redactor, given, identity }
+}
+
+fn identity(config: &Config, environment: &BTreeMap<String, String>) -> Arc<Identity> {
     let pod_labels = std::fs::read_to_string(POD_LABELS_FILE).unwrap_or_default();
-    Identity::new(redactor, &config.job, &options.environment, &pod_labels)
+    let redactor = config.redaction.base().clone();
+    Arc::new(Identity::new(redactor, &config.job, environment, &pod_labels))
 }

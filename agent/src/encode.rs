@@ -6,7 +6,7 @@ pub use escape::{write_escaped, write_escaped_twice};
 
 use crate::model::{Engine, LogBatch, LogRecord, Resource};
 use crate::parse::time::Rfc3339;
-use crate::trace::{self, SpanId, TraceId};
+use crate::trace::{self, SpanId};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ struct Constant {
     trace_id_origin: Both<Vec<u8>>,
     file: Both<Vec<u8>>,
     host: Both<Vec<u8>>,
-    /// The trace id as bytes, to derive span ids from.
-    trace: Option<TraceId>,
+    /// To derive span ids from.
+    run: Option<trace::Run>,
     /// Stage and attempt of the last record that had one, and their span.
     last_stage: Option<(u32, u32, SpanId)>,
 }
@@ -243,23 +243,23 @@ impl Constant {
                 ("file_id", resource.file_id.as_deref()),
             ]),
             host: encoded(&[("host", resource.host.as_deref())]),
-            trace: trace_id.and_then(|id| trace::parse_id(id.as_bytes())),
+            run: trace::Run::of(resource),
             last_stage: None,
         }
     }
 
-    /// The record's own span, else the span of its stage in the resource's trace, else none.
+    /// The record's own span, else the span of its stage in the resource's run, else none.
     fn write_span(&mut self, batch: &LogBatch, record: &LogRecord, form: &mut impl Form) {
         if !record.span_id.is_empty() {
             return member(&SPAN_ID, batch.text.get(&record.span_id), form);
         }
-        let (Some(trace_id), Some(stage_id)) = (&self.trace, record.stage_id) else { return };
+        let (Some(run), Some(stage_id)) = (&self.run, record.stage_id) else { return };
         let attempt = record.stage_attempt;
         let span_id = match self.last_stage {
             Some((stage, last_attempt, span)) if (stage, last_attempt) == (stage_id, attempt) => {
                 span
             }
-            _ => trace::stage_span_id(trace_id, stage_id, attempt),
+            _ => run.stage_span_id(stage_id, attempt),
         };
         self.last_stage = Some((stage_id, attempt, span_id));
         form.both(&SPAN_ID);
@@ -346,11 +346,7 @@ mod tests {
 
     #[test]
     fn all_members_stand_in_the_documented_order() {
-        let span = trace::stage_span_id(
-            &trace::parse_id(b"4bf92f3577b34da6a3ce929d0e0e4736").unwrap(),
-            7,
-            1,
-        );
+        let span = trace::Run::of(&full_resource()).unwrap().stage_span_id(7, 1);
         let line = encode(full_resource(), b"bodyloggerthreada.B", |record| {
             record.time_unix_ns = Some(1);
             record.observed_unix_ns = 1_700_000_000_000_000_001;

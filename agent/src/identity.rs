@@ -8,7 +8,7 @@ pub use evidence::{Component, Evidence, HEAD_BYTES};
 use crate::config;
 use crate::model::Resource;
 use crate::scrape::Job;
-use crate::trace;
+use crate::trace::{self, SpanId};
 use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -65,6 +65,8 @@ pub struct Identity {
     base: Resource,
     /// What Kubernetes and the environment say; the operator's word goes before it.
     surroundings: Resource,
+    /// What the agent was started within, when it says so.
+    parent_span_id: Option<SpanId>,
 }
 
 impl Identity {
@@ -78,12 +80,13 @@ impl Identity {
     ) -> Self {
         let mut base = given_of_every_job(given, &redactor);
         let parent = environment.get("TRACEPARENT").and_then(|text| trace::parse_traceparent(text));
-        if let Some((trace_id, _)) = parent {
-            base.trace_id = Some(Value::hex(&trace_id));
+        if let Some((trace_id, _)) = &parent {
+            base.trace_id = Some(Value::hex(trace_id));
             base.trace_id_origin = Some(Value::literal("traceparent"));
         }
         let surroundings = surroundings(&redactor, environment, pod_labels);
-        Self { redactor, base, surroundings }
+        let parent_span_id = parent.map(|(_, span_id)| span_id);
+        Self { redactor, base, surroundings, parent_span_id }
     }
 
     /// What the path and the first bytes of a file tell. The bytes are only searched for ids of a
@@ -91,6 +94,29 @@ impl Identity {
     #[must_use]
     pub fn evidence(&self, path: &Path, head: &[u8]) -> Evidence {
         Evidence::find(&self.redactor, path, head)
+    }
+
+    /// Who a job is that a scraper sees: the same run in the same trace as its logs say. Which process
+    /// or host is left open.
+    #[must_use]
+    pub fn job(&self, job: &Job) -> Resource {
+        let mut resource = self.base.clone();
+        fill(&mut resource, &self.surroundings);
+        (resource.component, resource.executor_id, resource.host) = (None, None, None);
+        resource.engine = Some(job.engine);
+        // As for logs, the word of the operator and of Kubernetes goes before that of REST.
+        let is_named = resource.job_id.as_ref().is_none_or(|id| *id == job.job_id);
+        if is_named {
+            self.fill_from_job(&mut resource, job);
+        }
+        complete(&mut resource, job.attempt.as_deref().filter(|_| is_named));
+        resource
+    }
+
+    /// The span that the agent was started within, in the trace of its environment.
+    #[must_use]
+    pub fn parent_span_id(&self) -> Option<SpanId> {
+        self.parent_span_id
     }
 
     /// Merges what is known of a file.

@@ -134,6 +134,18 @@ pub enum SignalKind {
     Spans,
 }
 
+impl SignalKind {
+    /// Value of the label `signal`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+            Self::Spans => "spans",
+        }
+    }
+}
+
 impl Signal {
     /// The kind of this signal.
     #[must_use]

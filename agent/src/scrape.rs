@@ -9,6 +9,7 @@ pub mod timer;
 
 use crate::config::{self, Section};
 use crate::export::{BoxFuture, BuildError};
+use crate::identity::Identity;
 use crate::model::{Engine, MetricBatch, SpanBatch};
 use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
@@ -105,6 +106,8 @@ pub struct Shared {
     pub redactor: Arc<Redactor>,
     /// What the operator said of the job.
     pub given: Given,
+    /// Says who a job is.
+    pub identity: Arc<Identity>,
 }
 
 /// The operator's word on what a scraper would else find out, redacted.

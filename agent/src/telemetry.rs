@@ -27,7 +27,7 @@ pub use log::{LogLevelError, RateLimit, log_level, start_log};
 pub use metric::{Counter, Family, Family2, Gauge};
 
 use crate::export::EXPORTERS;
-use crate::model::{Kind, MetricBatch, Sample};
+use crate::model::{Kind, MetricBatch, Sample, SignalKind};
 use crate::policy::Redactors;
 use crate::scrape::SCRAPERS;
 use crate::scrape::meter::{Cut, Outcome};
@@ -40,6 +40,10 @@ pub const EXPORTER_NAMES: [&str; N_EXPORTERS] = exporter_names();
 pub const SOURCE_NAMES: [&str; N_SOURCES] = source_names();
 const N_EXPORTERS: usize = EXPORTERS.len() + 1;
 const N_SOURCES: usize = SCRAPERS.len() + 1;
+/// An exporter has a lane for each signal that it takes.
+const SIGNALS: [&str; N_SIGNALS] =
+    [SignalKind::Logs.as_str(), SignalKind::Metrics.as_str(), SignalKind::Spans.as_str(), "other"];
+const N_SIGNALS: usize = 4;
 const LOST_REASONS: [&str; 4] = ["truncated", "skipped_old", "deleted", "other"];
 /// The policy says `drop_record` of something in it.
 const RECORD_DROP_REASONS: [&str; 2] = ["redaction_policy", "other"];
@@ -142,27 +146,29 @@ pub static EXPORTS: Family2<N_EXPORTERS, 6> = Family2::new(
     &EXPORTER_NAMES,
     &EXPORT_OUTCOMES,
 );
-/// Records and samples delivered, by exporter.
-pub static EXPORT_RECORDS: Family<N_EXPORTERS> = Family::new(
+/// Records, samples and spans delivered, by exporter and signal.
+pub static EXPORT_RECORDS: Family2<N_EXPORTERS, N_SIGNALS> = Family2::sparse(
     descriptor(
         Kind::Counter,
         "sidelight_exported_records_total",
         "",
-        "Log records and samples that the destination has, by exporter.",
+        "Log records, samples and spans that the destination has, by exporter.",
     ),
-    "exporter",
+    ["exporter", "signal"],
     &EXPORTER_NAMES,
+    &SIGNALS,
 );
 /// Batches that wait for an exporter; a gauge.
-pub static QUEUE_BATCHES: Family<N_EXPORTERS> = Family::new(
+pub static QUEUE_BATCHES: Family2<N_EXPORTERS, N_SIGNALS> = Family2::sparse(
     descriptor(
         Kind::Gauge,
         "sidelight_queue_batches",
         "",
         "Batches that wait in the queue of an exporter.",
     ),
-    "exporter",
+    ["exporter", "signal"],
     &EXPORTER_NAMES,
+    &SIGNALS,
 );
 /// Checkpoints written.
 pub static CHECKPOINTS: Counter =

@@ -6,10 +6,16 @@
 //!
 //! ```text
 //! trace:      sidelight/v1/trace\n<app id>\n<attempt>           first 16 bytes
-//! run span:   sidelight/v1/span/run\n<trace id>                 first 8 bytes
-//! stage span: sidelight/v1/span/stage\n<trace id>\n<stage>\n<attempt>   first 8 bytes
+//! run span:   sidelight/v1/span/run\n<run>                      first 8 bytes
+//! job span:   sidelight/v1/span/job\n<run>\n<job>               first 8 bytes
+//! stage span: sidelight/v1/span/stage\n<run>\n<stage>\n<attempt>   first 8 bytes
+//! run:        <trace id>\n<app id>\n<run id>
 //! ```
+//!
+//! A trace that was given may have many runs in it, as all tasks of one Airflow DAG do: the trace
+//! alone does not tell their spans apart.
 
+use crate::model::Resource;
 use sha2::{Digest, Sha256};
 
 /// Id of one trace, never all zero.
@@ -24,17 +30,49 @@ pub fn run_trace_id(app_id: &str, attempt: &str) -> TraceId {
     derive(&["sidelight/v1/trace", app_id, attempt])
 }
 
-/// Span id of a whole run, the root of its trace.
-#[must_use]
-pub fn run_span_id(trace_id: &TraceId) -> SpanId {
-    derive(&["sidelight/v1/span/run", &hex(trace_id)])
+/// One run in its trace: derives the ids of its spans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    trace_id: TraceId,
+    /// What the id of each span is made from, besides its own number.
+    text: String,
 }
 
-/// Span id of one attempt of one stage.
-#[must_use]
-pub fn stage_span_id(trace_id: &TraceId, stage_id: u32, attempt: u32) -> SpanId {
-    let (stage, attempt) = (stage_id.to_string(), attempt.to_string());
-    derive(&["sidelight/v1/span/stage", &hex(trace_id), &stage, &attempt])
+impl Run {
+    /// The run that a resource is of; none when its trace or its application is not known.
+    #[must_use]
+    pub fn of(resource: &Resource) -> Option<Self> {
+        let trace_id = parse_id(resource.trace_id.as_ref()?.as_bytes())?;
+        let job_id = resource.job_id.as_ref()?;
+        let run_id = resource.run_id.as_deref().unwrap_or_default();
+        let text = format!("{}\n{job_id}\n{run_id}", hex(&trace_id));
+        Some(Self { trace_id, text })
+    }
+
+    /// The trace that it is in.
+    #[must_use]
+    pub fn trace_id(&self) -> TraceId {
+        self.trace_id
+    }
+
+    /// Span id of the whole run.
+    #[must_use]
+    pub fn span_id(&self) -> SpanId {
+        derive(&["sidelight/v1/span/run", &self.text])
+    }
+
+    /// Span id of one job of it.
+    #[must_use]
+    pub fn job_span_id(&self, job_id: u32) -> SpanId {
+        derive(&["sidelight/v1/span/job", &self.text, &job_id.to_string()])
+    }
+
+    /// Span id of one attempt of one stage.
+    #[must_use]
+    pub fn stage_span_id(&self, stage_id: u32, attempt: u32) -> SpanId {
+        let (stage, attempt) = (stage_id.to_string(), attempt.to_string());
+        derive(&["sidelight/v1/span/stage", &self.text, &stage, &attempt])
+    }
 }
 
 fn derive<const N: usize>(parts: &[&str]) -> [u8; N] {
@@ -116,9 +154,9 @@ pub fn parse_traceparent(text: &str) -> Option<(TraceId, SpanId)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        hex, make_valid, parse_id, parse_traceparent, run_span_id, run_trace_id, stage_span_id,
-    };
+    use super::{Run, hex, make_valid, parse_id, parse_traceparent, run_trace_id};
+    use crate::model::Resource;
+    use redaction::Value;
 
     /// The example of W3C Trace Context, section 3.2.3.
     const EXAMPLE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -128,17 +166,39 @@ mod tests {
         // printf 'sidelight/v1/trace\napp-20261122063935-0000\n1' | sha256sum
         let trace_id = run_trace_id("app-20261122063935-0000", "1");
         assert_eq!(hex(&trace_id), "a7a00e1924d3651ea449aed9cf3036ee");
-        assert_eq!(hex(&run_span_id(&trace_id)), "0c600704d0a98369");
-        assert_eq!(hex(&stage_span_id(&trace_id, 41, 0)), "81854ad6ad27b9da");
+        // printf 'sidelight/v1/span/stage\na7a0...36ee\napp-20261122063935-0000\nr-1\n41\n0' | sha256sum
+        let run = run(&trace_id, "app-20261122063935-0000", "r-1");
+        assert_eq!(hex(&run.span_id()), "7e7ba923caf38cbd");
+        assert_eq!(hex(&run.job_span_id(7)), "a42bfcf31cd2bc66");
+        assert_eq!(hex(&run.stage_span_id(41, 0)), "67e4d4255c250993");
+    }
+
+    fn run(trace_id: &[u8], job_id: &'static str, run_id: &'static str) -> Run {
+        let resource = Resource {
+            trace_id: Some(Value::hex(trace_id)),
+            job_id: Some(Value::literal(job_id)),
+            run_id: Some(Value::literal(run_id)),
+            ..Resource::default()
+        };
+        Run::of(&resource).unwrap()
     }
 
     #[test]
-    fn ids_differ_by_run_stage_and_attempt() {
+    fn ids_differ_by_run_job_stage_and_attempt() {
         let trace_id = run_trace_id("app-1", "");
         assert_ne!(trace_id, run_trace_id("app-1", "1"));
         assert_ne!(trace_id, run_trace_id("app-2", ""));
-        assert_ne!(stage_span_id(&trace_id, 1, 0), stage_span_id(&trace_id, 1, 1));
-        assert_ne!(stage_span_id(&trace_id, 11, 0), stage_span_id(&trace_id, 1, 10));
+        let one = run(&trace_id, "app-1", "r-1");
+        assert_ne!(one.stage_span_id(1, 0), one.stage_span_id(1, 1));
+        assert_ne!(one.stage_span_id(11, 0), one.stage_span_id(1, 10));
+        assert_ne!(one.job_span_id(1), one.job_span_id(2));
+        // Runs of one workflow share the trace that it gives them.
+        for other in [run(&trace_id, "app-2", "r-1"), run(&trace_id, "app-1", "r-2")] {
+            assert_eq!(one.trace_id(), other.trace_id());
+            assert_ne!(one.span_id(), other.span_id());
+            assert_ne!(one.job_span_id(1), other.job_span_id(1));
+            assert_ne!(one.stage_span_id(1, 0), other.stage_span_id(1, 0));
+        }
     }
 
     #[test]

@@ -69,8 +69,8 @@ fn report_everything() {
     telemetry::LOST_BYTES.add("deleted", 0);
     telemetry::LAG_BYTES.set(0.0);
     telemetry::EXPORTS.add("file", "ok", 1);
-    telemetry::EXPORT_RECORDS.add("file", 1);
-    telemetry::QUEUE_BATCHES.set("file", 0.0);
+    telemetry::EXPORT_RECORDS.add("file", "logs", 1);
+    telemetry::QUEUE_BATCHES.set("file", "logs", 0.0);
     telemetry::CHECKPOINT_TIME.set(1_763_800_000.0);
     telemetry::SCRAPES.add("spark", "ok", 1);
     telemetry::SCRAPE_SECONDS.add_seconds("spark", 0.25);

@@ -10,10 +10,12 @@ use crate::harness::{peers, wait};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The UI of a Spark job that has ended: the last answers of a recording.
-fn spark_ui() -> String {
+/// The UI of a Spark job: the last answers of a recording. After `n_rounds` the job is gone.
+fn spark_ui(n_rounds: usize) -> String {
+    let n_asked = AtomicUsize::new(0);
     let text = std::fs::read_to_string(fixture("demo/rest.json")).unwrap();
     let recording: Vec<Value> = serde_json::from_str(&text).unwrap();
     let path =
@@ -24,7 +26,10 @@ fn spark_ui() -> String {
         let asked = first.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap();
         let answer = answers.get(asked);
         let status = answer.map_or(404, |answer| answer["status"].as_u64().unwrap());
-        let body = answer.map(|answer| answer["body"].to_string()).unwrap_or_default();
+        let mut body = answer.map(|answer| answer["body"].to_string()).unwrap_or_default();
+        if asked == "/api/v1/applications" && n_asked.fetch_add(1, Ordering::AcqRel) >= n_rounds {
+            body = "[]".to_owned();
+        }
         let length = body.len();
         let head = "content-type: application/json\r\nconnection: close";
         let _ = write!(
@@ -41,7 +46,7 @@ fn e26_e27_metrics_of_a_job_pass_the_validator_and_stand_in_no_lines_way() {
         "[job]\njob_name = \"nightly\"\n[scrapers.spark]\nurls = [\"http://{}\"]\ninterval = \"1s\"\n\
          [exporters.cloudwatch_metrics]\nregion = \"us-east-1\"\nendpoint_url = {:?}\n\
          group = \"/e/metrics\"\nstream = {STREAM:?}\n",
-        spark_ui(),
+        spark_ui(usize::MAX),
         cloud.fake.url(),
     );
     cloud.write("a.log", 100);
@@ -67,14 +72,14 @@ fn e26_e27_metrics_of_a_job_pass_the_validator_and_stand_in_no_lines_way() {
     assert!(n_metrics >= 10, "{n_metrics} metrics");
 }
 
-/// A cloud with metrics of a recorded job, a round every two seconds.
+/// A cloud with metrics of a recorded job, a round every two seconds. The job is over soon.
 fn metrics_cloud() -> Cloud {
     let mut cloud = Cloud::new();
     cloud.sections = format!(
         "[job]\njob_name = \"nightly\"\n[scrapers.spark]\nurls = [\"http://{}\"]\n\
-         [exporters.cloudwatch_metrics]\nregion = \"us-east-1\"\nendpoint_url = {:?}\n\
+         interval = \"2s\"\n[exporters.cloudwatch_metrics]\nregion = \"us-east-1\"\nendpoint_url = {:?}\n\
          group = \"/e/metrics\"\nstream = {STREAM:?}\n",
-        spark_ui(),
+        spark_ui(2),
         cloud.fake.url(),
     );
     cloud
@@ -90,7 +95,9 @@ fn metric_events(cloud: &Cloud) -> Vec<Value> {
 fn at_a_stop_metrics_have_as_long_as_logs() {
     let mut cloud = metrics_cloud();
     cloud.start();
-    wait::until("metrics come", LIMIT, || (metric_events(&cloud).len() >= 2).then_some(()));
+    wait::until("the job is over", LIMIT, || {
+        (total(&cloud, "job_runs_total") >= 1.0).then_some(())
+    });
     // The last round brings two batches, which take a second each.
     let slow = Fault::delay(Duration::from_secs(1)).on("PutLogEvents").in_group("/e/metrics");
     cloud.fake.set_fault(slow);
@@ -129,10 +136,10 @@ fn a_reload_sends_no_total_again() {
 #[test]
 fn what_a_200_rejects_of_metrics_comes_with_the_next_batch() {
     let mut cloud = metrics_cloud();
-    let old = Fault::reject(100, 0, 0).on("PutLogEvents").in_group("/e/metrics").times(4);
+    let old = Fault::reject(100, 0, 0).on("PutLogEvents").in_group("/e/metrics").times(6);
     cloud.fake.set_fault(old);
     cloud.start();
-    wait::until("metrics come", LIMIT, || (metric_events(&cloud).len() >= 4).then_some(()));
+    wait::until("metrics come", LIMIT, || (metric_events(&cloud).len() >= 6).then_some(()));
     cloud.stop();
     assert_eq!(total(&cloud, "job_runs_total"), 1.0);
 }
@@ -166,7 +173,7 @@ fn e_every_line_is_read_back_from_moto() {
 #[test]
 fn the_series_of_a_job_that_is_over_leave_the_page_after_the_linger_time() {
     let mut cloud = Cloud::new();
-    let ui = spark_ui();
+    let ui = spark_ui(2);
     let spark = format!("urls = [\"http://{ui}\"]\ninterval = \"1s\"\nlinger = \"2s\"\n");
     cloud.sections = format!("[job]\njob_name = \"nightly\"\n[scrapers.spark]\n{spark}");
     cloud.start();

@@ -2,12 +2,12 @@
 //! open files, the same checkpoint, the same counts, and what no destination has taken yet.
 
 use super::tail_thread::Left;
-use super::{App, Core, LAST_BATCH, LAST_STEPS, StartError, finder};
+use super::{App, Core, LAST_BATCH, LAST_STEPS, StartError, finder, identity, shared_scrape};
 use crate::config::Config;
 use crate::export;
 use crate::health::Phase;
-use crate::scrape;
 use crate::scrape::timer::End;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,13 +22,11 @@ impl App {
     /// The first part that cannot be made.
     pub fn prove(config: &Config) -> Result<(), StartError> {
         finder(config)?;
-        let redactor = config.redaction.base();
-        let shared = export::Shared::new(redactor.clone());
+        let shared = export::Shared::new(config.redaction.base().clone());
         for (_, section) in &config.exporters {
             section.exporter.build(&section.lane, &shared)?;
         }
-        let given = scrape::Given::new(&config.job, redactor);
-        let shared = scrape::Shared { redactor: redactor.clone(), given };
+        let shared = shared_scrape(config, identity(config, &BTreeMap::new()));
         for (_, section) in &config.scrapers {
             section.build(&shared)?;
         }
@@ -42,7 +40,7 @@ impl App {
         self.health.set_phase(Phase::Draining);
         self.end_scrapers.send_replace(End::HandOver);
         self.tail.hand_over();
-        self.log_lanes.stop();
+        self.log_lanes.hand_over();
         let lanes = self.log_lanes.join_until(deadline).await;
         let tail = tokio::time::timeout_at(deadline, self.tail.handed_over()).await.ok().flatten();
         let scraped = self.end_scrapers(deadline).await;

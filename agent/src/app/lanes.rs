@@ -64,7 +64,7 @@ pub(super) fn prepare(
                 SignalKind::Spans => &mut prepared.spans,
             };
             lanes.add(name, queue_batches_max, |queue| {
-                Lane::in_memory(name, exporter, queue, request_timeout)
+                Lane::in_memory((name, signal), exporter, queue, request_timeout)
             });
         }
     }
@@ -124,6 +124,11 @@ impl Lanes {
     /// Asks all to end soon.
     pub(super) fn stop(&self) {
         self.statuses.iter().for_each(|(_, status)| status.stop());
+    }
+
+    /// Asks all to end for those that follow.
+    pub(super) fn hand_over(&self) {
+        self.statuses.iter().for_each(|(_, status)| status.hand_over());
     }
 
     /// Ends those that have not ended.

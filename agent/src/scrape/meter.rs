@@ -83,12 +83,15 @@ pub enum Cut {
     Request,
     /// The history of a job name over the limit of names.
     JobName,
+    /// A span over the limit of spans of one round, or of a job that the API forgot before its end
+    /// was read.
+    Span,
 }
 
 impl Cut {
     /// Every kind, in the order of [`ScrapeStats::cut`].
-    pub const ALL: [Self; 5] =
-        [Self::Application, Self::Stage, Self::Entry, Self::Request, Self::JobName];
+    pub const ALL: [Self; 6] =
+        [Self::Application, Self::Stage, Self::Entry, Self::Request, Self::JobName, Self::Span];
 
     /// Value of the label `what`.
     #[must_use]
@@ -99,6 +102,7 @@ impl Cut {
             Self::Entry => "entry",
             Self::Request => "request",
             Self::JobName => "job_name",
+            Self::Span => "span",
         }
     }
 }

@@ -13,6 +13,7 @@ mod peaks;
 mod rest;
 mod runs;
 mod skew;
+mod spans;
 mod stage_counters;
 mod stages;
 mod targets;
@@ -22,6 +23,7 @@ mod tests;
 use crate::clock;
 use crate::config::{Interval, Section};
 use crate::export::{BoxFuture, BuildError};
+use crate::identity::Identity;
 use crate::scrape::http::{Client, HttpError, Limits, UrlError};
 use crate::scrape::meter::{Cut, Meter, ScrapeStats};
 use crate::scrape::{
@@ -92,7 +94,7 @@ impl Default for Config {
 
 impl ScraperConfig for Config {
     fn build(&self, shared: &Shared) -> Result<Box<dyn Scraper>, BuildError> {
-        let scraper = SparkScraper::new(self, shared.given.clone(), shared.redactor.clone());
+        let scraper = SparkScraper::new(self, shared);
         let failed =
             |error: BadUrl| BuildError { section: "scrapers.spark", reason: error.to_string() };
         Ok(Box::new(scraper.map_err(failed)?))
@@ -120,6 +122,7 @@ struct Moment {
 #[derive(Debug)]
 pub struct SparkScraper {
     redactor: Arc<Redactor>,
+    identity: Arc<Identity>,
     given: Given,
     linger: Duration,
     targets: Targets,
@@ -130,21 +133,17 @@ pub struct SparkScraper {
 
 impl SparkScraper {
     /// A scraper for `config`.
-    pub fn new(config: &Config, given: Given, redactor: Arc<Redactor>) -> Result<Self, BadUrl> {
-        Self::with_limits(config, given, redactor, Limits::default())
+    pub fn new(config: &Config, shared: &Shared) -> Result<Self, BadUrl> {
+        Self::with_limits(config, shared, Limits::default())
     }
 
-    fn with_limits(
-        config: &Config,
-        given: Given,
-        redactor: Arc<Redactor>,
-        limits: Limits,
-    ) -> Result<Self, BadUrl> {
+    fn with_limits(config: &Config, shared: &Shared, limits: Limits) -> Result<Self, BadUrl> {
         let targets = Targets::new(&config.urls, limits)
             .map_err(|(index, source)| BadUrl { index, source })?;
         Ok(Self {
-            redactor,
-            given,
+            redactor: shared.redactor.clone(),
+            identity: shared.identity.clone(),
+            given: shared.given.clone(),
             linger: config.linger.0,
             targets,
             applications: BTreeMap::new(),
@@ -316,6 +315,7 @@ impl SparkScraper {
         };
         let context = Context {
             redactor: &self.redactor,
+            identity: &self.identity,
             given: &self.given,
             version: &version,
             unix_ms: now.unix_ms,
@@ -335,7 +335,7 @@ impl SparkScraper {
     fn end(&mut self, app_id: &Value, now: Moment, end_unix_ms: Option<u64>, outcome: Outcome) {
         let Some(application) = self.applications.get_mut(app_id) else { return };
         if application.is_live() {
-            application.end(now.instant, end_unix_ms, outcome);
+            application.end(now.instant, end_unix_ms, outcome, &mut self.meter);
             self.histories.finish(application, &mut self.meter);
         }
     }
@@ -344,7 +344,8 @@ impl SparkScraper {
     fn publish(&mut self, now: Moment, out: &mut Scraped) {
         for app_id in self.expired(now) {
             let owns = self.owns_series(&app_id);
-            let Some(application) = self.applications.remove(&app_id) else { continue };
+            let Some(mut application) = self.applications.remove(&app_id) else { continue };
+            out.spans.extend(application.take_spans());
             if owns {
                 out.metrics.push(application.empty_batch(now.unix_ms));
             }
@@ -353,6 +354,7 @@ impl SparkScraper {
             self.applications.keys().filter(|id| self.owns_series(id)).cloned().collect();
         for (app_id, application) in &mut self.applications {
             out.jobs.push(application.job.clone());
+            out.spans.extend(application.take_spans());
             if owners.contains(app_id) {
                 out.metrics.push(application.batch());
             }

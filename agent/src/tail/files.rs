@@ -95,7 +95,7 @@ pub struct Tail {
     limits: BatchLimits,
     finder: Finder,
     redactors: Arc<Redactors>,
-    identity: Identity,
+    identity: Arc<Identity>,
     jobs: watch::Receiver<Arc<Vec<Job>>>,
     /// Jobs that the resources of `files` were made from.
     applied_jobs: Arc<Vec<Job>>,
@@ -146,7 +146,7 @@ pub struct Start {
     /// The redactors of the process.
     pub redactors: Arc<Redactors>,
     /// Who the files may belong to.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// Jobs as the scrapers see them.
     pub jobs: watch::Receiver<Arc<Vec<Job>>>,
     /// The checkpointer.

@@ -1,13 +1,14 @@
 //! Metrics of lanes, spools and dead letters.
 
 use super::metric::{Family, Family2, OwnMetric, descriptor};
-use super::{EXPORTER_NAMES, N_EXPORTERS};
+use super::{EXPORTER_NAMES, N_EXPORTERS, N_SIGNALS, SIGNALS};
 use crate::model::Kind;
 
-/// `queue_full` and, but for log records, `rejected`: samples and spans wait in memory only.
+/// `queue_full` is for spans, `rejected` for spans and samples, which have no dead letters, and `stale`
+/// for samples that were due while the destination did not work.
 const DROP_REASONS: [&str; N_DROP_REASONS] =
-    ["spool_full", "spool_failed", "no_spool", "queue_full", "rejected", "other"];
-const N_DROP_REASONS: usize = 6;
+    ["spool_full", "spool_failed", "no_spool", "queue_full", "rejected", "stale", "other"];
+const N_DROP_REASONS: usize = 7;
 const DAMAGES: [&str; 3] = ["torn", "corrupt", "other"];
 
 const fn counter(name: &'static str, help: &'static str) -> Family<N_EXPORTERS> {
@@ -19,10 +20,16 @@ const fn gauge(name: &'static str, unit: &'static str, help: &'static str) -> Fa
 }
 
 /// 1 while the circuit of a lane is open; a gauge.
-pub static CIRCUIT_OPEN: Family<N_EXPORTERS> = gauge(
-    "sidelight_circuit_open",
-    "",
-    "1 while the last delivery of an exporter failed and its batches go to the spool.",
+pub static CIRCUIT_OPEN: Family2<N_EXPORTERS, N_SIGNALS> = Family2::sparse(
+    descriptor(
+        Kind::Gauge,
+        "sidelight_circuit_open",
+        "",
+        "1 while the last delivery of an exporter failed and its batches wait or go to the spool.",
+    ),
+    ["exporter", "signal"],
+    &EXPORTER_NAMES,
+    &SIGNALS,
 );
 /// Batches in the spool; a gauge.
 pub static SPOOL_BATCHES: Family<N_EXPORTERS> =

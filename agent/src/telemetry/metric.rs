@@ -194,6 +194,7 @@ pub struct Family2<const A: usize, const B: usize> {
     labels: [&'static str; 2],
     first: &'static [&'static str; A],
     second: &'static [&'static str; B],
+    starts_at_zero: bool,
     cells: [[Cell; B]; A],
 }
 
@@ -207,7 +208,17 @@ impl<const A: usize, const B: usize> Family2<A, B> {
         assert!(matches!(first[A - 1].as_bytes(), b"other"), "the last label value is `other`");
         assert!(matches!(second[B - 1].as_bytes(), b"other"), "the last label value is `other`");
         let cells = [const { [const { Cell::absent() }; B] }; A];
-        Self { descriptor, labels, first, second, cells }
+        Self { descriptor, labels, first, second, starts_at_zero: true, cells }
+    }
+
+    /// Shows only what was reported, where most pairs of labels mean nothing.
+    pub(super) const fn sparse(
+        descriptor: MetricDescriptor,
+        labels: [&'static str; 2],
+        first: &'static [&'static str; A],
+        second: &'static [&'static str; B],
+    ) -> Self {
+        Self { starts_at_zero: false, ..Self::new(descriptor, labels, first, second) }
     }
 
     /// Adds `n` to the series of `first` and `second`.
@@ -239,7 +250,7 @@ impl<const A: usize, const B: usize> OwnMetric for Family2<A, B> {
             }
             for (second, cell) in self.second.iter().zip(row) {
                 // A row that exists shows 0 for what has not happened yet, as in `from_zero`.
-                let zero = (*second != OTHER).then_some(0.0);
+                let zero = (self.starts_at_zero && *second != OTHER).then_some(0.0);
                 let [a, b] = self.labels;
                 let labels = || vec![(a, Value::literal(first)), (b, Value::literal(second))];
                 out.extend(
@@ -315,6 +326,18 @@ mod tests {
         assert_eq!(collect(&FAMILY), []);
         FAMILY.add("x", "ok", 1);
         assert_eq!(collect(&FAMILY), [row(&["x", "ok"], 1.0), row(&["x", "error"], 0.0)]);
+    }
+
+    #[test]
+    fn a_sparse_family_shows_only_what_was_reported() {
+        static FAMILY: Family2<2, 3> = Family2::sparse(
+            descriptor(Kind::Gauge, "f", "", "h"),
+            ["a", "b"],
+            &["x", "other"],
+            &["logs", "spans", "other"],
+        );
+        FAMILY.set("x", "spans", 1.0);
+        assert_eq!(collect(&FAMILY), [row(&["x", "spans"], 1.0)]);
     }
 
     #[test]

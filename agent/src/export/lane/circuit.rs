@@ -1,6 +1,7 @@
 //! Whether a destination works, and when to ask it again.
 
 use crate::export::{PAUSE_MIN, pause};
+use crate::model::SignalKind;
 use crate::telemetry;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -14,14 +15,15 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Circuit {
     name: &'static str,
+    signal: SignalKind,
     failures: u32,
     retry_at: Option<Instant>,
 }
 
 impl Circuit {
-    pub(super) fn new(name: &'static str) -> Self {
-        telemetry::CIRCUIT_OPEN.set(name, 0.0);
-        Self { name, failures: 0, retry_at: None }
+    pub(super) fn new(name: &'static str, signal: SignalKind) -> Self {
+        telemetry::CIRCUIT_OPEN.set(name, signal.as_str(), 0.0);
+        Self { name, signal, failures: 0, retry_at: None }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -42,7 +44,7 @@ impl Circuit {
         };
         self.retry_at = Some(Instant::now() + pause);
         self.failures = self.failures.saturating_add(1);
-        telemetry::CIRCUIT_OPEN.set(self.name, 1.0);
+        telemetry::CIRCUIT_OPEN.set(self.name, self.signal.as_str(), 1.0);
         self.failures == 1
     }
 
@@ -51,7 +53,7 @@ impl Circuit {
         self.retry_at = None;
         let failures = std::mem::take(&mut self.failures);
         if failures > 0 {
-            telemetry::CIRCUIT_OPEN.set(self.name, 0.0);
+            telemetry::CIRCUIT_OPEN.set(self.name, self.signal.as_str(), 0.0);
         }
         failures
     }
@@ -59,13 +61,13 @@ impl Circuit {
 
 #[cfg(test)]
 mod tests {
-    use super::{Circuit, PAUSE_MIN, RETRY_AFTER_MAX};
+    use super::{Circuit, PAUSE_MIN, RETRY_AFTER_MAX, SignalKind};
     use std::time::Duration;
     use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
     async fn a_destination_that_names_a_time_is_left_alone_for_it_within_reason() {
-        let mut circuit = Circuit::new("file");
+        let mut circuit = Circuit::new("file", SignalKind::Logs);
         let now = Instant::now();
         assert!(circuit.failed(Some(Duration::from_secs(70))));
         assert_eq!(circuit.retry_at(), Some(now + Duration::from_secs(70)));

@@ -46,6 +46,7 @@ struct Stored {
 #[derive(Debug)]
 pub(super) struct Intake {
     name: &'static str,
+    signal: SignalKind,
     queue: mpsc::Receiver<Arc<Batch>>,
     is_closed: bool,
     rules: Option<u64>,
@@ -61,7 +62,7 @@ pub(super) struct Intake {
 
 impl Intake {
     pub(super) fn new(
-        name: &'static str,
+        (name, signal): (&'static str, SignalKind),
         queue: mpsc::Receiver<Arc<Batch>>,
         spool: Option<Spool>,
         is_required: bool,
@@ -75,6 +76,7 @@ impl Intake {
         });
         Self {
             name,
+            signal,
             queue,
             is_closed: false,
             rules,
@@ -179,7 +181,7 @@ impl Intake {
                     biased;
                     () = status.stopped() => return None,
                     batch = self.queue.recv() => {
-                        telemetry::QUEUE_BATCHES.set(self.name, self.queue.len() as f64);
+                        telemetry::QUEUE_BATCHES.set(self.name, self.signal.as_str(), self.queue.len() as f64);
                         self.is_closed = batch.is_none();
                         self.pending.extend(batch);
                     }
@@ -325,7 +327,7 @@ impl Intake {
         } else {
             let mut batches = Vec::new();
             let n_batches = self.queue.recv_many(&mut batches, GROUP_BATCHES_MAX).await;
-            telemetry::QUEUE_BATCHES.set(self.name, self.queue.len() as f64);
+            telemetry::QUEUE_BATCHES.set(self.name, self.signal.as_str(), self.queue.len() as f64);
             self.is_closed = n_batches == 0;
             self.pending.extend(batches);
             self.drop_stale();
@@ -336,15 +338,14 @@ impl Intake {
     /// True when newer batches are worth more than those that wait: samples say how it is now, and
     /// counters hold all that those before them said.
     fn waits_for_newer(&self) -> bool {
-        let first = self.pending.front().map(|batch| batch.signal.kind());
-        matches!(self.blocked, Some(Blocked::ForGood)) && first == Some(SignalKind::Metrics)
+        matches!(self.blocked, Some(Blocked::ForGood)) && self.signal == SignalKind::Metrics
     }
 
     fn drop_stale(&mut self) {
         while self.waits_for_newer() && self.pending.len() > GROUP_BATCHES_MAX {
             // Nothing is owed for samples.
             let Some(batch) = self.pending.pop_front() else { return };
-            count_dropped(self.name, "queue_full", &batch, &self.status);
+            count(self.name, "stale", &batch);
         }
     }
 
@@ -438,9 +439,13 @@ fn records(batch: &Batch) -> Option<&LogBatch> {
 fn count_dropped(name: &'static str, reason: &'static str, batch: &Batch, status: &Status) {
     static DROPPED: telemetry::RateLimit = telemetry::RateLimit::new();
     status.dropped.fetch_add(batch.signal.len() as u64, Ordering::Relaxed);
-    telemetry::LANE_DROPPED_BATCHES.add(name, reason, 1);
-    telemetry::LANE_DROPPED_RECORDS.add(name, reason, batch.signal.len() as u64);
+    count(name, reason, batch);
     if DROPPED.admit().is_some() {
         tracing::warn!(exporter = name, reason, "a batch is given up");
     }
+}
+
+fn count(name: &'static str, reason: &'static str, batch: &Batch) {
+    telemetry::LANE_DROPPED_BATCHES.add(name, reason, 1);
+    telemetry::LANE_DROPPED_RECORDS.add(name, reason, batch.signal.len() as u64);
 }

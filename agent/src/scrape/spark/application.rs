@@ -9,8 +9,10 @@ use super::metrics::job::{JOB_FINAL_SNAPSHOT, JOB_RUN_INFO, JOB_RUN_START, JOB_R
 use super::peaks::spark_bytes;
 use super::rest;
 use super::runs::Outcome;
+use super::spans::Spans;
 use super::stages::Stages;
-use crate::model::{Engine, MetricBatch, Resource, Sample};
+use crate::identity::Identity;
+use crate::model::{Engine, MetricBatch, Resource, Sample, SpanBatch};
 use crate::scrape::http::{Client, HttpError};
 use crate::scrape::meter::{Cut, Meter};
 use crate::scrape::{Given, Job};
@@ -40,6 +42,7 @@ pub(super) struct Application {
     run_labels: Vec<(&'static str, Value)>,
     info_labels: Vec<(&'static str, Value)>,
     resource: Arc<Resource>,
+    spans: Spans,
     stages: Stages,
     jobs: Jobs,
     executors: Executors,
@@ -56,7 +59,8 @@ pub(super) struct Ended {
 
 /// What a new application is made from, besides its own answers.
 pub(super) struct Context<'a> {
-    pub(super) redactor: &'a Redactor,
+    pub(super) redactor: &'a Arc<Redactor>,
+    pub(super) identity: &'a Identity,
     /// What the operator said.
     pub(super) given: &'a Given,
     /// Version of the engine.
@@ -121,21 +125,21 @@ impl Application {
             seen_unix_ms: context.unix_ms,
             properties,
         };
-        let resource = Resource {
-            job_id: Some(job.job_id.clone()),
-            job_name: Some(job.job_name.clone()),
-            run_id: Some(job.run_id.clone()),
-            user_id: job.user_id.clone(),
-            engine: Some(Engine::Spark),
-            ..Resource::default()
-        };
+        let resource = Arc::new(context.identity.job(&job));
+        let spans = Spans::new(
+            resource.clone(),
+            context.identity.parent_span_id(),
+            job.job_id.clone(),
+            redactor.clone(),
+        );
         Self {
             job,
             slot: 0,
             ended: None,
             run_labels: present(run_labels),
             info_labels: present(info_labels),
-            resource: Arc::new(resource),
+            resource,
+            spans,
             stages: Stages::new(),
             jobs: Jobs::new(),
             executors: Executors::new(memory.collect(), heap_max),
@@ -157,7 +161,8 @@ impl Application {
         let path = format!("{base}/stages?status=active&{SUMMARIES}");
         let active: rest::List<rest::Stage> = client.get(&path, meter).await?;
         self.jobs.record(&jobs, meter);
-        self.stages.record(&active, unix_ms, meter);
+        self.spans.set_owners(&jobs);
+        self.record_stages(&active, unix_ms, meter);
         let active = active.iter().map(|stage| stage.stage_id).collect();
         let rereads = !self.is_list_too_large;
         let unread = self.jobs.unread(&jobs, &active, &self.stages, rereads);
@@ -168,7 +173,9 @@ impl Application {
         {
             return stages;
         }
-        self.jobs.close(&jobs, &self.stages, &read, !self.is_list_too_large);
+        for ended in self.jobs.close(&jobs, &self.stages, &read, !self.is_list_too_large) {
+            self.spans.job(ended, meter);
+        }
         let executors: rest::List<rest::Executor> =
             client.get(&format!("{base}/allexecutors"), meter).await?;
         self.executors.record(executors.0, unix_ms, meter);
@@ -189,7 +196,7 @@ impl Application {
         if unread.len() > STAGE_REQUESTS_MAX && !self.is_list_too_large {
             match client.get::<rest::List<rest::Stage>>(&format!("{base}/stages"), meter).await {
                 Ok(listed) => {
-                    self.stages.record(&listed, unix_ms, meter);
+                    self.record_stages(&listed, unix_ms, meter);
                     let kept: BTreeSet<u32> = listed.iter().map(|stage| stage.stage_id).collect();
                     for evicted in unread.difference(&kept) {
                         self.stages.give_up(*evicted, meter);
@@ -206,7 +213,7 @@ impl Application {
             // Without `details=false` the answer holds every task of the stage.
             let path = format!("{base}/stages/{stage_id}?details=false&{SUMMARIES}");
             match client.get::<rest::List<rest::Stage>>(&path, meter).await {
-                Ok(attempts) => self.stages.record(&attempts, unix_ms, meter),
+                Ok(attempts) => self.record_stages(&attempts, unix_ms, meter),
                 Err(HttpError::NotFound) => self.stages.give_up(*stage_id, meter),
                 Err(error) if error.concerns_target() => return Err(error),
                 // One stage that cannot be read must not hide all that comes after it.
@@ -221,10 +228,27 @@ impl Application {
         failed
     }
 
+    fn record_stages(&mut self, stages: &[rest::Stage], unix_ms: u64, meter: &mut Meter) {
+        let spans = &mut self.spans;
+        self.stages.record(stages, unix_ms, meter, |ended, meter| spans.stage(ended, meter));
+    }
+
     /// Ends the run, at the time that the engine names or else at the last answer.
-    pub(super) fn end(&mut self, at: Instant, end_unix_ms: Option<u64>, outcome: Outcome) {
+    pub(super) fn end(
+        &mut self,
+        at: Instant,
+        end_unix_ms: Option<u64>,
+        outcome: Outcome,
+        meter: &mut Meter,
+    ) {
         self.job.end_unix_ms = Some(end_unix_ms.unwrap_or(self.job.seen_unix_ms));
         self.ended = Some(Ended { at, outcome });
+        self.spans.run(&self.job, outcome, meter);
+    }
+
+    /// Work that ended since the last call.
+    pub(super) fn take_spans(&mut self) -> Vec<SpanBatch> {
+        self.spans.take()
     }
 
     /// True while the UI answers.

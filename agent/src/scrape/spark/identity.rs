@@ -50,11 +50,16 @@ pub(super) fn properties(
 ///
 /// It is redacted whole first: half of a secret would not be recognised.
 pub(super) fn bounded(raw: &str, redactor: &Redactor) -> Value {
+    bounded_to(raw, VALUE_BYTES_MAX, redactor)
+}
+
+/// [`bounded`] to `bytes_max` bytes.
+pub(super) fn bounded_to(raw: &str, bytes_max: usize, redactor: &Redactor) -> Value {
     let value = redactor.value(raw);
-    if value.len() <= VALUE_BYTES_MAX {
+    if value.len() <= bytes_max {
         return value;
     }
-    redactor.value(&value[..value.floor_char_boundary(VALUE_BYTES_MAX)])
+    redactor.value(&value[..value.floor_char_boundary(bytes_max)])
 }
 
 /// The stable part of an application's name, redacted.

@@ -71,6 +71,7 @@ impl Jobs {
         let listed: BTreeSet<u64> = jobs.iter().map(|job| u64::from(job.job_id)).collect();
         let forgotten: Vec<u64> =
             self.ledger.open_keys().filter(|key| !listed.contains(key)).collect();
+        meter.cut(Cut::Span, forgotten.len() as u64);
         for key in forgotten {
             self.ledger.close(key);
         }
@@ -107,14 +108,14 @@ impl Jobs {
         unread.difference(active).copied().collect()
     }
 
-    /// Closes jobs that ended and of which no stage is left to read, after `read` were.
-    pub(super) fn close(
+    /// Closes jobs that ended and of which no stage is left to read, after `read` were. Returns them.
+    pub(super) fn close<'a>(
         &mut self,
-        jobs: &[Job],
+        jobs: &'a [Job],
         stages: &Stages,
         read: &BTreeSet<u32>,
         rereads: bool,
-    ) {
+    ) -> Vec<&'a Job> {
         let is_read = |id: &u32| read.contains(id);
         let mut ended = Vec::new();
         for job in self.open(jobs).filter(|job| job.is_final()) {
@@ -130,13 +131,14 @@ impl Jobs {
                 ended.push(job);
             }
         }
-        for job in ended {
+        for job in &ended {
             if self.ledger.close(u64::from(job.job_id))
                 && let (Some(start), Some(end)) = (job.submission_time.0, job.completion_time.0)
             {
                 self.durations.observe(end.saturating_sub(start) as f64 / MILLISECONDS);
             }
         }
+        ended
     }
 
     fn open<'a>(&self, jobs: &'a [Job]) -> impl Iterator<Item = &'a Job> {

@@ -215,17 +215,21 @@ pub(super) enum JobStatus {
     Unknown,
 }
 
-/// One element of `/jobs`. `killedTasksSummary` is not read: its keys hold user data.
+/// One element of `/jobs`. Texts are for spans. `killedTasksSummary` is not read: its keys hold user data.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Job {
     pub(super) job_id: u32,
+    /// Where in the program the job was started.
+    pub(super) name: Option<String>,
+    pub(super) description: Option<String>,
     pub(super) status: JobStatus,
     pub(super) submission_time: Time,
     pub(super) completion_time: Time,
     pub(super) stage_ids: Vec<u32>,
     pub(super) num_tasks: Number,
     pub(super) num_completed_tasks: Number,
+    pub(super) num_failed_tasks: Number,
     pub(super) num_completed_indices: Number,
     pub(super) num_skipped_tasks: Number,
     pub(super) num_active_stages: Number,
@@ -255,14 +259,18 @@ pub(super) enum StageStatus {
     Unknown,
 }
 
-/// One element of `/stages` and of `/stages/{id}`. Names, descriptions, details and reasons are
-/// not read: they hold user data and no number.
+/// One element of `/stages` and of `/stages/{id}`. Texts are for spans; details, which are stack
+/// traces of the program, are not read.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Stage {
     pub(super) status: StageStatus,
     pub(super) stage_id: u32,
     pub(super) attempt_id: u32,
+    /// Where in the program it comes from.
+    pub(super) name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) failure_reason: Option<String>,
     pub(super) num_tasks: Number,
     pub(super) num_active_tasks: Number,
     pub(super) num_complete_tasks: Number,

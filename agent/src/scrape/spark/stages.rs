@@ -48,8 +48,14 @@ impl Stages {
         }
     }
 
-    /// Takes what REST says of `stages` at `unix_ms`.
-    pub(super) fn record(&mut self, stages: &[Stage], unix_ms: u64, meter: &mut Meter) {
+    /// Takes what REST says of `stages` at `unix_ms`; `ended` gets those whose numbers are final now.
+    pub(super) fn record(
+        &mut self,
+        stages: &[Stage],
+        unix_ms: u64,
+        meter: &mut Meter,
+        mut ended: impl FnMut(&Stage, &mut Meter),
+    ) {
         for stage in stages {
             let is_over = match stage.status {
                 // Skipped and pending attempts have counted nothing, and may never be made.
@@ -75,6 +81,7 @@ impl Stages {
                     self.durations
                         .observe(end.saturating_sub(start) as f64 / metrics::MILLISECONDS);
                 }
+                ended(stage, meter);
             }
         }
     }
@@ -149,21 +156,21 @@ mod tests {
     #[test]
     fn a_failed_stage_counts_until_its_last_task_is_killed() {
         let (mut stages, mut meter) = (Stages::new(), Meter::new(Duration::ZERO));
-        stages.record(&[stage(3, 0, "FAILED", 2, 4)], 0, &mut meter);
+        stages.record(&[stage(3, 0, "FAILED", 2, 4)], 0, &mut meter, |_, _| {});
         assert!(!stages.is_resolved(3) && stages.open_ids().contains(&3));
-        stages.record(&[stage(3, 0, "FAILED", 0, 6)], 0, &mut meter);
+        stages.record(&[stage(3, 0, "FAILED", 0, 6)], 0, &mut meter, |_, _| {});
         assert!(stages.is_resolved(3) && stages.open_ids().is_empty());
         assert_eq!(total(&mut stages, "job_task_failures_total"), Some(6.0));
-        stages.record(&[stage(3, 0, "FAILED", 0, 6)], 0, &mut meter);
+        stages.record(&[stage(3, 0, "FAILED", 0, 6)], 0, &mut meter, |_, _| {});
         assert_eq!(total(&mut stages, "job_task_failures_total"), Some(6.0));
     }
 
     #[test]
     fn a_stage_with_tasks_that_never_end_is_final_after_a_while() {
         let (mut stages, mut meter) = (Stages::new(), Meter::new(Duration::ZERO));
-        stages.record(&[stage(3, 0, "COMPLETE", 1, 0)], 1_000 + STUCK_MS, &mut meter);
+        stages.record(&[stage(3, 0, "COMPLETE", 1, 0)], 1_000 + STUCK_MS, &mut meter, |_, _| {});
         assert!(!stages.is_resolved(3));
-        stages.record(&[stage(3, 0, "COMPLETE", 1, 0)], 1_001 + STUCK_MS, &mut meter);
+        stages.record(&[stage(3, 0, "COMPLETE", 1, 0)], 1_001 + STUCK_MS, &mut meter, |_, _| {});
         assert!(stages.is_resolved(3));
     }
 
@@ -176,7 +183,7 @@ mod tests {
             stage(2, 0, "SKIPPED", 0, 0),
             stage(3, 0, "PENDING", 0, 0),
         ];
-        stages.record(&listed, 0, &mut meter);
+        stages.record(&listed, 0, &mut meter, |_, _| {});
         assert_eq!(total(&mut stages, "spark_app_stage_retries_total"), Some(1.0));
         assert_eq!(total(&mut stages, "spark_app_stages_total"), Some(2.0));
         assert_eq!(total(&mut stages, "job_task_failures_total"), Some(4.0));
@@ -186,10 +193,10 @@ mod tests {
     #[test]
     fn a_stage_that_was_evicted_keeps_what_was_seen_and_is_reported_as_cut() {
         let (mut stages, mut meter) = (Stages::new(), Meter::new(Duration::ZERO));
-        stages.record(&[stage(1, 0, "ACTIVE", 2, 3)], 0, &mut meter);
+        stages.record(&[stage(1, 0, "ACTIVE", 2, 3)], 0, &mut meter, |_, _| {});
         stages.give_up(1, &mut meter);
         assert_eq!(meter.stats().cut_of(Cut::Stage), 1);
-        stages.record(&[stage(1, 0, "COMPLETE", 0, 9)], 0, &mut meter);
+        stages.record(&[stage(1, 0, "COMPLETE", 0, 9)], 0, &mut meter, |_, _| {});
         assert_eq!(total(&mut stages, "job_task_failures_total"), Some(3.0));
     }
 }

@@ -4,13 +4,15 @@ mod faults;
 mod life;
 mod recording;
 mod replay;
+mod spans;
 
 use super::{Config, Moment, SparkScraper};
-use crate::config::Interval;
+use crate::config::{self, Interval};
+use crate::identity::Identity;
 use crate::model::{MetricBatch, Sample, SampleValue};
 use crate::scrape::fake_ui::FakeUi;
 use crate::scrape::http::Limits;
-use crate::scrape::{Given, ScrapeError, Scraped};
+use crate::scrape::{Given, ScrapeError, Scraped, Shared};
 use redaction::{Redactor, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +39,11 @@ impl Harness {
             linger: Interval::from_secs(LINGER_SECONDS),
         };
         let given = Given { job_name: job_name.map(Value::literal), ..Given::default() };
-        let redactor = Arc::new(Redactor::new());
-        let scraper = SparkScraper::with_limits(&config, given, redactor, limits).unwrap();
+        Self::with_shared(&config, &shared(given, &[]), limits)
+    }
+
+    fn with_shared(config: &Config, shared: &Shared, limits: Limits) -> Self {
+        let scraper = SparkScraper::with_limits(config, shared, limits).unwrap();
         Self { scraper, start: Instant::now(), now_s: 0 }
     }
 
@@ -62,6 +67,15 @@ impl Harness {
         result.unwrap();
         out
     }
+}
+
+/// What the scraper is made with, where the agent has this environment.
+fn shared(given: Given, environment: &[(&str, &str)]) -> Shared {
+    let redactor = Arc::new(Redactor::new());
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let environment = environment.iter().map(own).collect();
+    let identity = Identity::new(redactor.clone(), &config::Job::default(), &environment, "");
+    Shared { redactor, given, identity: Arc::new(identity) }
 }
 
 fn label<'a>(labels: &'a [(&'static str, Value)], name: &str) -> Option<&'a str> {

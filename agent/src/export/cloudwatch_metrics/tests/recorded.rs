@@ -7,6 +7,7 @@ mod recording;
 
 use super::{Encoder, Extracted, MetricBatch, Root, SampleValue, extract, settings};
 use crate::config::Interval;
+use crate::identity::Identity;
 use crate::scrape::fake_ui::FakeUi;
 use crate::scrape::spark::Config;
 use crate::scrape::{Given, Scraped, ScraperConfig, Shared};
@@ -22,7 +23,9 @@ async fn scrape(file: &str) -> Vec<MetricBatch> {
     let ui = FakeUi::start(move |path| first.answer(path)).await;
     let config =
         Config { urls: vec![ui.url()], interval: Interval::from_secs(10), ..Config::default() };
-    let shared = Shared { redactor: Arc::new(Redactor::new()), given: Given::default() };
+    let redactor = Arc::new(Redactor::new());
+    let identity = Identity::new(redactor.clone(), &Default::default(), &BTreeMap::new(), "");
+    let shared = Shared { redactor, given: Given::default(), identity: Arc::new(identity) };
     let mut scraper = config.build(&shared).unwrap();
     let mut batches = Vec::new();
     for phase in phases {

@@ -33,7 +33,8 @@ pub(super) fn start(
 ) -> Start {
     let (_, jobs) = watch::channel(Arc::default());
     let redactors = Arc::new(Redactors::default());
-    let identity = Identity::new(redactors.base().clone(), &Job::default(), &BTreeMap::new(), "");
+    let redactor = redactors.base().clone();
+    let identity = Identity::new(redactor, &Job::default(), &BTreeMap::new(), "");
     let config = Config { identity_wait: Interval(identity_wait), ..Config::default() };
     let limits = BatchLimits {
         bytes_max: 4096,
@@ -47,7 +48,7 @@ pub(super) fn start(
         limits,
         finder,
         redactors,
-        identity,
+        identity: Arc::new(identity),
         jobs,
         events,
         entries,

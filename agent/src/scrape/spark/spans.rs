@@ -1,0 +1,226 @@
+//! The work of one application as spans: the run, its jobs, and the attempts of their stages.
+//!
+//! A span is made when its work has ended and its numbers are final. The ledgers see to it that this
+//! is once; an agent that starts anew makes the same spans with the same ids again.
+
+use super::identity::bounded_to;
+use super::metrics::MILLISECONDS;
+use super::rest::{self, JobStatus, Number, StageStatus};
+use super::runs::Outcome;
+use crate::model::{AttributeValue, Resource, Span, SpanBatch, SpanStatus};
+use crate::scrape;
+use crate::scrape::meter::{Cut, Meter};
+use crate::trace::{Run, SpanId};
+use redaction::{Redactor, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Spans of one application that one round may bring: the UI keeps a thousand jobs and a thousand
+/// stages by default, and an agent that comes late gets them all at once.
+const SPANS_MAX: usize = 4096;
+/// Spans in one batch.
+const BATCH_SPANS_MAX: usize = 256;
+/// Longest description in bytes.
+const DESCRIPTION_BYTES_MAX: usize = 256;
+/// Longest reason of a failure in bytes: Spark puts a stack trace behind it.
+const REASON_BYTES_MAX: usize = 1024;
+const NANOSECONDS: f64 = 1e9;
+const NS_PER_MS: u64 = 1_000_000;
+
+type Attributes = Vec<(&'static str, AttributeValue)>;
+
+/// See the head of the file.
+#[derive(Debug)]
+pub(super) struct Spans {
+    resource: Arc<Resource>,
+    run: Option<Run>,
+    /// What the run is a part of.
+    parent: Option<SpanId>,
+    app_id: Value,
+    redactor: Arc<Redactor>,
+    /// The first job of each stage that the UI still lists.
+    owners: BTreeMap<u32, u32>,
+    waiting: Vec<Span>,
+}
+
+impl Spans {
+    /// No work has ended yet.
+    pub(super) fn new(
+        resource: Arc<Resource>,
+        parent: Option<SpanId>,
+        app_id: Value,
+        redactor: Arc<Redactor>,
+    ) -> Self {
+        let run = Run::of(&resource);
+        Self {
+            resource,
+            run,
+            parent,
+            app_id,
+            redactor,
+            owners: BTreeMap::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Takes which stages belong to which job. One that several use counts for the first, whose it was
+    /// once: so all its attempts stand together, whenever an agent reads them.
+    pub(super) fn set_owners(&mut self, jobs: &[rest::Job]) {
+        self.owners.clear();
+        for job in jobs {
+            for stage_id in &job.stage_ids {
+                let owner = self.owners.entry(*stage_id).or_insert(job.job_id);
+                *owner = job.job_id.min(*owner);
+            }
+        }
+    }
+
+    /// A job has ended.
+    pub(super) fn job(&mut self, job: &rest::Job, meter: &mut Meter) {
+        let Some(run) = &self.run else { return };
+        let mut attributes = vec![("spark.job.id", integer(u64::from(job.job_id)))];
+        for (name, number) in [
+            ("spark.job.tasks", job.num_tasks),
+            ("spark.job.failed_tasks", job.num_failed_tasks),
+            ("spark.job.skipped_tasks", job.num_skipped_tasks),
+            ("spark.job.failed_stages", job.num_failed_stages),
+            ("spark.job.skipped_stages", job.num_skipped_stages),
+        ] {
+            attributes.extend(number.0.map(|number| (name, integer(number))));
+        }
+        self.describe(&mut attributes, "spark.job.name", &job.name);
+        self.describe(&mut attributes, "spark.job.description", &job.description);
+        let status = match job.status {
+            JobStatus::Succeeded => SpanStatus::Ok,
+            // Its failed stage has the reason.
+            JobStatus::Failed => SpanStatus::Error(Value::literal("")),
+            JobStatus::Running | JobStatus::Unknown => SpanStatus::Unset,
+        };
+        let ids = (run.job_span_id(job.job_id), Some(run.span_id()));
+        let times = (job.submission_time, job.completion_time);
+        self.add("spark.job", ids, times, status, attributes, meter);
+    }
+
+    /// An attempt of a stage has ended.
+    pub(super) fn stage(&mut self, stage: &rest::Stage, meter: &mut Meter) {
+        let Some(run) = &self.run else { return };
+        let owner = self.owners.get(&stage.stage_id).copied();
+        let mut attributes = vec![
+            ("spark.stage.id", integer(u64::from(stage.stage_id))),
+            ("spark.stage.attempt", integer(u64::from(stage.attempt_id))),
+        ];
+        attributes.extend(owner.map(|job_id| ("spark.job.id", integer(u64::from(job_id)))));
+        numbers(stage, &mut attributes);
+        self.describe(&mut attributes, "spark.stage.name", &stage.name);
+        self.describe(&mut attributes, "spark.stage.description", &stage.description);
+        let status = match stage.status {
+            StageStatus::Complete => SpanStatus::Ok,
+            StageStatus::Failed => {
+                let reason = stage.failure_reason.as_deref().unwrap_or_default();
+                SpanStatus::Error(bounded_to(reason, REASON_BYTES_MAX, &self.redactor))
+            }
+            _ => SpanStatus::Unset,
+        };
+        let parent = owner.map_or(run.span_id(), |job_id| run.job_span_id(job_id));
+        let ids = (run.stage_span_id(stage.stage_id, stage.attempt_id), Some(parent));
+        let times = (stage.submission_time, stage.completion_time);
+        self.add("spark.stage", ids, times, status, attributes, meter);
+    }
+
+    /// The run has ended.
+    pub(super) fn run(&mut self, job: &scrape::Job, outcome: Outcome, meter: &mut Meter) {
+        let Some(run) = &self.run else { return };
+        let attempt = job.attempt.clone();
+        let attributes = attempt.map(|id| ("spark.app.attempt.id", AttributeValue::Text(id)));
+        let status = match outcome {
+            Outcome::Succeeded => SpanStatus::Ok,
+            Outcome::Failed => SpanStatus::Error(Value::literal("")),
+            Outcome::Unknown => SpanStatus::Unset,
+        };
+        let ids = (run.span_id(), self.parent);
+        let times = (rest::Time(Some(job.start_unix_ms)), rest::Time(job.end_unix_ms));
+        let attributes = attributes.into_iter().collect();
+        self.add("spark.application", ids, times, status, attributes, meter);
+    }
+
+    fn add(
+        &mut self,
+        name: &'static str,
+        (span_id, parent_span_id): (SpanId, Option<SpanId>),
+        (start, end): (rest::Time, rest::Time),
+        status: SpanStatus,
+        mut attributes: Attributes,
+        meter: &mut Meter,
+    ) {
+        // What never began or never ended is no work.
+        let (Some(start), Some(end), Some(run)) = (start.0, end.0, &self.run) else { return };
+        if self.waiting.len() == SPANS_MAX {
+            meter.cut(Cut::Span, 1);
+            return;
+        }
+        attributes.insert(0, ("spark.app.id", AttributeValue::Text(self.app_id.clone())));
+        let start_unix_ns = start.saturating_mul(NS_PER_MS);
+        self.waiting.push(Span {
+            trace_id: run.trace_id(),
+            span_id,
+            parent_span_id,
+            name: Value::literal(name),
+            start_unix_ns,
+            end_unix_ns: end.saturating_mul(NS_PER_MS).max(start_unix_ns),
+            status,
+            attributes,
+        });
+    }
+
+    fn describe(&self, to: &mut Attributes, name: &'static str, text: &Option<String>) {
+        if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
+            let text = bounded_to(text, DESCRIPTION_BYTES_MAX, &self.redactor);
+            to.push((name, AttributeValue::Text(text)));
+        }
+    }
+
+    /// What ended since the last call.
+    pub(super) fn take(&mut self) -> Vec<SpanBatch> {
+        let mut spans = std::mem::take(&mut self.waiting).into_iter().peekable();
+        let mut batches = Vec::new();
+        while spans.peek().is_some() {
+            let spans = spans.by_ref().take(BATCH_SPANS_MAX).collect();
+            batches.push(SpanBatch { resource: self.resource.clone(), spans });
+        }
+        batches
+    }
+}
+
+/// What the tasks of a stage attempt did.
+fn numbers(stage: &rest::Stage, to: &mut Attributes) {
+    let read = rest::sum(
+        [stage.shuffle_remote_bytes_read, stage.shuffle_local_bytes_read]
+            .map(|it| it.0)
+            .into_iter(),
+    );
+    for (name, number) in [
+        ("spark.stage.tasks", stage.num_tasks),
+        ("spark.stage.failed_tasks", stage.num_failed_tasks),
+        ("spark.stage.killed_tasks", stage.num_killed_tasks),
+        ("spark.stage.input_bytes", stage.input_bytes),
+        ("spark.stage.input_records", stage.input_records),
+        ("spark.stage.output_bytes", stage.output_bytes),
+        ("spark.stage.output_records", stage.output_records),
+        ("spark.stage.shuffle_read_bytes", Number(read)),
+        ("spark.stage.shuffle_write_bytes", stage.shuffle_write_bytes),
+        ("spark.stage.disk_spilled_bytes", stage.disk_bytes_spilled),
+    ] {
+        to.extend(number.0.map(|number| (name, integer(number))));
+    }
+    for (name, number, unit) in [
+        ("spark.stage.executor_run_seconds", stage.executor_run_time, MILLISECONDS),
+        ("spark.stage.executor_cpu_seconds", stage.executor_cpu_time, NANOSECONDS),
+        ("spark.stage.gc_seconds", stage.jvm_gc_time, MILLISECONDS),
+    ] {
+        to.extend(number.0.map(|number| (name, AttributeValue::Float(number as f64 / unit))));
+    }
+}
+
+fn integer(number: u64) -> AttributeValue {
+    AttributeValue::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
