@@ -40,7 +40,7 @@ impl App {
         self.health.set_phase(Phase::Draining);
         self.end_scrapers.send_replace(End::HandOver);
         self.tail.hand_over();
-        self.log_lanes.stop();
+        self.log_lanes.hand_over();
         let lanes = self.log_lanes.join_until(deadline).await;
         let tail = tokio::time::timeout_at(deadline, self.tail.handed_over()).await.ok().flatten();
         let scraped = self.end_scrapers(deadline).await;
@@ -83,7 +83,7 @@ impl App {
         }
         let mut left = Vec::new();
         for lanes in [&mut self.span_lanes, &mut self.metric_lanes] {
-            lanes.stop();
+            lanes.hand_over();
             left.extend(lanes.join_until(deadline).await.unwrap_or_default());
         }
         left

@@ -124,6 +124,11 @@ impl Lanes {
         self.statuses.iter().for_each(|(_, status)| status.stop());
     }
 
+    /// Asks all to end for those that follow.
+    pub(super) fn hand_over(&self) {
+        self.statuses.iter().for_each(|(_, status)| status.hand_over());
+    }
+
     /// Ends those that have not ended.
     pub(super) async fn abort(&mut self, deadline: Instant) {
         self.tasks.iter().for_each(JoinHandle::abort);

@@ -86,6 +86,14 @@ impl Stores {
             let (batches, bytes) = (level.batches(), level.bytes());
             tracing::info!(exporter, batches, bytes, "what is in the spool goes out first");
         }
+        let records = self.parked.records();
+        if records > 0 {
+            tracing::info!(
+                exporter,
+                records,
+                "what was put aside for targets that took nothing is tried again"
+            );
+        }
     }
 }
 
@@ -216,6 +224,8 @@ impl Lane {
     /// True when it ended because the destination is gone for good.
     async fn deliver(&mut self) -> bool {
         let mut unfinished: Option<Head> = None;
+        // What is put aside and all the rest take turns.
+        let (mut is_turn_of_rest, mut rest_until) = (false, Instant::now());
         while !self.status.is_stopping() {
             if let Some(end) = self.circuit.retry_at() {
                 if !self.pause(end).await || self.status.is_stopping() {
@@ -223,12 +233,16 @@ impl Lane {
                 }
                 unfinished = unfinished.filter(|head| self.intake.has(head));
             }
-            let due = self.parked.as_ref().and_then(Parked::due);
+            if std::mem::take(&mut is_turn_of_rest) {
+                rest_until = Instant::now() + parked::TURN;
+            }
+            let due = self.parked.as_ref().and_then(Parked::due).map(|due| due.max(rest_until));
             // Also while the circuit is open, once its pause is over: what is put aside may be all
             // that there is to send, and then nothing else would ever close it.
-            let may_try = self.circuit.retry_at().is_none_or(is_over);
-            if unfinished.is_none() && may_try && due.is_some_and(is_over) {
+            if self.may_try() && due.is_some_and(is_over) {
                 self.retry_parked().await;
+                unfinished = unfinished.filter(|head| self.intake.has(head));
+                is_turn_of_rest = true;
                 continue;
             }
             let next = match (unfinished.take(), due) {
@@ -240,7 +254,13 @@ impl Lane {
                     () = sleep_until(due) => continue,
                 },
             };
-            let Some(mut head) = next else { break };
+            let Some(mut head) = next else {
+                rest_until = Instant::now();
+                if self.parked.as_ref().and_then(Parked::due).is_some_and(is_over) {
+                    continue;
+                }
+                break;
+            };
             let sent = match self.together(&head) {
                 group if group.len() > 1 => self.send_group(&group).await,
                 _ => self.send(&mut head).await,
@@ -260,6 +280,11 @@ impl Lane {
             }
         }
         false
+    }
+
+    /// False while a destination that does not work is left alone.
+    fn may_try(&self) -> bool {
+        self.circuit.retry_at().is_none_or(is_over)
     }
 
     /// Waits for the next try of a destination that does not work. When all is in the spool and the
@@ -295,9 +320,9 @@ impl Lane {
             Some(Ok(Err(ExportError::Parked { target, reason, retry_after }))) => {
                 let logs: Vec<LogBatch> = head.signal().logs().cloned().into_iter().collect();
                 match self.park(logs, &target, &reason, retry_after).await {
-                    true if head.pass() => Sent::All,
-                    true => Sent::Part,
-                    false => self.failed(Some(retry_after), &*reason_error(&reason)),
+                    1 if head.pass() => Sent::All,
+                    1 => Sent::Part,
+                    _ => self.failed(Some(self.until_room(retry_after)), &*reason_error(&reason)),
                 }
             }
             Some(Ok(answer)) => match self.take(head.signal(), answer).await {
@@ -323,7 +348,7 @@ impl Lane {
                 let n_records = (signal.len() - refused.len()) as u64;
                 telemetry::EXPORT_RECORDS.add(self.name, signal.kind().as_str(), n_records);
                 self.note_success();
-                let Some(logs) = signal.logs() else { return None };
+                let logs = signal.logs()?;
                 let mut lines = Vec::new();
                 for one in &refused {
                     let record = logs.records.get(one.record);

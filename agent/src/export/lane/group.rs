@@ -68,12 +68,13 @@ impl Lane {
         for (target, (reason, retry_after, indices)) in parked {
             let logs = |index: &usize| group[*index].signal.logs().cloned();
             let batches: Vec<LogBatch> = indices.iter().filter_map(logs).collect();
-            if self.park(batches, &target, &reason, retry_after).await {
-                indices.into_iter().for_each(|index| is_done[index] = true);
-            } else {
+            let n_safe = self.park(batches, &target, &reason, retry_after).await;
+            indices[..n_safe].iter().for_each(|index| is_done[*index] = true);
+            if let Some(index) = indices.get(n_safe) {
                 let source = reason.to_string().into();
-                let error = ExportError::Transient { source, retry_after: Some(retry_after) };
-                failed = failed.or(Some((indices[0], Err(error))));
+                let retry_after = Some(self.until_room(retry_after));
+                let error = ExportError::Transient { source, retry_after };
+                failed = failed.or(Some((*index, Err(error))));
             }
         }
         if let Some((index, answer)) = failed {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 /// What the batch that is being sent may still take when the lane is asked to end.
 const CUT_OFF: Duration = Duration::from_millis(150);
+/// The same when another lane goes on: that one does not know what of a batch has been confirmed.
+const CUT_OFF_HAND_OVER: Duration = Duration::from_secs(2);
 
 /// How a lane stands, for others to look at.
 #[derive(Debug, Default)]
@@ -17,7 +19,8 @@ pub struct Status {
     pub spool: Arc<Level>,
     pub(super) is_settled: AtomicBool,
     pub(super) is_down: AtomicBool,
-    pub(super) is_stopping: watch::Sender<bool>,
+    /// When what is being sent is cut off; none while the lane is not to end.
+    pub(super) cut_off: watch::Sender<Option<Instant>>,
     pub(super) parked: AtomicU64,
     pub(super) dead_letters: AtomicU64,
     pub(super) dropped: AtomicU64,
@@ -69,11 +72,16 @@ impl Status {
     /// Asks the lane to end. The batch that it is sending gets a moment, as one that is cut off may
     /// arrive twice; all the others go to the spool at once.
     pub fn stop(&self) {
-        self.is_stopping.send_replace(true);
+        self.cut_off.send_replace(Some(Instant::now() + CUT_OFF));
+    }
+
+    /// The same for a lane that another one of its exporter follows, in the same process.
+    pub fn hand_over(&self) {
+        self.cut_off.send_replace(Some(Instant::now() + CUT_OFF_HAND_OVER));
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        *self.is_stopping.borrow()
+        self.cut_off.borrow().is_some()
     }
 
     /// Returns at `end`, or when the lane is asked to end.
@@ -87,7 +95,7 @@ impl Status {
     /// Returns when the lane is asked to end.
     pub(super) async fn stopped(&self) {
         // It cannot fail, as the sender is held here.
-        let _ = self.is_stopping.subscribe().wait_for(|is_stopping| *is_stopping).await;
+        let _ = self.cut_off.subscribe().wait_for(Option::is_some).await;
     }
 
     /// Does `work`; none when the lane is asked to end and the work does not end soon after that.
@@ -95,8 +103,14 @@ impl Status {
         tokio::select! {
             biased;
             output = work => Some(output),
-            () = async { self.stopped().await; sleep(CUT_OFF).await } => None,
+            () = self.is_cut_off() => None,
         }
+    }
+
+    async fn is_cut_off(&self) {
+        self.stopped().await;
+        let end = *self.cut_off.borrow();
+        sleep_until(end.unwrap_or_else(Instant::now)).await;
     }
 
     pub(super) fn set_settled(&self) {

@@ -4,6 +4,7 @@ mod bed;
 mod endings;
 mod groups;
 mod in_memory;
+mod parked;
 mod samples;
 
 use super::Config;

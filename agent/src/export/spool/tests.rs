@@ -1,6 +1,6 @@
 //! What a spool keeps, and what it survives.
 
-use super::{Spool, Stop, codec, segment};
+use super::{Spool, Stop, codec, orphans, segment};
 use crate::encode::JsonEncoder;
 use crate::model::{Engine, LogBatch, LogRecord, Resource, Severity};
 use crate::policy::Redactors;
@@ -412,6 +412,22 @@ fn spools_that_no_exporter_of_the_config_empties_are_told() {
     assert_eq!(super::orphans(folder.path(), &["file"]), []);
     let orphans = super::orphans(folder.path(), &["loki"]);
     assert!(matches!(orphans.as_slice(), [(name, 1..)] if name == "file"), "{orphans:?}");
+}
+
+#[test]
+fn what_is_parked_for_an_exporter_that_is_gone_is_told_and_its_folder_goes_with_the_last_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("spool/file/parked/0123");
+    let mut spool = Spool::open_parked(folder.path(), "file", "0123", CAP).unwrap();
+    store(&mut spool, &three());
+    spool.remove_folder();
+    let found = orphans(folder.path(), &[]);
+    assert!(matches!(&found[..], [(name, 100..)] if name == "file"), "{found:?}");
+    assert!(orphans(folder.path(), &["file"]).is_empty());
+    drain(&mut spool);
+    assert!(target.join("cursor").exists());
+    spool.remove_folder();
+    assert!(orphans(folder.path(), &[]).is_empty() && !target.exists());
 }
 
 proptest! {
