@@ -322,9 +322,7 @@ impl Lane {
                 match self.park(logs, &target, &reason, retry_after).await {
                     1 if head.pass() => Sent::All,
                     1 => Sent::Part,
-                    _ => {
-                        self.failed(Some(self.until_room(retry_after)), &*reason_error(&reason))
-                    }
+                    _ => self.failed(Some(self.until_room(retry_after)), &*reason_error(&reason)),
                 }
             }
             Some(Ok(answer)) => match self.take(head.signal(), answer).await {
