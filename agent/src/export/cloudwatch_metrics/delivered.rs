@@ -98,12 +98,6 @@ impl Delivered {
         self.jobs.get(key).is_some_and(|job| job.delivered_unix_ms == Some(time_unix_ms))
     }
 
-    /// True if a batch of this job was delivered less than `span_ms` before `time_unix_ms`.
-    pub(super) fn is_recent(&self, key: &JobKey, time_unix_ms: u64, span_ms: u64) -> bool {
-        let last = self.jobs.get(key).and_then(|job| job.delivered_unix_ms);
-        last.is_some_and(|last| time_unix_ms.saturating_sub(last) < span_ms)
-    }
-
     /// The total up to which `series` is delivered; `value` is its present one. `None` when there
     /// is no room for it.
     ///

@@ -23,8 +23,6 @@ const AGE_MS_MAX: u64 = 14 * 86_400_000;
 const AHEAD_MS_MAX: u64 = 2 * 3_600_000;
 /// Up to here every whole number is an `f64`; AWS's own libraries refuse larger values.
 const NUMBER_MAX: f64 = 9_007_199_254_740_991.0;
-/// How often the history of a job is sent while no run of it ends.
-const HISTORY_PAUSE_MS: u64 = 60_000;
 /// Where a run says which ids it has.
 const RUN_INFO: &str = crate::scrape::spark::metrics::job::JOB_RUN_INFO.name;
 
@@ -54,8 +52,6 @@ pub struct Prepared {
     totals: Vec<(SeriesKey, SampleValue)>,
     billed: Vec<Billed>,
     dropped: BTreeMap<&'static str, u64>,
-    /// It says nothing that was not said a moment ago.
-    is_unchanged: bool,
 }
 
 impl Prepared {
@@ -105,7 +101,6 @@ impl Encoder {
             totals: Vec::new(),
             billed: Vec::new(),
             dropped: BTreeMap::new(),
-            is_unchanged: false,
         };
         if batch.samples.is_empty() {
             self.delivered.finish(&prepared.job);
@@ -131,14 +126,6 @@ impl Encoder {
         };
         self.delivered.see(&prepared.job, now_unix_ms);
         let groups = self.fold(&chosen, &mut prepared, now_unix_ms);
-        // A history has no slot. It stays as it is until a run ends, while its scraper goes on.
-        let (time, pause) = (batch.time_unix_ms, HISTORY_PAUSE_MS);
-        let is_history = label(&batch.labels, "slot").is_none();
-        let is_recent = is_history && self.delivered.is_recent(&prepared.job, time, pause);
-        if is_recent && !groups.values().any(|(_, folded)| folded.is_growth()) {
-            prepared.is_unchanged = true;
-            return prepared;
-        }
         let metrics = metrics(groups, &job_name, &mut prepared);
         let run_info = batch.samples.iter().filter(|sample| sample.descriptor.name == RUN_INFO);
         let ids = run_info.flat_map(|sample| &sample.labels);
@@ -153,9 +140,7 @@ impl Encoder {
     /// Takes note that all events of `prepared` were delivered. To be called also when there are
     /// none, which counts what was left out.
     pub fn commit(&mut self, prepared: Prepared, now_unix_ms: u64) {
-        if !prepared.is_unchanged {
-            self.delivered.raise(&prepared.job, prepared.time_unix_ms, prepared.totals);
-        }
+        self.delivered.raise(&prepared.job, prepared.time_unix_ms, prepared.totals);
         for billed in prepared.billed {
             if !self.estimate.record(billed, now_unix_ms) {
                 CLOUDWATCH_METRICS_UNCOUNTED.add(1);
@@ -268,15 +253,6 @@ enum Folded {
 }
 
 impl Folded {
-    /// True when it tells of something that happened.
-    fn is_growth(&self) -> bool {
-        match self {
-            Self::Sum(sum) => *sum > 0.0,
-            Self::Points(points) => !points.is_empty(),
-            Self::Max(_) => false,
-        }
-    }
-
     fn add(&mut self, other: Self) {
         match (self, other) {
             (Self::Sum(sum), Self::Sum(other)) => *sum += other,

@@ -158,30 +158,6 @@ fn the_end_of_a_run_that_began_before_the_agent_counts() {
 }
 
 #[test]
-fn a_history_in_which_nothing_happened_is_sent_once_a_minute() {
-    let mut encoder = encoder();
-    let at = |second, runs| {
-        let failed = &[("outcome", "failed")];
-        let samples =
-            vec![sample(&job::JOB_RUNS, failed, runs), sample(&job::JOB_LAST_SUCCESS, &[], 9.0)];
-        let mut history = batch(second, samples);
-        history.labels.pop();
-        history
-    };
-    let sent = |encoder: &mut Encoder, second, runs| {
-        shown(&deliver(encoder, &at(second, runs))).into_iter().find(|it| it.contains("job_runs"))
-    };
-    let told = |n: u32| Some(format!("job_runs_total{{outcome=failed}} {n}"));
-    assert_eq!(sent(&mut encoder, 1, 1.0), told(1));
-    let quiet = (3..61).step_by(2).find_map(|second| sent(&mut encoder, second, 1.0));
-    assert_eq!(quiet, None);
-    assert!(prepare(&mut encoder, &at(60, 1.0)).events.is_empty(), "nothing else either");
-    assert_eq!(sent(&mut encoder, 61, 1.0), told(0), "it is still watched");
-    assert_eq!(sent(&mut encoder, 63, 3.0), told(2), "what happens is sent at once");
-    assert_eq!(sent(&mut encoder, 65, 3.0), None);
-}
-
-#[test]
 fn other_labels_are_summed_or_the_largest_wins_and_only_the_present_state_is_sent() {
     let samples = vec![
         sample(&stage::SHUFFLE_READ_BYTES, &[("source", "local")], 3.0),
