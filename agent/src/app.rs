@@ -100,6 +100,8 @@ pub struct Undelivered {
     /// Records and spans that were given up in this run, as the lane is not required or has no spool,
     /// and samples that it still had at the end.
     pub dropped_records: u64,
+    /// What its destination said last, if it does not work and says why.
+    pub reason: Option<String>,
 }
 
 impl Undelivered {
@@ -318,6 +320,7 @@ fn add(undelivered: &mut Vec<Undelivered>, given_up: &[Undelivered]) {
             Some(all) => {
                 all.dead_letters += more.dead_letters;
                 all.dropped_records += more.dropped_records;
+                all.reason = all.reason.take().or(more.reason.clone());
             }
             None => undelivered.push(more.clone()),
         }

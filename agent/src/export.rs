@@ -11,9 +11,12 @@ pub mod otlp;
 pub mod prometheus;
 pub mod s3;
 pub mod spool;
+mod troubles;
+
+pub use troubles::Troubles;
 
 use crate::config::Section;
-use crate::model::{Signal, SignalKind};
+use crate::model::{Resource, Signal, SignalKind};
 use crate::policy::Redactors;
 use prometheus::SeriesTable;
 use redaction::{Redactor, Value};
@@ -193,6 +196,11 @@ pub trait ExporterConfig: fmt::Debug + Send {
         true
     }
 
+    /// Where it sends, for the operator: what the section, or the environment, says of it.
+    fn describe(&self) -> Option<String> {
+        None
+    }
+
     /// Asks the destination whether all will work, and writes nothing there.
     fn probe<'a>(
         &'a self,
@@ -232,6 +240,10 @@ pub struct Carried {
 pub struct Shared {
     /// For strings that an exporter takes from elsewhere, such as answers of its destination.
     pub redactor: Arc<Redactor>,
+    /// What the operator says of every job.
+    pub given: Resource,
+    /// For exporters that try again on their own, to say why.
+    pub troubles: Arc<Troubles>,
     carried: Arc<Carried>,
     /// All of them, for what comes back from the disk.
     pub redactors: Arc<Redactors>,
@@ -246,7 +258,8 @@ impl Shared {
     pub fn new(redactors: Arc<Redactors>, state_dir: &Path) -> Self {
         let (redactor, state_dir) = (redactors.base().clone(), state_dir.to_owned());
         let (carried, series) = (Arc::default(), OnceLock::new());
-        Self { redactor, redactors, state_dir, carried, series }
+        let (given, troubles) = (Resource::default(), Arc::default());
+        Self { redactor, given, troubles, carried, redactors, state_dir, series }
     }
 
     /// Goes on where exporters of another config were.

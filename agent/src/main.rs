@@ -349,7 +349,10 @@ fn dead_letters(command: &dead_letters_command::Command) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(Error::Config(problems)) => wrong_config(&problems),
-        Err(error @ Error::NotConfirmed(_)) => failed(exit::USAGE, &error),
+        Err(error @ (Error::NotConfirmed(_) | Error::UnknownExporter { .. })) => {
+            failed(exit::USAGE, &error)
+        }
+        Err(error @ Error::NoState(_)) => failed(exit::NO_INPUT, &error),
         Err(error @ (Error::AgentRuns(_) | Error::NotSent { .. })) => {
             failed(exit::UNAVAILABLE, &error)
         }

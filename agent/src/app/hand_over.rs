@@ -83,7 +83,7 @@ impl App {
         }
         let mut left = Vec::new();
         for lanes in [&mut self.span_lanes, &mut self.metric_lanes] {
-            lanes.stop();
+            lanes.hand_over();
             left.extend(lanes.join_until(deadline).await.unwrap_or_default());
         }
         left

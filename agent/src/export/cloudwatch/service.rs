@@ -1,15 +1,15 @@
 //! The service as an exporter sees it: puts a request to its end, whatever comes between.
 
-use super::failure::{Class, Failure};
+use super::failure::{Class, Failure, is_unresolved};
 use super::gate::Gate;
 use super::request::Request;
 use super::target::{GroupSettings, Target};
-use crate::aws;
-use crate::export::pause;
+use crate::aws::{self, endpoint};
+use crate::export::{Shared, Troubles, pause};
 use crate::telemetry;
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::Client;
-use aws_sdk_cloudwatchlogs::config::http::HttpResponse;
+use aws_sdk_cloudwatchlogs::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::operation::RequestId;
 use redaction::Redactor;
@@ -77,9 +77,15 @@ impl Rejected {
     }
 }
 
+/// What is told while nothing was answered.
+const UNANSWERED: &str = "no request was answered yet; the first one also waits for region and \
+                          credentials";
+
 /// How the service is reached.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
+    /// Name of the exporter that reaches it.
+    pub exporter: &'static str,
     /// None: found as every AWS tool finds it.
     pub region: Option<String>,
     /// None: that of the region.
@@ -94,11 +100,14 @@ pub struct Service {
     access: Access,
     pub(super) settings: GroupSettings,
     pub(super) redactor: Arc<Redactor>,
+    troubles: Arc<Troubles>,
     gate: Arc<Gate>,
     stream_concurrency: usize,
     connection: tokio::sync::Mutex<Option<(SdkConfig, Client)>>,
     /// Where requests went last, for errors of those that no service answered.
     endpoint: Arc<Mutex<String>>,
+    /// The region, once it is known.
+    region: Mutex<String>,
     /// Groups whose retention was seen to.
     pub(super) retained: Mutex<HashSet<String>>,
     /// One maker at a time for each group.
@@ -112,16 +121,18 @@ impl Service {
         access: Access,
         settings: GroupSettings,
         (concurrency, stream_concurrency): (usize, usize),
-        redactor: Arc<Redactor>,
+        shared: &Shared,
     ) -> Self {
         Self {
             access,
             settings,
-            redactor,
+            redactor: shared.redactor.clone(),
+            troubles: shared.troubles.clone(),
             gate: Arc::new(Gate::new(concurrency)),
             stream_concurrency,
             connection: tokio::sync::Mutex::new(None),
             endpoint: Arc::default(),
+            region: Mutex::default(),
             retained: Mutex::default(),
             makers: Mutex::default(),
         }
@@ -159,8 +170,11 @@ impl Service {
             return Ok(connection.clone());
         }
         let access = &self.access;
+        self.troubles.begin(access.exporter, UNANSWERED);
         let shared = aws::load(access.region.as_deref(), access.request_timeout).await;
         let shared = shared.map_err(|error| self.own(Class::Transient, &error.to_string()))?;
+        let region = shared.region().map(ToString::to_string).unwrap_or_default();
+        *self.region.lock().unwrap_or_else(PoisonError::into_inner) = region;
         let mut config = aws_sdk_cloudwatchlogs::config::Builder::from(&shared);
         if let Some(url) = &access.endpoint_url {
             // Else it is what the environment says, for this service or for all.
@@ -181,19 +195,37 @@ impl Service {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
+        if is_unresolved(error) {
+            return self.unresolved();
+        }
         let failure = Failure::of(error, &self.redactor);
         let is_told = error.code().is_some() && failure.class != Class::Transient;
         if is_told { failure } else { self.asked(failure) }
     }
 
+    /// There is no host of the name that the region, or somebody, makes.
+    fn unresolved(&self) -> Failure {
+        let region = self.region.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cause = match endpoint::named(self.access.endpoint_url.as_deref(), &aws::variable) {
+            Some(named) => format!("{} names it", named.by),
+            None => format!("it is that of region {region}: is the region spelt right"),
+        };
+        let told = format!("the host name does not resolve; {cause}, and does the DNS work here?");
+        self.asked(self.own(Class::Transient, &told))
+    }
+
+    /// Notes where a request goes, for what is told when it fails.
+    pub(super) fn noting(&self) -> impl Fn(&mut HttpRequest) + Send + Sync + use<> {
+        let endpoint = self.endpoint.clone();
+        move |request| note_endpoint(&endpoint, request.uri())
+    }
+
     /// The failure with the endpoint in front.
     pub(super) fn asked(&self, failure: Failure) -> Failure {
         let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        if endpoint.is_empty() {
-            return failure;
-        }
-        let reason = self.redactor.value(&format!("{endpoint}: {}", failure.reason));
-        Failure { reason, ..failure }
+        // Named by the operator, the environment or AWS, and by no log: it is shown as it is.
+        let asked = Some(endpoint::shown(&endpoint)).filter(|shown| !shown.is_empty());
+        Failure { asked, ..failure }
     }
 
     pub(super) fn own(&self, class: Class, reason: &str) -> Failure {
@@ -231,6 +263,7 @@ impl Service {
             let failure = match answer {
                 Ok(rejected) => {
                     self.gate.went_well();
+                    self.troubles.end(self.access.exporter);
                     self.count_put(request, "ok");
                     return Ok(rejected);
                 }
@@ -271,6 +304,9 @@ impl Service {
         failure: Failure,
         deadline: Instant,
     ) -> Result<(), Failure> {
+        if failure.class != Class::Throttled {
+            self.troubles.note(self.access.exporter, &failure);
+        }
         let pause = failure.retry_after.unwrap_or_else(|| pause(*n_tries, PAUSE_MAX));
         if Instant::now() + pause >= deadline {
             return Err(failure);
@@ -289,9 +325,9 @@ impl Service {
     ) -> Result<Rejected, Failure> {
         let client = self.client().await?;
         let n_bytes = body.len();
-        let endpoint = self.endpoint.clone();
-        let change = move |request: &mut aws_sdk_cloudwatchlogs::config::http::HttpRequest| {
-            note_endpoint(&endpoint, request.uri());
+        let note = self.noting();
+        let change = move |request: &mut HttpRequest| {
+            note(request);
             // The SDK would copy every message twice on the way to the same bytes.
             *request.body_mut() = body.clone().into();
             request.headers_mut().insert("content-length", n_bytes.to_string());

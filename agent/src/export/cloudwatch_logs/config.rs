@@ -112,11 +112,15 @@ impl ExporterConfig for Config {
         }))
     }
 
+    fn describe(&self) -> Option<String> {
+        Some(self.keys().describe())
+    }
+
     fn probe<'a>(
         &'a self,
         lane: &'a lane::Config,
         shared: &'a Shared,
     ) -> BoxFuture<'a, Vec<Finding>> {
-        self.keys().probe(lane, shared, false)
+        self.keys().probe(lane, shared, shared.given.clone(), false)
     }
 }

@@ -273,7 +273,7 @@ async fn send(service: &Service, target: Target, mut request: Request, deadline:
 }
 
 fn told(target: &Target, failure: Option<&Failure>) -> String {
-    let reason = failure.map_or("not tried", |failure| &*failure.reason);
+    let reason = failure.map_or("not tried".to_owned(), ToString::to_string);
     format!("log group {}, stream {}: {reason}", target.group, target.stream)
 }
 

@@ -117,12 +117,17 @@ impl Config {
     }
 }
 
+/// What group and stream are named after.
+fn here(shared: &Shared) -> Resource {
+    let host = crate::identity::host().map(|host| shared.redactor.value(&host));
+    Resource { host, ..Resource::default() }
+}
+
 impl ExporterConfig for Config {
     fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
         let keys = self.keys();
         let ((group, stream), service) = (keys.templates()?, keys.service(lane, shared));
-        let host = crate::identity::host().map(|host| shared.redactor.value(&host));
-        let here = Resource { host, ..Resource::default() };
+        let here = here(shared);
         let settings = Settings::new(&self.namespace, self.scope(&shared.redactor))
             .map_err(|error| BuildError { section: keys.section, reason: error.to_string() })?;
         let new = || Arc::new(Mutex::new(Encoder::new(settings.clone(), unix_ms())));
@@ -136,12 +141,16 @@ impl ExporterConfig for Config {
         }))
     }
 
+    fn describe(&self) -> Option<String> {
+        Some(self.keys().describe())
+    }
+
     fn probe<'a>(
         &'a self,
         lane: &'a lane::Config,
         shared: &'a Shared,
     ) -> BoxFuture<'a, Vec<Finding>> {
-        self.keys().probe(lane, shared, true)
+        self.keys().probe(lane, shared, here(shared), true)
     }
 }
 
@@ -198,13 +207,13 @@ impl CloudWatchMetrics {
     }
 
     fn error(&self, failure: Failure) -> ExportError {
-        let Failure { class, reason, retry_after } = failure;
+        let told = format!("log group {}: {failure}", self.target.group);
+        let Failure { class, reason, retry_after, .. } = failure;
         if class == Class::Refused {
             return ExportError::Rejected { reason };
         }
         let is_denied = matches!(class, Class::Denied | Class::StreamDenied);
         let denied = is_denied.then_some(DENIED_PAUSE);
-        let told = format!("log group {}: {reason}", self.target.group);
         ExportError::Transient { source: told.into(), retry_after: retry_after.or(denied) }
     }
 }
