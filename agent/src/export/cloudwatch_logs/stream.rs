@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn a_record_is_refused_once_however_many_of_its_parts_are() {
         let (resource, text, records) = (Arc::default(), Text::default(), Vec::new());
-        let logs = LogBatch { resource, text, records };
+        let logs = LogBatch { resource, text, records, covers: None };
         let mut work = Work::new(0, &logs, 0, Vec::new());
         work.refuse(1, &Value::literal("too old"));
         // Found while the request with the other part of record 1 is still under way.

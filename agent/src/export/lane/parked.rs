@@ -300,7 +300,7 @@ mod tests {
 
     async fn put(parked: &mut Parked) -> usize {
         let (resource, text) = (Arc::new(Resource::default()), Text::default());
-        let batch = LogBatch { resource, text, records: vec![LogRecord::default()] };
+        let batch = LogBatch { resource, text, records: vec![LogRecord::default()], covers: None };
         parked.put("group", vec![batch], Duration::ZERO, None).await
     }
 

@@ -166,7 +166,7 @@ fn batch(resource: Resource, raw: &[Raw]) -> LogBatch {
             is_truncated: *is_set,
         });
     }
-    LogBatch { resource: Arc::new(resource), text, records }
+    LogBatch { resource: Arc::new(resource), text, records, covers: None }
 }
 
 proptest! {
@@ -215,7 +215,12 @@ fn an_exception_has_its_message_and_a_record_its_name() {
     };
     let resource =
         Resource { file_id: Some(redaction::Value::literal("00ab")), ..Resource::default() };
-    let mut batch = LogBatch { resource: Arc::new(resource), text, records: vec![record.clone()] };
+    let mut batch = LogBatch {
+        resource: Arc::new(resource),
+        text,
+        records: vec![record.clone()],
+        covers: None,
+    };
     let first = |batch: &LogBatch| {
         decode(batch, std::slice::from_ref(&(0..1))).resource_logs[0].scope_logs[0].log_records[0]
             .clone()
