@@ -272,7 +272,8 @@ impl Service {
             self.count_put(request, outcome(failure.class));
             match failure.class {
                 Class::Missing if !is_made => {
-                    self.make(target, deadline.to_make()).await?;
+                    let made = self.make(target, deadline.to_make()).await;
+                    made.inspect_err(|failure| self.note(failure))?;
                     is_made = true;
                     continue;
                 }
@@ -290,7 +291,18 @@ impl Service {
                 Class::Refused | Class::Denied => return Err(failure),
                 _ => {}
             }
+            self.note(&failure);
             self.pause(&mut n_tries, failure, deadline.end).await?;
+        }
+    }
+
+    /// Tells why a request is tried again. Fewer requests help against throttling, and what is denied
+    /// is put aside: both are told elsewhere.
+    fn note(&self, failure: &Failure) {
+        let is_told =
+            matches!(failure.class, Class::Throttled | Class::Denied | Class::StreamDenied);
+        if !is_told {
+            self.troubles.note(self.access.exporter, failure);
         }
     }
 
@@ -304,9 +316,6 @@ impl Service {
         failure: Failure,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        if failure.class != Class::Throttled {
-            self.troubles.note(self.access.exporter, &failure);
-        }
         let pause = failure.retry_after.unwrap_or_else(|| pause(*n_tries, PAUSE_MAX));
         if Instant::now() + pause >= deadline {
             return Err(failure);
