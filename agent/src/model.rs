@@ -4,7 +4,7 @@ pub mod log;
 pub mod metric;
 pub mod span;
 
-pub use log::{Coverage, LogBatch, LogRecord, Severity};
+pub use log::{BatchKey, Coverage, LogBatch, LogRecord, Severity};
 pub use metric::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
 pub use span::{AttributeValue, Span, SpanBatch, SpanStatus};
 

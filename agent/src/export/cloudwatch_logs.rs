@@ -10,7 +10,7 @@ use super::cloudwatch::names::Template;
 use super::cloudwatch::service::{Deadline, Service};
 use super::cloudwatch::target::Target;
 use super::{Answer, BoxFuture, Exporter, ExporterDefinition, Refused};
-use crate::model::{LogBatch, LogRecord, Resource, Signal, SignalKind};
+use crate::model::{BatchKey, LogBatch, Resource, Signal, SignalKind};
 use denied::Denied;
 use futures_util::future::join_all;
 use std::collections::HashMap;
@@ -42,19 +42,6 @@ struct Progress {
     is_answered: bool,
 }
 
-/// Names a batch, also when it comes again from the spool, where its text is another one: file, first
-/// and last offset, records, and when the first was read. What is taken for another one would not be
-/// sent.
-type Key = (String, u64, u64, usize, u64);
-
-fn key(logs: &LogBatch) -> Key {
-    let file = logs.resource.file_id.as_deref().unwrap_or("").to_owned();
-    let offset = |record: Option<&LogRecord>| record.map_or(0, |record| record.offset);
-    let (first, last) = (logs.records.first(), logs.records.last());
-    let read_unix_ns = first.map_or(0, |record| record.observed_unix_ns);
-    (file, offset(first), offset(last), logs.records.len(), read_unix_ns)
-}
-
 /// See the head of the file.
 #[derive(Debug)]
 struct CloudWatchLogs {
@@ -66,7 +53,7 @@ struct CloudWatchLogs {
     /// Where records of a resource go. It is held so that its address is not given to another one.
     targets: HashMap<usize, (Arc<Resource>, Target)>,
     denied: Denied,
-    remembered: HashMap<Key, Progress>,
+    remembered: HashMap<BatchKey, Progress>,
 }
 
 impl CloudWatchLogs {
@@ -89,7 +76,7 @@ impl CloudWatchLogs {
         let mut streams: Vec<Stream<'_>> = Vec::new();
         for (index, logs) in batches.iter().enumerate() {
             let target = self.target(&logs.resource);
-            let progress = self.remembered.get(&key(logs)).cloned().unwrap_or_default();
+            let progress = self.remembered.get(&logs.key()).cloned().unwrap_or_default();
             let work = Work::new(index, logs, progress.n_done, progress.refused);
             match streams.iter_mut().find(|stream| stream.target == target) {
                 Some(stream) => stream.works.push(work),
@@ -117,7 +104,7 @@ impl CloudWatchLogs {
             self.denied.note(&stream.target, stream.failure(), stream.is_taken());
             let left_alone = self.denied.now(&stream.target);
             for (work, answer) in stream.answers(left_alone.as_ref()) {
-                let key = key(work.logs);
+                let key = work.logs.key();
                 answers[work.index] = Some(answer);
                 guard.remembered.remove(&key);
                 // What was refused may find no place among the dead letters; then all comes again.
@@ -134,12 +121,12 @@ impl CloudWatchLogs {
 
 /// Remembers how far streams got, also when what sends them is dropped.
 struct Remember<'r, 'b> {
-    remembered: &'r mut HashMap<Key, Progress>,
+    remembered: &'r mut HashMap<BatchKey, Progress>,
     streams: Vec<Stream<'b>>,
 }
 
 impl Remember<'_, '_> {
-    fn keep(&mut self, key: Key, work: Work<'_>) {
+    fn keep(&mut self, key: BatchKey, work: Work<'_>) {
         if work.n_done == 0 {
             return;
         }
@@ -160,7 +147,7 @@ impl Drop for Remember<'_, '_> {
     fn drop(&mut self) {
         for stream in std::mem::take(&mut self.streams) {
             for work in stream.works {
-                self.keep(key(work.logs), work);
+                self.keep(work.logs.key(), work);
             }
         }
     }

@@ -116,3 +116,20 @@ pub struct Coverage {
     /// Records in between that a policy of redaction has dropped.
     pub n_dropped: u64,
 }
+
+/// Names a batch, also when it comes again from the spool, where its text is another one: file, first
+/// and last offset, records, and when the first was read. What is taken for another one would not be
+/// sent.
+pub type BatchKey = (String, u64, u64, usize, u64);
+
+impl LogBatch {
+    /// The name of the batch.
+    #[must_use]
+    pub fn key(&self) -> BatchKey {
+        let file = self.resource.file_id.as_deref().unwrap_or("").to_owned();
+        let offset = |record: Option<&LogRecord>| record.map_or(0, |record| record.offset);
+        let (first, last) = (self.records.first(), self.records.last());
+        let read_unix_ns = first.map_or(0, |record| record.observed_unix_ns);
+        (file, offset(first), offset(last), self.records.len(), read_unix_ns)
+    }
+}

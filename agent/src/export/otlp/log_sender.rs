@@ -7,7 +7,7 @@ use super::failure::{Class, Failure};
 use super::logs::{LogEncoder, new_message};
 use crate::export::lane::Work;
 use crate::export::{Answer, ExportError, Refused};
-use crate::model::{LogBatch, LogRecord};
+use crate::model::{BatchKey, LogBatch};
 use redaction::Value;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -24,18 +24,6 @@ struct Progress {
     refused: Vec<Refused>,
 }
 
-/// Names a batch, also when it comes again from the spool: file, first and last offset, records, and
-/// when the first was read.
-type Key = (String, u64, u64, usize, u64);
-
-fn key(logs: &LogBatch) -> Key {
-    let file = logs.resource.file_id.as_deref().unwrap_or("").to_owned();
-    let offset = |record: Option<&LogRecord>| record.map_or(0, |record| record.offset);
-    let (first, last) = (logs.records.first(), logs.records.last());
-    let read_unix_ns = first.map_or(0, |record| record.observed_unix_ns);
-    (file, offset(first), offset(last), logs.records.len(), read_unix_ns)
-}
-
 /// See the head of the file.
 #[derive(Debug)]
 pub(super) struct LogSender {
@@ -43,9 +31,9 @@ pub(super) struct LogSender {
     encoder: LogEncoder,
     /// What the receiver takes, as far as it is known.
     bytes_max: usize,
-    remembered: HashMap<Key, Progress>,
+    remembered: HashMap<BatchKey, Progress>,
     /// A batch that is encoded and did not fit into the last request.
-    carried: Option<(Key, Vec<u8>)>,
+    carried: Option<(BatchKey, Vec<u8>)>,
     /// Batches that were refused together, each of which is asked for alone.
     n_alone: usize,
 }
@@ -83,7 +71,7 @@ impl LogSender {
     fn fill(&mut self, batches: &[&LogBatch], message: &mut Vec<u8>) -> usize {
         let carried = self.carried.take();
         for (n_batches, logs) in batches.iter().enumerate() {
-            let key = key(logs);
+            let key = logs.key();
             if self.remembered.contains_key(&key) {
                 return n_batches;
             }
@@ -106,7 +94,7 @@ impl LogSender {
 
     /// Delivers one batch, in parts when it is longer than a request.
     async fn deliver_one(&mut self, logs: &LogBatch) -> Answer {
-        let (key, n_records) = (key(logs), logs.records.len());
+        let (key, n_records) = (logs.key(), logs.records.len());
         let begun = self.remembered.get(&key).cloned();
         let new = || Progress { work: Work::new(n_records), refused: Vec::new() };
         let mut progress = begun.unwrap_or_else(new);
@@ -184,7 +172,7 @@ impl LogSender {
     }
 
     /// Keeps what is done of a batch of which something is left: whoever waits for it may give up.
-    fn remember(&mut self, key: &Key, progress: &Progress) {
+    fn remember(&mut self, key: &BatchKey, progress: &Progress) {
         if progress.work.next().is_none() {
             return;
         }
