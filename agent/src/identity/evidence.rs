@@ -153,6 +153,12 @@ impl Evidence {
         *self = Self { is_over: self.is_over, is_adopted: true, ..before.clone() };
     }
 
+    /// True when it tells the id of its job, and no name.
+    #[must_use]
+    pub fn is_nameless_job(&self) -> bool {
+        self.resource.job_id.is_some() && self.resource.job_name.is_none()
+    }
+
     /// Takes the name of its job from the log of another process.
     pub fn learn_name(&mut self, job_names: &HashMap<Value, Value>) {
         if let (Some(job_id), None) = (&self.resource.job_id, &self.resource.job_name) {

@@ -16,7 +16,7 @@ const ROTATED_TIME: Duration = Duration::from_secs(3600);
 const SLACK: Duration = Duration::from_secs(10);
 
 /// File systems stamp in steps of up to two seconds (FAT), with a clock that may lag behind.
-const STAMP_STEP: Duration = Duration::from_secs(2);
+pub(super) const STAMP_STEP: Duration = Duration::from_secs(2);
 
 /// A file that no glob matches, but that a rotator may have made of one that a glob does.
 #[derive(Debug)]

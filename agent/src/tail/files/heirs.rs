@@ -6,8 +6,8 @@ use super::waiting::Waiting;
 use super::{Tail, Tracked};
 use crate::identity::Evidence;
 use crate::model::Resource;
-use crate::scrape::Job;
 use crate::tail::names::is_named_after;
+use crate::tail::rotated::STAMP_STEP;
 use crate::telemetry;
 use std::collections::HashMap;
 use std::fs;
@@ -22,9 +22,6 @@ const PAUSE_MAX_MS: u64 = 60_000;
 
 /// Logs that were rotated and have no heir yet; the files of more wait as every other does.
 const PREDECESSORS_MAX: usize = 10_000;
-
-/// File systems stamp in steps of up to two seconds (FAT), with a clock that may lag behind.
-const STAMP_STEP: Duration = Duration::from_secs(2);
 
 /// Who wrote the file that was at a path, for the one that comes there next, and when it was last
 /// written, milliseconds since the epoch.
@@ -49,29 +46,22 @@ impl Predecessors {
 }
 
 impl Tail {
-    /// Gives a file of which nothing else is known the job of the log that it goes on with.
-    pub(super) fn inherit(
-        &mut self,
-        waiting: &mut Waiting,
-        jobs: &[Job],
-        now: Instant,
-        is_last: bool,
-    ) {
+    /// Gives a file of which nothing else is known the job of the log that it goes on with; true when
+    /// there is one.
+    pub(super) fn inherit(&self, waiting: &mut Waiting, now: Instant, is_last: bool) -> bool {
         let evidence = &waiting.evidence;
         let is_known = evidence.resource.job_id.is_some() || waiting.resource.is_some();
         let wait = HEIR_WAIT.min(self.config.identity_wait.0);
         let has_waited = is_last || waiting.is_detached || waiting.waited(now) >= wait;
-        let Some((before, written_unix_ms)) = self.predecessors.0.get(&waiting.home) else {
-            return;
-        };
-        if is_known || !has_waited || waiting.is_empty() {
-            return;
-        }
+        let before = self.predecessors.0.get(&waiting.home);
+        let Some((before, written_unix_ms)) = before else { return false };
         let is_next = waiting.written.since_unix_ms <= written_unix_ms.saturating_add(PAUSE_MAX_MS);
-        let answered = self.identity.resource(&waiting.path, evidence, jobs, waiting.written);
-        if is_next && !evidence.is_start && answered.job_id.is_none() {
+        let is_heir =
+            !is_known && has_waited && !waiting.is_empty() && is_next && !evidence.is_start;
+        if is_heir {
             waiting.evidence.inherit(before);
         }
+        is_heir
     }
 
     /// A file lost its bytes before one of them was read. When a rotator has made a copy of them, that

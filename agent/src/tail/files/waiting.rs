@@ -16,6 +16,7 @@ use crate::tail::lineage::{is_derived, is_gzip};
 use crate::tail::names::{NameIndex, is_named_after, original_paths};
 use crate::tail::source;
 use redaction::Value;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -207,7 +208,10 @@ impl Tail {
         let jobs = self.jobs.borrow().clone();
         let wait = self.config.identity_wait.0;
         self.refresh_waiting(now);
-        let (siblings, job_names) = (self.siblings(), self.job_names());
+        let siblings = self.siblings();
+        let own = self.waiting.iter().map(|waiting| &waiting.evidence);
+        let has_nameless = own.chain(siblings.values()).any(Evidence::is_nameless_job);
+        let job_names = if has_nameless { self.job_names() } else { HashMap::new() };
         let may_be_copy = self.waiting.iter().any(|it| it.may_be_copy && !it.is_empty());
         let names = may_be_copy.then(|| self.tracked_names());
         let has_containers = self.files.iter().any(|tracked| tracked.file.is_framed());
@@ -233,10 +237,14 @@ impl Tail {
                 return true;
             }
             waiting.evidence.adopt(siblings.get(&super::identify::stem(&waiting.path)));
-            self.inherit(waiting, &jobs, now, is_last);
             waiting.evidence.learn_name(&job_names);
-            let (path, evidence) = (&waiting.path, &waiting.evidence);
-            let mut resource = self.identity.resource(path, evidence, &jobs, waiting.written);
+            let who =
+                |it: &Waiting| self.identity.resource(&it.path, &it.evidence, &jobs, it.written);
+            let mut resource = who(waiting);
+            if resource.job_id.is_none() && self.inherit(waiting, now, is_last) {
+                resource = who(waiting);
+            }
+            let evidence = &waiting.evidence;
             let before = waiting.resource.take();
             if let Some(before) = &before {
                 resource.keep(before, &jobs);
