@@ -221,15 +221,16 @@ impl Known {
         Ok(short)
     }
 
-    /// A file that sleeps in its place, if name and head say that another may be made of it.
+    /// A file that sleeps in its place, if its name and `is_begun_by`, which looks into it, say that
+    /// the one at `path` may be made of it.
     pub(super) fn living_original(
         &self,
         path: &Path,
-        has_head: impl Fn(Digest) -> bool,
+        is_begun_by: impl Fn(&Entry) -> bool,
     ) -> Option<FileId> {
         let is_original = |id: &FileId| {
             let entry = &self.entries[id];
-            is_named_after(path, &entry.path) && self.is_alive(*id) && has_head(entry.head)
+            is_named_after(path, &entry.path) && self.is_alive(*id) && is_begun_by(entry)
         };
         let mut ids = self.by_name.originals_of(path).into_iter();
         ids.find(|id| self.entries[id].path != path && is_original(id))

@@ -128,3 +128,15 @@ fn an_empty_file_that_took_the_number_of_another_hides_no_line() {
         check(&ops, "w*.log", false, Duration::ZERO).unwrap();
     }
 }
+
+#[test]
+fn a_copy_of_a_sleeping_file_that_grows_slowly_is_not_read_again() {
+    let begin = [Op::Write(0, 2), Op::Turn(600)];
+    let cases: [&[Op]; 2] = [
+        &[Op::CopySlowly(0, 0), Op::Turn(40_000), Op::Turn(600)],
+        &[Op::Turn(40_000), Op::CopySlowly(0, 0), Op::Turn(600), Op::Turn(30), Op::Stop],
+    ];
+    for ops in cases {
+        check(&[&begin, ops].concat(), "w*.log*", false, Duration::ZERO).unwrap();
+    }
+}

@@ -176,11 +176,21 @@ impl Tail {
             head.bytes >= PROOF_BYTES_MIN
                 && copy_head.get(..head.bytes as usize).is_some_and(|it| Digest::of(it) == head)
         };
-        // What stands in it now: it may not be read yet.
-        let begins_like = |original: &Tracked| {
-            let head = original.file.source().head_bytes(HEAD_BYTES_MAX).unwrap_or_default();
+        let is_prefix = |head: &[u8]| {
             let common = head.len().min(copy_head.len());
             common as u64 >= PROOF_BYTES_MIN && head[..common] == copy_head[..common]
+        };
+        // What stands in it now: it may not be read yet.
+        let begins_like = |original: &Tracked| {
+            original.file.source().head_bytes(HEAD_BYTES_MAX).is_ok_and(|head| is_prefix(&head))
+        };
+        // A copy that is still being made may be shorter than the head that is known.
+        let is_begun_by = |entry: &Entry| {
+            has_head(entry.head)
+                || !is_gzip
+                    && File::open(&entry.path)
+                        .and_then(|original| source::head_bytes(&original, false, HEAD_BYTES_MAX))
+                        .is_ok_and(|head| is_prefix(&head))
         };
         // The hole that a writer leaves which does not append is the same in all files.
         let n_written = copy_head.iter().filter(|byte| **byte != 0).count() as u64;
@@ -197,7 +207,7 @@ impl Tail {
         };
         let named = tracked.originals_of(path).into_iter().map(|index| &self.files[index]);
         let original = named.into_iter().find(is_original).map(|tracked| tracked.file.id());
-        original.or_else(|| self.known.living_original(path, has_head))
+        original.or_else(|| self.known.living_original(path, is_begun_by))
     }
 
     /// Begins to read files whose job is known, or that have waited long enough for it.
