@@ -4,7 +4,9 @@
 pub(crate) mod fake_ui;
 pub mod http;
 pub mod meter;
+mod runs;
 pub mod spark;
+mod targets;
 pub mod timer;
 
 use crate::config::{self, Section};

@@ -6,10 +6,10 @@
 use super::identity::bounded_to;
 use super::metrics::MILLISECONDS;
 use super::rest::{self, JobStatus, Number, StageStatus};
-use super::runs::Outcome;
 use crate::model::{AttributeValue, Resource, Span, SpanBatch, SpanStatus};
 use crate::scrape;
 use crate::scrape::meter::{Cut, Meter};
+use crate::scrape::runs::Outcome;
 use crate::trace::{Run, SpanId};
 use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
