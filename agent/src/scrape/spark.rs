@@ -136,7 +136,7 @@ impl SparkScraper {
     }
 
     fn with_limits(config: &Config, shared: &Shared, limits: Limits) -> Result<Self, BadUrl> {
-        let targets = Targets::new(&config.urls, PORTS, limits)
+        let targets = Targets::new(&config.urls, PORTS, limits, Client::new)
             .map_err(|(index, source)| BadUrl { index, source })?;
         Ok(Self {
             redactor: shared.redactor.clone(),

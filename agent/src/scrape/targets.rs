@@ -80,16 +80,19 @@ pub(super) struct Targets {
 
 impl Targets {
     /// The UIs at `urls`; if there are none, those that will be found on `ports` of this host.
+    /// `make` makes the client of a URL.
     ///
     /// The error names the index of the bad URL.
     pub(super) fn new(
         urls: &[String],
         ports: impl Iterator<Item = u16>,
         limits: Limits,
+        make: fn(&str, Limits) -> Result<Client, UrlError>,
     ) -> Result<Self, (usize, UrlError)> {
         let mut list = Vec::new();
         for (index, url) in urls.iter().enumerate() {
-            list.push(Target::new(Client::new(url, limits).map_err(|error| (index, error))?));
+            let client = make(url, limits).map_err(|error| (index, error))?;
+            list.push(Target::new(client));
         }
         let ports = if urls.is_empty() { ports.collect() } else { Vec::new() };
         Ok(Self { list, ports, limits, rounds_to_search: 0 })
@@ -132,19 +135,19 @@ impl Targets {
 #[cfg(test)]
 mod tests {
     use super::Targets;
-    use crate::scrape::http::{Limits, UrlError};
+    use crate::scrape::http::{Client, Limits, UrlError};
 
     #[test]
     fn the_first_bad_url_is_named() {
         let urls = ["http://127.0.0.1:4040".to_owned(), "https://driver:4440".to_owned()];
-        let error = Targets::new(&urls, 4040..=4055, Limits::default()).unwrap_err();
+        let error = Targets::new(&urls, 4040..=4055, Limits::default(), Client::new).unwrap_err();
         assert_eq!(error, (1, UrlError::Https));
     }
 
     #[test]
     fn a_ui_that_keeps_failing_is_asked_less_often() {
         let urls = ["http://127.0.0.1:4040".to_owned()];
-        let mut targets = Targets::new(&urls, 4040..=4055, Limits::default()).unwrap();
+        let mut targets = Targets::new(&urls, 4040..=4055, Limits::default(), Client::new).unwrap();
         let target = &mut targets.list[0];
         let mut asked = Vec::new();
         for round in 0..16 {
@@ -162,7 +165,7 @@ mod tests {
     #[test]
     fn two_rounds_without_a_connection_in_a_row_are_the_end() {
         let urls = ["http://127.0.0.1:4040".to_owned()];
-        let mut targets = Targets::new(&urls, 4040..=4055, Limits::default()).unwrap();
+        let mut targets = Targets::new(&urls, 4040..=4055, Limits::default(), Client::new).unwrap();
         let target = &mut targets.list[0];
         assert!(!target.note_miss());
         target.note_answer();

@@ -134,7 +134,7 @@ impl Spans {
         let status = match outcome {
             Outcome::Succeeded => SpanStatus::Ok,
             Outcome::Failed => SpanStatus::Error(Value::literal("")),
-            Outcome::Unknown => SpanStatus::Unset,
+            Outcome::Killed | Outcome::Unknown => SpanStatus::Unset,
         };
         let ids = (run.span_id(), self.parent);
         let times = (rest::Time(Some(job.start_unix_ms)), rest::Time(job.end_unix_ms));
