@@ -190,7 +190,9 @@ impl Run {
             let of_source = r#"operator_name="Source:_orders_source""#;
             let is_source = name.starts_with("job_");
             self.check_between(what, (name, labels), |run| {
-                let labels = [job, if is_source { of_source } else { "" }];
+                // It writes `_` for what Prometheus once did not take in names.
+                let labels =
+                    [r#"job_name="orders_window""#, if is_source { of_source } else { "" }];
                 value(&run.cluster.reported(), reported, &labels)
             });
         }

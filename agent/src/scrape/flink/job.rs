@@ -161,6 +161,10 @@ impl FlinkJob {
         round: &mut Round<'_>,
         redactor: &Redactor,
     ) -> Result<(), HttpError> {
+        if self.state == JobState::Initializing {
+            // It has no graph yet: half of the requests about it would be answered with 500.
+            return Ok(());
+        }
         let base = format!("/jobs/{id}");
         let Some(details) = round.part::<rest::JobDetails>(&base).await? else {
             self.forget_present();
