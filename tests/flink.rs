@@ -184,7 +184,7 @@ impl Run {
                 "records of the source as the reporter has them",
                 "job_records_read_total",
                 &[job][..],
-                "flink_taskmanager_job_task_operator_numRecordsIn",
+                "flink_taskmanager_job_task_operator_numRecordsOut",
             ),
         ] {
             let of_source = r#"operator_name="Source:_orders_source""#;

@@ -95,7 +95,7 @@ impl Wanted {
         if let Some((_, wanted)) = ENDINGS.iter().find(|(ending, _)| id.ends_with(ending)) {
             return Some(*wanted);
         }
-        if id.starts_with(SOURCE) && id.ends_with(".numRecordsIn") {
+        if id.starts_with(SOURCE) && id.ends_with(".numRecordsOut") {
             return Some(Self::SourceRecords);
         }
         if id.starts_with(SOURCE) && id.ends_with(".numBytesIn") {
@@ -250,7 +250,7 @@ mod tests {
             ("busyTimeMsPerSecond", Some(Wanted::Busy)),
             ("count-per-key.numLateRecordsDropped", Some(Wanted::Late)),
             ("Source__orders.KafkaSourceReader.pendingRecords", Some(Wanted::Pending)),
-            ("Source__orders.numRecordsIn", Some(Wanted::SourceRecords)),
+            ("Source__orders.numRecordsOut", Some(Wanted::SourceRecords)),
             ("enrich.numRecordsIn", None),
             ("Shuffle.Netty.Input.Buffers.inPoolUsage", Some(Wanted::InputBuffers)),
             ("agg.window-contents.rocksdb_estimate-num-keys", Some(Wanted::Further(0))),

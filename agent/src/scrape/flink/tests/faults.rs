@@ -102,7 +102,7 @@ async fn metrics_of_sources_sinks_and_the_users_choice_are_read_by_how_they_end(
         json!([
             metric("Source__orders.KafkaSourceReader.pendingRecords", 40.0),
             metric("Source__orders.currentFetchEventTimeLag", 1_500.0),
-            metric("Source__orders.numRecordsIn", 50.0),
+            metric("Source__orders.numRecordsOut", 50.0),
             metric("sink__Writer.numRecordsSendErrors", 3.0),
             metric("sink__Writer.numRecordsSend", 20.0),
             metric("sink__Committer.pendingCommittables", 2.0),
