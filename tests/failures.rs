@@ -13,6 +13,7 @@ mod e_bed;
 mod e_metrics;
 mod e_network;
 mod e_random;
+mod e_reasons;
 mod e_targets;
 mod f_life;
 

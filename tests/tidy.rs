@@ -122,7 +122,7 @@ fn keys_of_a_full_record(redactor: &redaction::Redactor) -> Vec<String> {
         file_id: value(),
         host: value(),
     };
-    let batch = LogBatch { resource: resource.into(), text, records: vec![record] };
+    let batch = LogBatch { resource: resource.into(), text, records: vec![record], covers: None };
     let mut line = Vec::new();
     JsonEncoder::default().encode(&batch, &batch.records[0], &mut line);
     let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&line).unwrap();

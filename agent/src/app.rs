@@ -84,7 +84,7 @@ pub enum StartError {
 pub struct Drained {
     /// True when every record that was read is delivered or on the disk, and checkpointed.
     pub is_complete: bool,
-    /// What each exporter of logs or spans has not got.
+    /// What each exporter has not got. Of samples only the last ones count: older ones go stale.
     pub undelivered: Vec<Undelivered>,
 }
 
@@ -97,8 +97,11 @@ pub struct Undelivered {
     pub spooled_records: u64,
     /// Records that became dead letters in this run.
     pub dead_letters: u64,
-    /// Records and spans that were given up in this run: the lane is not required, or has no spool.
+    /// Records and spans that were given up in this run, as the lane is not required or has no spool,
+    /// and samples that it still had at the end.
     pub dropped_records: u64,
+    /// What its destination said last, if it does not work and says why.
+    pub reason: Option<String>,
 }
 
 impl Undelivered {
@@ -147,10 +150,10 @@ struct Prepared {
 impl Prepared {
     /// Makes everything that may fail.
     fn new(config: &Config, options: &Options, core: &Core) -> Result<Self, StartError> {
-        let redactor = config.redaction.base();
         let mut finder = finder(config)?;
         banner::print(config, core.admin.local_addr(), &mut finder);
-        let shared = export::Shared::new(redactor.clone());
+        let shared = export::Shared::new(config.redaction.clone(), &config.state_dir)
+            .going_on(core.carried.clone());
         let health = Arc::new(Health::default());
         let lanes = lanes::prepare(config, &shared, &health)?;
         let identity = identity(config, &options.environment);
@@ -189,12 +192,13 @@ impl App {
             Ok(prepared) => prepared,
             Err(error) => return Err(Box::new((error, core))),
         };
-        let left = std::mem::take(&mut core.left).into_iter();
-        let is_spans = |(_, batch): &Left| batch.signal.kind() == SignalKind::Spans;
-        let (spans_left, logs_left) = left.partition(is_spans);
-        let (queues, log_lanes) = prepared.lanes.logs.run(logs_left);
-        let (metrics, metric_lanes) = prepared.lanes.metrics.run(Vec::new());
-        let (spans, span_lanes) = prepared.lanes.spans.run(spans_left);
+        let mut left = std::mem::take(&mut core.left);
+        let mut left_of = |kind| -> Vec<Left> {
+            left.extract_if(.., |(_, batch)| batch.signal.kind() == kind).collect()
+        };
+        let (queues, log_lanes) = prepared.lanes.logs.run(left_of(SignalKind::Logs));
+        let (metrics, metric_lanes) = prepared.lanes.metrics.run(left_of(SignalKind::Metrics));
+        let (spans, span_lanes) = prepared.lanes.spans.run(left_of(SignalKind::Spans));
         let outlets = Outlets { metrics, spans };
         let (end_scrapers, told) = watch::channel(End::Never);
         let (jobs, seen_jobs) = core.jobs.clone();
@@ -264,18 +268,22 @@ impl App {
         self.scrapers.iter().for_each(JoinHandle::abort);
         let _ = self.log_lanes.join_until(deadline).await;
         self.log_lanes.stop();
-        let _ = self.span_lanes.join_until(deadline).await;
-        self.span_lanes.stop();
+        for lanes in [&mut self.span_lanes, &mut self.metric_lanes] {
+            let _ = lanes.join_until(deadline).await;
+            lanes.stop();
+        }
         let last = Instant::now() + LAST_BATCH;
-        let _ = self.log_lanes.join_until(last).await;
-        let _ = self.span_lanes.join_until(last).await;
-        let _ = self.metric_lanes.join_until(deadline.min(last)).await;
+        for lanes in [&mut self.log_lanes, &mut self.span_lanes, &mut self.metric_lanes] {
+            let _ = lanes.join_until(last).await;
+        }
         self.tail.abandon();
         for lanes in [&mut self.log_lanes, &mut self.span_lanes, &mut self.metric_lanes] {
             lanes.abort(last).await;
         }
         let mut undelivered = self.given_up();
-        add(&mut undelivered, &self.span_lanes.unsent());
+        for lanes in [&self.span_lanes, &self.metric_lanes] {
+            add(&mut undelivered, &lanes.unsent());
+        }
         let is_settled = self.log_lanes.are_settled();
         // Once the lanes are gone, the tail thread cannot wait for anything any more. The last write is
         // long with very many files.
@@ -312,6 +320,7 @@ fn add(undelivered: &mut Vec<Undelivered>, given_up: &[Undelivered]) {
             Some(all) => {
                 all.dead_letters += more.dead_letters;
                 all.dropped_records += more.dropped_records;
+                all.reason = all.reason.take().or(more.reason.clone());
             }
             None => undelivered.push(more.clone()),
         }

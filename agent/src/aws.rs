@@ -4,6 +4,9 @@
 //! identity (IRSA), Pod Identity or task role, IMDS. The SDK refreshes credentials before they expire
 //! and corrects the clock that requests are signed with.
 
+pub mod credentials;
+pub mod endpoint;
+
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -42,6 +45,12 @@ pub enum AwsError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// A variable of the environment of this process.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Finds region and credentials, and makes ready whatever sends. `request_timeout` is for one request.

@@ -8,13 +8,13 @@ mod tests;
 
 use crate::autodetect;
 use crate::checkpoint::{LoadError, Store, unix_seconds};
-use crate::config::{Config, Environment, Problems};
-use crate::export::BuildError;
+use crate::config::{Config, Environment, Problems, closest};
 use crate::export::dead_letters::{self, Letter};
+use crate::export::{BuildError, EXPORTERS};
 use crate::parse::time::write_rfc3339_nanos;
 use crate::policy::Redactors;
 use clap::{Args, Subcommand};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
@@ -68,6 +68,17 @@ pub enum Error {
     /// The config is wrong.
     #[error("{0}")]
     Config(Problems),
+    /// No agent ever wrote there.
+    #[error("no state of an agent in {}; name its folder with --state-dir, or its config with -c", .0.display())]
+    NoState(PathBuf),
+    /// There is no such exporter, and nothing of one is stored.
+    #[error("there is no exporter {name:?}{hint}")]
+    UnknownExporter {
+        /// What was asked for.
+        name: String,
+        /// What was meant, or what there is.
+        hint: String,
+    },
     /// An exporter cannot be made from its section.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -146,7 +157,7 @@ pub fn run(command: &Command, environment: &Environment, out: &mut dyn Write) ->
         Command::Purge { selection, yes } => {
             let state = open(&selection.place, environment)?;
             // What is counted is what is deleted.
-            let _lock = if *yes { state.lock()? } else { None };
+            let _lock = if *yes { Some(state.lock()?) } else { None };
             let files = state.files(selection.exporter.as_deref())?;
             let mut n_letters = 0;
             for (_, path) in &files {
@@ -172,17 +183,20 @@ fn open(place: &Place, environment: &Environment) -> Result<State, Error> {
             autodetect::state_folder(&config.state_dir, &autodetect::readable(environment))
         }
     };
-    Ok(State { config, folder })
+    // One that was only looked for may have been made, and is empty.
+    match fs::read_dir(&folder).map(|mut entries| entries.next().is_none()) {
+        Ok(false) => Ok(State { config, folder }),
+        Ok(true) => Err(Error::NoState(folder)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoState(folder)),
+        Err(error) => Err(Error::io(folder.display().to_string())(error)),
+    }
 }
 
 impl State {
     /// Keeps agents away for as long as it is held.
-    fn lock(&self) -> Result<Option<Store>, Error> {
-        if !self.folder.exists() {
-            return Ok(None);
-        }
+    fn lock(&self) -> Result<Store, Error> {
         match Store::open(&self.folder, unix_seconds()) {
-            Ok((store, _)) => Ok(Some(store)),
+            Ok((store, _)) => Ok(store),
             Err(LoadError::Locked { path }) => Err(Error::AgentRuns(path)),
             Err(error) => Err(Error::State(error)),
         }
@@ -192,7 +206,12 @@ impl State {
     fn files(&self, exporter: Option<&str>) -> Result<Vec<(String, PathBuf)>, Error> {
         let unreadable = |error| Error::io(self.folder.display().to_string())(error);
         let mut files = Vec::new();
-        for name in dead_letters::exporters(&self.folder).map_err(unreadable)? {
+        let stored = dead_letters::exporters(&self.folder).map_err(unreadable)?;
+        if let Some(exporter) = exporter {
+            let names = EXPORTERS.iter().map(|it| it.name).chain(stored.iter().map(String::as_str));
+            known(exporter, &names.collect())?;
+        }
+        for name in stored {
             if exporter.is_none_or(|wanted| wanted == name) {
                 let folder = dead_letters::folder(&self.folder, &name);
                 let found = dead_letters::files_of(&folder).map_err(unreadable)?;
@@ -201,6 +220,18 @@ impl State {
         }
         Ok(files)
     }
+}
+
+/// Fails unless `name` is one of `names`.
+fn known(name: &str, names: &BTreeSet<&str>) -> Result<(), Error> {
+    if names.contains(name) {
+        return Ok(());
+    }
+    let hint = match closest(name, names.iter().copied()) {
+        Some(meant) => format!("; did you mean {meant}?"),
+        None => format!("; there are {}", names.iter().copied().collect::<Vec<_>>().join(", ")),
+    };
+    Err(Error::UnknownExporter { name: name.to_owned(), hint })
 }
 
 /// A letter with the line that it stands in.

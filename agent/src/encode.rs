@@ -297,7 +297,7 @@ mod tests {
         let mut record = LogRecord { body, ..LogRecord::default() };
         fill(&mut record);
         let records = vec![record.clone()];
-        let batch = LogBatch { resource: Arc::new(resource), text, records };
+        let batch = LogBatch { resource: Arc::new(resource), text, records, covers: None };
         let mut out = Vec::new();
         let mut encoder = JsonEncoder::default();
         encoder.encode(&batch, &record, &mut out);

@@ -4,20 +4,27 @@ pub mod cloudwatch;
 pub mod cloudwatch_logs;
 pub mod cloudwatch_metrics;
 pub mod dead_letters;
+mod delivered;
 pub mod file;
 pub mod lane;
+pub mod otlp;
 pub mod prometheus;
+pub mod s3;
 pub mod spool;
+mod troubles;
+
+pub use troubles::Troubles;
 
 use crate::config::Section;
-use crate::model::{Signal, SignalKind};
+use crate::model::{Resource, Signal, SignalKind};
+use crate::policy::Redactors;
 use prometheus::SeriesTable;
 use redaction::{Redactor, Value};
 use std::fmt;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// A boxed future; one box per batch costs nothing (architecture, D8).
@@ -54,6 +61,24 @@ pub trait Exporter: Send + 'static {
     /// when a request holds records of several.
     fn batches_max(&self) -> usize {
         1
+    }
+
+    /// Called once before the first batch of a lane. `rules` are those that all its batches were
+    /// redacted with, where that is known ([`Redactors::fingerprint`]).
+    fn begin(&mut self, rules: Option<u64>) {
+        let _ = rules;
+    }
+
+    /// Called once when nothing more comes, for exporters that have said `Ok` to what is only on the
+    /// disk: sends that. `is_all` says that nothing waits in the lane either. May be dropped.
+    fn finish(&mut self, is_all: bool) -> BoxFuture<'_, ()> {
+        let _ = is_all;
+        Box::pin(async {})
+    }
+
+    /// Records that are on the disk and not at the destination, for the same exporters.
+    fn kept_records(&mut self) -> BoxFuture<'_, u64> {
+        Box::pin(async { 0 })
     }
 }
 
@@ -110,6 +135,8 @@ pub const EXPORTERS: &[ExporterDefinition] = &[
     prometheus::DEFINITION,
     cloudwatch_logs::DEFINITION,
     cloudwatch_metrics::DEFINITION,
+    otlp::DEFINITION,
+    s3::DEFINITION,
 ];
 
 /// One kind of exporter, as its file describes it.
@@ -169,6 +196,11 @@ pub trait ExporterConfig: fmt::Debug + Send {
         true
     }
 
+    /// Where it sends, for the operator: what the section, or the environment, says of it.
+    fn describe(&self) -> Option<String> {
+        None
+    }
+
     /// Asks the destination whether all will work, and writes nothing there.
     fn probe<'a>(
         &'a self,
@@ -196,19 +228,44 @@ pub enum Finding {
     Bad(String),
 }
 
+/// What exporters have told their destinations, for those of the next config: without it, they would
+/// tell it twice, or never.
+#[derive(Debug, Default)]
+pub struct Carried {
+    cloudwatch_metrics: OnceLock<Arc<Mutex<cloudwatch_metrics::Encoder>>>,
+}
+
 /// What exporters are made with.
 #[derive(Debug)]
 pub struct Shared {
     /// For strings that an exporter takes from elsewhere, such as answers of its destination.
     pub redactor: Arc<Redactor>,
+    /// What the operator says of every job.
+    pub given: Resource,
+    /// For exporters that try again on their own, to say why.
+    pub troubles: Arc<Troubles>,
+    carried: Arc<Carried>,
+    /// All of them, for what comes back from the disk.
+    pub redactors: Arc<Redactors>,
+    /// Where an exporter may keep what it has to know over restarts, in a folder of its own.
+    pub state_dir: PathBuf,
     series: OnceLock<Arc<SeriesTable>>,
 }
 
 impl Shared {
     /// Nothing is published yet.
     #[must_use]
-    pub fn new(redactor: Arc<Redactor>) -> Self {
-        Self { redactor, series: OnceLock::new() }
+    pub fn new(redactors: Arc<Redactors>, state_dir: &Path) -> Self {
+        let (redactor, state_dir) = (redactors.base().clone(), state_dir.to_owned());
+        let (carried, series) = (Arc::default(), OnceLock::new());
+        let (given, troubles) = (Resource::default(), Arc::default());
+        Self { redactor, given, troubles, carried, redactors, state_dir, series }
+    }
+
+    /// Goes on where exporters of another config were.
+    #[must_use]
+    pub fn going_on(self, carried: Arc<Carried>) -> Self {
+        Self { carried, ..self }
     }
 
     /// Puts a table behind `/metrics`.
@@ -234,8 +291,33 @@ pub struct BuildError {
     pub reason: String,
 }
 
-/// A number from 0 to 1. The hasher's random keys are random enough for jitter.
-pub(crate) fn random_ratio() -> f64 {
+/// First pause after a failed try; it doubles with every further failure.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// The pause after `failures` others, `longest` at most. Full jitter: anything between nothing and the
+/// doubled pause, so that agents do not march in step.
+fn pause(failures: u32, longest: Duration) -> Duration {
     use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
+    // The hasher's random keys are random enough for that.
+    let ratio = RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
+    let ceiling = PAUSE_MIN.saturating_mul(1 << failures.min(16)).min(longest);
+    ceiling.mul_f64(ratio).max(PAUSE_MIN / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PAUSE_MIN, pause};
+    use std::time::Duration;
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_never_to_nothing() {
+        let longest = Duration::from_secs(30);
+        for failures in [0, 3, 40, u32::MAX] {
+            let ceiling = (PAUSE_MIN * (1 << failures.min(16))).min(longest);
+            let pauses: Vec<_> = (0..1_000).map(|_| pause(failures, longest)).collect();
+            assert!(pauses.iter().all(|it| *it > Duration::ZERO && *it <= ceiling), "{failures}");
+            assert!(pauses.iter().any(|it| *it > ceiling.mul_f64(0.9)), "{failures}");
+            assert!(pauses.iter().any(|it| *it < ceiling.mul_f64(0.2)), "{failures}");
+        }
+    }
 }

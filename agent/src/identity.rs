@@ -43,6 +43,21 @@ impl Written {
     }
 }
 
+/// What `[job]` says.
+#[must_use]
+pub fn given_of_every_job(given: &config::Job, redactor: &Redactor) -> Resource {
+    let value = |text: &Option<String>| text.as_deref().map(|text| redactor.value(text));
+    Resource {
+        job_id: value(&given.job_id),
+        job_name: value(&given.job_name),
+        run_id: value(&given.run_id),
+        user_id: value(&given.user_id),
+        run_context: value(&given.run_context),
+        source_data_path: value(&given.source_data_path),
+        ..Resource::default()
+    }
+}
+
 /// Resolves files to resources. What is known at start stands in `base`.
 #[derive(Debug)]
 pub struct Identity {
@@ -63,16 +78,7 @@ impl Identity {
         environment: &BTreeMap<String, String>,
         pod_labels: &str,
     ) -> Self {
-        let value = |text: &Option<String>| text.as_deref().map(|text| redactor.value(text));
-        let mut base = Resource {
-            job_id: value(&given.job_id),
-            job_name: value(&given.job_name),
-            run_id: value(&given.run_id),
-            user_id: value(&given.user_id),
-            run_context: value(&given.run_context),
-            source_data_path: value(&given.source_data_path),
-            ..Resource::default()
-        };
+        let mut base = given_of_every_job(given, &redactor);
         let parent = environment.get("TRACEPARENT").and_then(|text| trace::parse_traceparent(text));
         if let Some((trace_id, _)) = &parent {
             base.trace_id = Some(Value::hex(trace_id));

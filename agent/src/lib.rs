@@ -2,9 +2,11 @@
 
 pub mod admin;
 pub mod app;
+pub mod archive;
 pub mod autodetect;
 pub mod aws;
 pub mod checkpoint;
+pub mod clock;
 pub mod config;
 pub mod dead_letters_command;
 pub mod demo;

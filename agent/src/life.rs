@@ -101,11 +101,13 @@ pub async fn run(
         }
         break;
     }
+    let state_dir =
+        running.config.redaction.base().value(&running.config.state_dir.to_string_lossy());
     let drained = tokio::select! {
         drained = running.app.drain() => drained,
         () = stops.insisted(is_signalled) => Drained::default(),
     };
-    report_end(&drained);
+    report_end(&drained, &sources.naming(&state_dir));
     Ok(drained)
 }
 
@@ -133,17 +135,19 @@ async fn until_stopped<T>(
     }
 }
 
-/// The last lines of the log: what was delivered, and where the rest is.
-fn report_end(drained: &Drained) {
+/// The last lines of the log: what was delivered, and where the rest is. `place` is what other commands
+/// need to find the state folder.
+fn report_end(drained: &Drained, place: &str) {
     for left in drained.undelivered.iter().filter(|left| !left.is_nothing()) {
-        let Undelivered { exporter, spooled_records, dead_letters, dropped_records } = *left;
+        let Undelivered { exporter, spooled_records, dead_letters, dropped_records, reason } = left;
         tracing::warn!(
             exporter,
             spooled_records,
             dead_letters,
             dropped_records,
-            "not delivered: what is in the spool goes out at the next start, `sidelight dlq ls` \
-             shows dead letters, and what was dropped is lost"
+            reason,
+            "not delivered: what is in the spool goes out at the next start, \
+             `sidelight dlq ls {place}` shows dead letters, and what was dropped is lost"
         );
     }
     let lag_bytes = telemetry::LAG_BYTES.get().unwrap_or(0.0);

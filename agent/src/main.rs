@@ -5,11 +5,12 @@ use redaction::Profile;
 use sidelight::app::Options;
 use sidelight::checkpoint::unix_seconds;
 use sidelight::config::{self, Config};
+use sidelight::export::s3::bucket::Access;
 use sidelight::life::Sources;
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};
 use sidelight::state::{self, StateError};
-use sidelight::{autodetect, dead_letters_command, demo, life, panics, telemetry};
+use sidelight::{archive, autodetect, dead_letters_command, demo, life, panics, telemetry};
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,9 @@ use std::time::Duration;
 
 /// Exit codes of sysexits(3), as decision 9 wants them.
 mod exit {
+    /// Of `archive verify` alone: what is read is not complete, or cannot be read, as with diff(1).
+    pub(super) const INCOMPLETE: u8 = 1;
+    pub(super) const UNREADABLE: u8 = 2;
     pub(super) const USAGE: u8 = 64;
     pub(super) const DATA: u8 = 65;
     pub(super) const NO_INPUT: u8 = 66;
@@ -32,7 +36,7 @@ mod exit {
 ///
 /// Exit codes: 0 every orderly end, 64 wrong arguments, 65 damaged checkpoint at `state verify`, 66 unreadable input of `redact` or `state`,
 /// 69 undelivered data with --strict-exit or a state folder in use, 70 internal error, 74 output of `redact` or `state` that cannot be written,
-/// 78 wrong config.
+/// 78 wrong config; of `archive verify` 1 an archive that is not complete, 2 one that cannot be read.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
@@ -70,11 +74,33 @@ enum Command {
         #[command(subcommand)]
         command: dead_letters_command::Command,
     },
+    /// Prove that an archive on S3 is complete.
+    Archive {
+        #[command(subcommand)]
+        command: Archive,
+    },
     /// Replay a recorded Spark job through the real agent; needs nothing but this binary.
     Demo {
         /// Stay up after the replay, so that /metrics can be looked at.
         #[arg(long)]
         keep: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Archive {
+    /// Read all manifests and objects: says what is missing, changed, twice or in no manifest.
+    ///
+    /// Exits with 0 when the archive is complete, 1 when it is not, 2 when it cannot be looked at.
+    Verify {
+        /// `s3://BUCKET/PREFIX`, with the prefix of [exporters.s3], or a folder with a copy of it.
+        place: String,
+        /// AWS region. Without it: as every AWS tool finds it.
+        #[arg(long, value_name = "REGION")]
+        region: Option<String>,
+        /// Other address of S3. Without it: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, that of the region.
+        #[arg(long, value_name = "URL")]
+        endpoint_url: Option<String>,
     },
 }
 
@@ -176,6 +202,9 @@ fn main() -> ExitCode {
         }
         Command::State(options) => run_state(&options),
         Command::Dlq { command } => dead_letters(&command),
+        Command::Archive { command: Archive::Verify { place, region, endpoint_url } } => {
+            verify(&place, &Access { region, endpoint_url })
+        }
         Command::Demo { keep } => run_demo(keep),
     }
 }
@@ -320,12 +349,30 @@ fn dead_letters(command: &dead_letters_command::Command) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(Error::Config(problems)) => wrong_config(&problems),
-        Err(error @ Error::NotConfirmed(_)) => failed(exit::USAGE, &error),
+        Err(error @ (Error::NotConfirmed(_) | Error::UnknownExporter { .. })) => {
+            failed(exit::USAGE, &error)
+        }
+        Err(error @ Error::NoState(_)) => failed(exit::NO_INPUT, &error),
         Err(error @ (Error::AgentRuns(_) | Error::NotSent { .. })) => {
             failed(exit::UNAVAILABLE, &error)
         }
         Err(error @ Error::Io { .. }) => failed(exit::OUTPUT, &error),
         Err(error) => failed(exit::CONFIG, &error),
+    }
+}
+
+fn verify(place: &str, access: &Access) -> ExitCode {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(exit::INTERNAL, &error),
+    };
+    let source = archive::Source::new(place, access, runtime);
+    match source.and_then(|source| archive::verify(&source)) {
+        Ok(report) => {
+            print(&report);
+            if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(exit::INCOMPLETE) }
+        }
+        Err(error) => failed(exit::UNREADABLE, &error),
     }
 }
 

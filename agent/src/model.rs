@@ -4,7 +4,7 @@ pub mod log;
 pub mod metric;
 pub mod span;
 
-pub use log::{LogBatch, LogRecord, Severity};
+pub use log::{Coverage, LogBatch, LogRecord, Severity};
 pub use metric::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
 pub use span::{AttributeValue, Span, SpanBatch, SpanStatus};
 
@@ -157,6 +157,15 @@ impl Signal {
         }
     }
 
+    /// The log records, if it is those.
+    #[must_use]
+    pub fn logs(&self) -> Option<&LogBatch> {
+        match self {
+            Self::Logs(logs) => Some(logs),
+            Self::Metrics(_) | Self::Spans(_) => None,
+        }
+    }
+
     /// Number of records, samples or spans.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -167,10 +176,17 @@ impl Signal {
         }
     }
 
-    /// True for a batch without items; such a batch reaches no exporter.
+    /// True for a batch without items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// True for a batch that reaches no exporter. One without samples does: it takes the series of
+    /// its job away.
+    #[must_use]
+    pub fn says_nothing(&self) -> bool {
+        self.is_empty() && !matches!(self, Self::Metrics(_))
     }
 }
 

@@ -2,11 +2,13 @@
 
 use crate::config::Config;
 use crate::export::{Finding, Shared};
+use crate::identity;
 use std::fmt::Write;
 
 /// What the destinations say, a line each, and whether all will work.
 pub async fn check(config: &Config) -> (String, bool) {
-    let shared = Shared::new(config.redaction.base().clone());
+    let mut shared = Shared::new(config.redaction.clone(), &config.state_dir);
+    shared.given = identity::given_of_every_job(&config.job, config.redaction.base());
     let (mut text, mut is_good) = (String::new(), true);
     for (definition, section) in &config.exporters {
         for finding in section.exporter.probe(&section.lane, &shared).await {

@@ -8,8 +8,10 @@ mod cloudwatch_metrics;
 mod lane;
 mod log;
 mod metric;
+mod otlp;
 mod process;
 mod redactors;
+mod s3;
 
 pub use cloudwatch::{
     CLOUDWATCH_BYTES, CLOUDWATCH_CONCURRENCY, CLOUDWATCH_ENTITIES_REJECTED, CLOUDWATCH_EVENTS,
@@ -25,6 +27,15 @@ pub use lane::{
 };
 pub use log::{LogLevelError, RateLimit, log_level, start_log};
 pub use metric::{Counter, Family, Family2, Gauge};
+pub use otlp::{
+    OTLP_BYTES, OTLP_CERTIFICATE_RELOADS, OTLP_DROPPED, OTLP_REJECTED, OTLP_REQUESTS,
+    OTLP_SERIES_DROPPED,
+};
+pub use s3::{
+    S3_CUT_EARLY, S3_DAMAGED_BYTES, S3_FORGOTTEN_FILES, S3_OBJECTS, S3_RECORDS,
+    S3_REPEATED_RECORDS, S3_SENT_BYTES, S3_STAGED_BYTES, S3_STAGING_ERRORS, S3_STAGING_FULL,
+    S3_UPLOADS,
+};
 
 use crate::export::EXPORTERS;
 use crate::model::{Kind, MetricBatch, Sample, SignalKind};
@@ -33,7 +44,6 @@ use crate::scrape::SCRAPERS;
 use crate::scrape::meter::{Cut, Outcome};
 use metric::{OwnMetric, descriptor};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Names of exporters, as in the config, for the label `exporter`.
 pub const EXPORTER_NAMES: [&str; N_EXPORTERS] = exporter_names();
@@ -361,7 +371,8 @@ pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
     let mut samples = Vec::new();
     process::collect(&mut samples);
     let cloudwatch = cloudwatch::ALL.into_iter().chain(cloudwatch_metrics::ALL);
-    for metric in ALL.into_iter().chain(lane::ALL).chain(cloudwatch) {
+    let exporters = cloudwatch.chain(otlp::ALL).chain(s3::ALL);
+    for metric in ALL.into_iter().chain(lane::ALL).chain(exporters) {
         metric.collect(&mut samples);
     }
     redactors::collect(redactors, &mut samples);
@@ -371,12 +382,11 @@ pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
 /// [`own_samples`] as a batch, which starts when the agent started.
 #[must_use]
 pub fn own_batch(redactors: &Redactors) -> MetricBatch {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     MetricBatch {
         resource: Arc::default(),
         labels: Vec::new(),
         created_unix_ms: process::start_unix_ms(),
-        time_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or_default(),
+        time_unix_ms: crate::clock::unix_ms(),
         samples: own_samples(redactors),
     }
 }
@@ -423,7 +433,7 @@ const fn cut_kinds() -> [&'static str; N_CUTS] {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, own_samples};
+    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, otlp, own_samples, s3};
     use crate::policy::Redactors;
 
     #[test]
@@ -436,6 +446,8 @@ mod tests {
         assert_eq!(declared(cloudwatch), cloudwatch::ALL.len());
         let text = include_str!("telemetry/cloudwatch_metrics.rs");
         assert_eq!(declared(text), cloudwatch_metrics::ALL.len());
+        assert_eq!(declared(include_str!("telemetry/otlp.rs")), otlp::ALL.len());
+        assert_eq!(declared(include_str!("telemetry/s3.rs")), s3::ALL.len());
     }
 
     #[test]

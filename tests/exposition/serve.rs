@@ -82,7 +82,7 @@ fn report_everything() {
 #[tokio::test]
 async fn a_scrape_gets_the_same_series_in_both_formats_and_promtool_has_no_complaint() {
     report_everything();
-    let shared = Shared::new(Arc::default());
+    let shared = Shared::new(Arc::default(), std::path::Path::new("unused"));
     let mut exporter = prometheus::Config::default()
         .build(&sidelight::export::lane::Config::default(), &shared)
         .unwrap();

@@ -36,6 +36,24 @@ fn e1_rejected_events_are_counted_by_reason_and_kept_as_dead_letters() {
 }
 
 #[test]
+fn e1_dead_letters_that_find_no_place_repeat_nothing() {
+    let mut cloud = Cloud::new();
+    std::fs::create_dir(cloud.scratch.join("state")).unwrap();
+    let in_its_place = cloud.scratch.join("state/dead_letters");
+    std::fs::write(&in_its_place, "no folder").unwrap();
+    let now_ms = now_ms();
+    cloud.write_at("a.log", &[now_ms - 15 * 24 * HOUR_MS, now_ms, now_ms, now_ms]);
+    cloud.start();
+    // Each try is an answer with what was refused.
+    let answers = "exporter=\"cloudwatch_logs\",outcome=\"ok\"";
+    cloud.wait_for_metric("sidelight_exports_total", answers, |n| n >= 4.0);
+    std::fs::remove_file(in_its_place).unwrap();
+    let fates = cloud.finish_with_letters(0);
+    let n_accepted: usize = fates.values().map(|fate| fate.n_accepted).sum();
+    assert_eq!(n_accepted, 3);
+}
+
+#[test]
 fn e1_all_three_kinds_of_rejection_in_one_request_hit_the_right_lines() {
     let mut cloud = Cloud::new();
     cloud.fake.create(&Cloud::group("a.log"), super::e_bed::STREAM);

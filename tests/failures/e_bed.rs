@@ -25,6 +25,8 @@ pub(super) struct Cloud {
     pub(super) scratch: Scratch,
     /// Template of the group: one for each file unless it is changed.
     pub(super) group: String,
+    /// Template of the stream.
+    pub(super) stream: String,
     /// More lines of `[exporters.cloudwatch_logs]`.
     pub(super) exporter: String,
     /// Lines of `[exporters.cloudwatch_logs.lane]`.
@@ -87,6 +89,7 @@ impl Cloud {
         let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         Self {
             group: "/e/{file_name}".to_owned(),
+            stream: STREAM.to_owned(),
             exporter: "region = \"us-east-1\"\n".to_owned(),
             lane: "request_timeout = \"2s\"\n".to_owned(),
             tail: String::new(),
@@ -158,13 +161,14 @@ impl Cloud {
             "state_dir = {:?}\n[admin]\nlisten = \"127.0.0.1:{}\"\n[tail]\ninclude = [{:?}]\n\
              read_from = \"beginning\"\npoll_interval = \"10ms\"\nidentity_wait = \"0\"\n{}\
              [batch]\nage_max = \"50ms\"\n[scrapers]\n[exporters.prometheus]\n\
-             [exporters.cloudwatch_logs]\ngroup = {:?}\nstream = {STREAM:?}\n{}{}\
+             [exporters.cloudwatch_logs]\ngroup = {:?}\nstream = {:?}\n{}{}\
              [exporters.cloudwatch_logs.lane]\n{}\n{}",
             self.scratch.join("state"),
             self.port,
             self.scratch.join("logs/*.log"),
             self.tail,
             self.group,
+            self.stream,
             endpoint.unwrap_or_default(),
             self.exporter,
             self.lane,
@@ -192,6 +196,16 @@ impl Cloud {
             http::get(self.port, "/livez").ok()
         });
         self.process = Some(process);
+    }
+
+    /// Takes up the config as it is now, in the same process.
+    #[track_caller]
+    pub(super) fn reload(&mut self) {
+        let (name, outcome) = ("sidelight_config_reloads_total", "outcome=\"applied\"");
+        let before = self.metric(name, outcome);
+        let _ = self.command();
+        self.process.as_mut().unwrap().send("HUP");
+        self.wait_for_metric(name, outcome, |n| n > before);
     }
 
     /// Ends the life by SIGTERM, which must end in time and with 0.
@@ -270,7 +284,11 @@ impl Cloud {
     pub(super) fn fates(&self) -> BTreeMap<String, Fate> {
         let mut fates: BTreeMap<String, Fate> = BTreeMap::new();
         let groups = self.fake.groups().into_iter();
-        let events = groups.flat_map(|group| self.fake.events(&group.name, STREAM));
+        let events = groups.flat_map(|group| {
+            let streams = self.fake.streams(&group.name).into_iter();
+            let events = streams.map(|stream| self.fake.events(&group.name, &stream));
+            events.flatten().collect::<Vec<_>>()
+        });
         for event in events.chain(self.gone.iter().cloned()) {
             if let Some(mark) = mark(&event.message) {
                 fates.entry(mark.to_owned()).or_default().n_accepted += 1;

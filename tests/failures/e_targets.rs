@@ -83,6 +83,27 @@ fn e16_ten_denied_groups_cost_a_healthy_one_nothing() {
 }
 
 #[test]
+fn e16_a_stream_that_may_not_be_made_costs_the_others_of_its_group_nothing() {
+    let mut cloud = Cloud::new();
+    (cloud.group, cloud.stream) = ("/e/shared".to_owned(), "{file_name}".to_owned());
+    cloud.fake.create("/e/shared", "healthy.log");
+    cloud.fake.set_fault(Fault::access_denied().on("CreateLogStream"));
+    cloud.start();
+    for round in 1..=3 {
+        cloud.write("denied.log", 50);
+        cloud.wait_for_metric("sidelight_parked_records", "", |n| n >= 49.0 * f64::from(round));
+        cloud.write("healthy.log", 50);
+        cloud.until_done("healthy.log");
+    }
+    cloud.wait_for_metric("sidelight_parked_records", "", |n| n == 150.0);
+    assert!(cloud.own_log().contains("/e/shared:denied.log"), "{}", cloud.own_log());
+    cloud.fake.clear_faults();
+    cloud.stop();
+    cloud.start();
+    cloud.finish(0);
+}
+
+#[test]
 fn e18_twenty_agents_that_make_one_group_at_a_time_all_deliver() {
     let mut agents: Vec<Cloud> = (0..20).map(|_| Cloud::new()).collect();
     let url = agents[0].fake.url();
@@ -154,6 +175,25 @@ fn e19_what_is_throttled_or_fails_while_a_group_is_made_is_tried_again() {
         let groups = cloud.fake.groups();
         groups.iter().any(|group| group.retention_days == Some(30)).then_some(())
     });
+    cloud.finish(0);
+}
+
+#[test]
+fn a_group_that_is_deleted_and_made_again_has_its_retention_again() {
+    let mut cloud = Cloud::new();
+    cloud.exporter.push_str("retention_days = 30\n");
+    cloud.start();
+    for round in 0..2 {
+        cloud.write("a.log", 100);
+        cloud.until_all_done();
+        wait::until("the retention is set", LIMIT, || {
+            let groups = cloud.fake.groups();
+            groups.iter().any(|group| group.retention_days == Some(30)).then_some(())
+        });
+        if round == 0 {
+            cloud.delete_group("a.log");
+        }
+    }
     cloud.finish(0);
 }
 

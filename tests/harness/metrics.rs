@@ -11,10 +11,10 @@ use std::time::Duration;
 /// One sample line.
 #[derive(Debug)]
 pub(crate) struct Series {
-    name: String,
+    pub(crate) name: String,
     /// What stands between the braces.
-    labels: String,
-    value: f64,
+    pub(crate) labels: String,
+    pub(crate) value: f64,
 }
 
 /// Every sample of a body in the text format.

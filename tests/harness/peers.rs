@@ -74,6 +74,26 @@ fn moto_program(name: &str) -> PathBuf {
     program
 }
 
+/// A program of the environment that has receivers of OTLP.
+#[track_caller]
+pub(crate) fn otlp_program(name: &str) -> PathBuf {
+    let program = folder().join("otlp/bin").join(name);
+    assert!(program.is_file(), "no {}; run tests/setup", program.display());
+    program
+}
+
+/// The relay rotel, as its Python package brings it.
+#[track_caller]
+pub(crate) fn rotel() -> PathBuf {
+    let libraries = std::fs::read_dir(folder().join("otlp/lib"));
+    let mut libraries = libraries.expect("no rotel; run tests/setup").flatten();
+    let program = libraries.find_map(|entry| {
+        let program = entry.path().join("site-packages/rotel/rotel-agent");
+        program.is_file().then_some(program)
+    });
+    program.expect("no program in rotel; run tests/setup")
+}
+
 /// The model of CloudWatch Logs that botocore comes with: JSON, gzipped.
 #[track_caller]
 pub(crate) fn logs_model() -> PathBuf {

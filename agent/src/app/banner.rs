@@ -25,6 +25,11 @@ pub(super) fn print(config: &Config, admin: SocketAddr, finder: &mut Finder) {
     }
     tracing::info!("scrapes  {}", or_nothing(&scrapers));
     tracing::info!("sends to {}", or_nothing(&exporters));
+    for (definition, section) in &config.exporters {
+        if let Some(told) = section.exporter.describe() {
+            tracing::info!("sends to {}: {told}", definition.name);
+        }
+    }
     let profile = config.redaction.policy().profile.name();
     let (n_types, hash) = (redactor.counts().len(), redactor.rules_hash());
     tracing::info!("redacts  profile {profile}, {n_types} types, rules {hash}");
@@ -48,8 +53,13 @@ pub(super) fn print(config: &Config, admin: SocketAddr, finder: &mut Finder) {
     let wants_metrics = |(definition, section): &(&ExporterDefinition, ExporterSection)| {
         section.signals(definition).any(|signal| signal == SignalKind::Metrics)
     };
-    if !scrapers.is_empty() && !config.exporters.iter().any(wants_metrics) {
-        tracing::warn!("metrics of jobs go nowhere: add [exporters.prometheus]");
+    let has_metrics = !scrapers.is_empty();
+    if has_metrics && !config.exporters.iter().any(wants_metrics) {
+        tracing::warn!(
+            "metrics of jobs go nowhere: add [exporters.prometheus] or [exporters.cloudwatch_metrics]"
+        );
+    } else if has_metrics && !exporters.contains(&"prometheus") {
+        tracing::info!("metrics of jobs are not on /metrics: add [exporters.prometheus]");
     }
     for glob in &config.tail.include {
         if Path::new(glob).is_dir() {

@@ -5,11 +5,13 @@ use super::{StartError, Undelivered};
 use crate::admin::Admin;
 use crate::checkpoint::{self, Checkpoint, Entry, Event, Store};
 use crate::config::Config;
-use crate::model::FileId;
+use crate::export::Carried;
+use crate::model::{FileId, SignalKind};
 use crate::scrape::Job;
 use crate::scrape::timer::{JobTable, Running};
 use crate::tail::Tail;
 use crate::tail::discover::Finder;
+use crate::telemetry;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,8 @@ pub struct Core {
     pub(super) left: Vec<Left>,
     /// Scrapers with what they have counted.
     pub(super) scrapers: Vec<Running>,
+    /// What exporters have told their destinations.
+    pub(super) carried: Arc<Carried>,
     pub(super) jobs: (Arc<JobTable>, watch::Receiver<Arc<Vec<Job>>>),
     /// What was given up under earlier configs.
     pub(super) given_up: Vec<Undelivered>,
@@ -61,6 +65,7 @@ impl Core {
             former: None,
             left: Vec::new(),
             scrapers: Vec::new(),
+            carried: Arc::default(),
             jobs: JobTable::new(),
             given_up: Vec::new(),
         })
@@ -77,8 +82,14 @@ impl Core {
         if old.redaction.is_same_policy(&new.redaction) {
             self.scrapers.retain(|it| is_same_job && is_same(it.name));
         } else {
-            // They hold texts that were redacted in another way.
+            // They hold texts that were redacted in another way, and what is counted begins anew.
             self.scrapers.clear();
+            self.carried = Arc::default();
+            self.left.retain(|(exporter, batch)| {
+                let is_counted_anew = batch.signal.kind() == SignalKind::Metrics;
+                telemetry::METRIC_BATCHES_DROPPED.add(exporter, u64::from(is_counted_anew));
+                !is_counted_anew
+            });
             self.jobs = JobTable::new();
         }
     }

@@ -22,7 +22,7 @@ impl App {
     /// The first part that cannot be made.
     pub fn prove(config: &Config) -> Result<(), StartError> {
         finder(config)?;
-        let shared = export::Shared::new(config.redaction.base().clone());
+        let shared = export::Shared::new(config.redaction.clone(), &config.state_dir);
         for (_, section) in &config.exporters {
             section.exporter.build(&section.lane, &shared)?;
         }
@@ -40,11 +40,10 @@ impl App {
         self.health.set_phase(Phase::Draining);
         self.end_scrapers.send_replace(End::HandOver);
         self.tail.hand_over();
-        self.log_lanes.stop();
-        self.metric_lanes.stop();
+        self.log_lanes.hand_over();
         let lanes = self.log_lanes.join_until(deadline).await;
         let tail = tokio::time::timeout_at(deadline, self.tail.handed_over()).await.ok().flatten();
-        let spans = self.end_scrapers(deadline).await;
+        let scraped = self.end_scrapers(deadline).await;
         match (lanes, tail) {
             (Some(left), Some((tail, behind))) => {
                 self.core.tail = Some(tail);
@@ -57,7 +56,7 @@ impl App {
                 self.tail.abandon();
             }
         }
-        self.core.left.extend(spans);
+        self.core.left.extend(scraped);
         let end = Instant::now() + LAST_BATCH;
         for lanes in [&mut self.log_lanes, &mut self.span_lanes, &mut self.metric_lanes] {
             lanes.abort(end).await;
@@ -74,7 +73,7 @@ impl App {
         self.core
     }
 
-    /// Ends the scrapers and then the lanes of spans; the spans that have not been delivered.
+    /// Ends the scrapers and then the lanes of what they bring; what has not been delivered of it.
     async fn end_scrapers(&mut self, deadline: Instant) -> Vec<Left> {
         for task in &mut self.scrapers {
             match tokio::time::timeout_at(deadline, &mut *task).await {
@@ -82,7 +81,11 @@ impl App {
                 Err(_) => task.abort(),
             }
         }
-        self.span_lanes.stop();
-        self.span_lanes.join_until(deadline).await.unwrap_or_default()
+        let mut left = Vec::new();
+        for lanes in [&mut self.span_lanes, &mut self.metric_lanes] {
+            lanes.hand_over();
+            left.extend(lanes.join_until(deadline).await.unwrap_or_default());
+        }
+        left
     }
 }

@@ -3,8 +3,8 @@
 use super::tail_thread::Left;
 use super::{StartError, Undelivered, join_until};
 use crate::config::Config;
-use crate::export;
 use crate::export::lane::{Lane, Status, Stores};
+use crate::export::{self, Troubles};
 use crate::health::Health;
 use crate::model::{Batch, SignalKind};
 use crate::scrape::timer::Queues;
@@ -17,18 +17,19 @@ use tokio::time::Instant;
 #[derive(Default)]
 pub(super) struct Idle {
     queues: Queues,
+    troubles: Arc<Troubles>,
     lanes: Vec<(&'static str, Lane)>,
 }
 
 /// Lanes of one kind of signal.
 #[derive(Debug)]
 pub(super) struct Lanes {
+    troubles: Arc<Troubles>,
     tasks: Vec<JoinHandle<Vec<Left>>>,
     statuses: Vec<(&'static str, Arc<Status>)>,
 }
 
 /// The lanes of all signals before they run.
-#[derive(Default)]
 pub(super) struct Prepared {
     pub(super) logs: Idle,
     pub(super) metrics: Idle,
@@ -41,7 +42,8 @@ pub(super) fn prepare(
     shared: &export::Shared,
     health: &Arc<Health>,
 ) -> Result<Prepared, StartError> {
-    let mut prepared = Prepared::default();
+    let idle = || Idle { troubles: shared.troubles.clone(), ..Idle::default() };
+    let mut prepared = Prepared { logs: idle(), metrics: idle(), spans: idle() };
     let queue_batches_max = config.limits.queue_batches_max;
     for (definition, section) in &config.exporters {
         let name = definition.name;
@@ -83,7 +85,7 @@ impl Idle {
 
     /// Starts the lanes; each delivers first what one of its name has left. Also where batches go in.
     pub(super) fn run(self, left: Vec<Left>) -> (Queues, Lanes) {
-        let mut lanes = Lanes { tasks: Vec::new(), statuses: Vec::new() };
+        let mut lanes = Lanes { troubles: self.troubles, tasks: Vec::new(), statuses: Vec::new() };
         let mut left = left;
         for (name, lane) in self.lanes {
             let (first, others) = left.into_iter().partition(|(exporter, _)| *exporter == name);
@@ -124,6 +126,11 @@ impl Lanes {
         self.statuses.iter().for_each(|(_, status)| status.stop());
     }
 
+    /// Asks all to end for those that follow.
+    pub(super) fn hand_over(&self) {
+        self.statuses.iter().for_each(|(_, status)| status.hand_over());
+    }
+
     /// Ends those that have not ended.
     pub(super) async fn abort(&mut self, deadline: Instant) {
         self.tasks.iter().for_each(JoinHandle::abort);
@@ -150,6 +157,7 @@ impl Lanes {
             spooled_records: status.stored_records(),
             dead_letters: status.dead_letters(),
             dropped_records: status.dropped(),
+            reason: self.troubles.of(name),
         });
         undelivered.collect()
     }
@@ -161,6 +169,7 @@ impl Lanes {
             spooled_records: 0,
             dead_letters: 0,
             dropped_records: status.unsent(),
+            reason: self.troubles.of(name),
         });
         unsent.collect()
     }

@@ -179,7 +179,7 @@ fn an_unknown_exporter_lists_those_there_are() {
     check(
         "[exporters.file]\n[exporters.kafka]\nbrokers = 3\n",
         &[],
-        "c.toml:2:12: exporters.kafka: unknown exporter; known here: file, prometheus, cloudwatch_logs, cloudwatch_metrics\n  \
+        "c.toml:2:12: exporters.kafka: unknown exporter; known here: file, prometheus, cloudwatch_logs, cloudwatch_metrics, otlp, s3\n  \
          |\n2 | [exporters.kafka]\n  |            ^^^^^",
     );
     check(

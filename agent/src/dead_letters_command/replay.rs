@@ -51,7 +51,7 @@ pub(super) fn run(state: &State, only: Option<&str>, out: &mut dyn Write) -> Res
         let Some((definition, section)) = known else {
             return Err(Error::NoExporter(name.clone()));
         };
-        let shared = Shared::new(state.config.redaction.base().clone());
+        let shared = Shared::new(state.config.redaction.clone(), &state.config.state_dir);
         let mut sender = Sender {
             name: definition.name,
             exporter: section.exporter.build(&section.lane, &shared)?,
@@ -115,8 +115,12 @@ impl Sender<'_> {
     /// Takes letters of one resource off the front of `rest`: their records, and their lines.
     fn next_batch<'l>(&mut self, rest: &mut &'l [Stored]) -> (LogBatch, Vec<&'l [u8]>) {
         let mut text = Text::default();
-        let mut logs =
-            LogBatch { resource: Arc::default(), text: Text::default(), records: vec![] };
+        let mut logs = LogBatch {
+            resource: Arc::default(),
+            text: Text::default(),
+            records: vec![],
+            covers: None,
+        };
         let mut lines = Vec::new();
         while let Some((Stored { line, letter }, others)) = rest.split_first() {
             let restored = letter.restore(self.redactors, &mut text);
@@ -151,7 +155,7 @@ impl Sender<'_> {
             let failure = match sent {
                 Ok(Ok(refused)) => {
                     for one in &refused {
-                        let Signal::Logs(logs) = &signal else { break };
+                        let Some(logs) = signal.logs() else { break };
                         let record = logs.records.get(one.record);
                         kept.extend(dead_letters::lines(self.name, logs, record, &one.reason));
                     }
@@ -164,7 +168,7 @@ impl Sender<'_> {
                     if work.halve() {
                         continue;
                     }
-                    if let Signal::Logs(logs) = &signal {
+                    if let Some(logs) = signal.logs() {
                         kept.extend(dead_letters::lines(self.name, logs, &logs.records, &reason));
                     }
                     self.outcome.n_refused += range.len();

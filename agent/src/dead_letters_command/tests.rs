@@ -91,7 +91,7 @@ fn logs(offset: u64) -> LogBatch {
         file_id: Some(Value::hex(&[1; 8])),
         ..Resource::default()
     };
-    LogBatch { resource: Arc::new(resource), text, records: vec![record] }
+    LogBatch { resource: Arc::new(resource), text, records: vec![record], covers: None }
 }
 
 /// The records as the exporter would have written them at first.
@@ -107,6 +107,7 @@ fn lines(offsets: std::ops::Range<u64>) -> String {
 #[test]
 fn letters_are_listed_shown_sent_again_as_they_were_and_gone_then() {
     let bed = Bed::new();
+    fs::create_dir_all(bed.state_dir().join("dead_letters")).unwrap();
     assert_eq!(bed.run(&Command::Ls(bed.place())).unwrap(), "no dead letters\n");
     bed.add(0..5);
     let listed = bed.run(&Command::Ls(bed.place())).unwrap();
@@ -195,4 +196,31 @@ fn damaged_lines_are_passed_over() {
     let said = bed.run(&Command::Replay(bed.selection())).unwrap();
     assert!(said.contains("1 sent") && said.contains("2 lines are no dead letters"), "{said}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "\u{0}\n[1]\n");
+}
+
+#[test]
+fn a_folder_without_state_and_an_exporter_that_does_not_exist_are_told() {
+    let bed = Bed::new();
+    let refused = |bed: &Bed| {
+        let purge = Command::Purge { selection: bed.selection(), yes: true };
+        let (ls, show) = (Command::Ls(bed.place()), Command::Show(bed.selection()));
+        [ls, show, Command::Replay(bed.selection()), purge].into_iter().all(|command| {
+            let told = bed.run(&command).unwrap_err().to_string();
+            told.starts_with("no state of an agent in ") && told.contains("--state-dir")
+        })
+    };
+    assert!(refused(&bed) && !bed.state_dir().exists());
+    fs::create_dir(bed.state_dir()).unwrap();
+    assert!(refused(&bed), "an empty one");
+    bed.add(0..1);
+    let show = |name: &str| {
+        let selection = Selection { exporter: Some(name.to_owned()), ..bed.selection() };
+        bed.run(&Command::Show(selection))
+    };
+    let told = show("cloudwatch_log").unwrap_err().to_string();
+    assert!(told.contains("did you mean cloudwatch_logs?"), "{told}");
+    let told = show("foo").unwrap_err().to_string();
+    assert!(told.contains("\"foo\"; there are cloudwatch_logs, "), "{told}");
+    assert_eq!(show("cloudwatch_logs").unwrap(), "");
+    assert_eq!(show("file").unwrap().lines().count(), 1);
 }

@@ -6,5 +6,6 @@ pub mod message;
 pub mod names;
 mod probe;
 pub mod request;
+pub mod section;
 pub mod service;
 pub mod target;

@@ -1,18 +1,19 @@
 //! Delivers log records to CloudWatch Logs: a JSON object for each, in full requests.
 
 mod config;
+mod denied;
 mod stream;
 
 pub use config::Config;
 
-use super::cloudwatch::names::{Kind, Template};
+use super::cloudwatch::names::Template;
 use super::cloudwatch::service::{Deadline, Service};
 use super::cloudwatch::target::Target;
 use super::{Answer, BoxFuture, Exporter, ExporterDefinition, Refused};
 use crate::model::{LogBatch, LogRecord, Resource, Signal, SignalKind};
+use denied::Denied;
 use futures_util::future::join_all;
-use redaction::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use stream::{Stream, Work};
@@ -31,26 +32,14 @@ const BATCHES_MAX: usize = 16;
 /// Batches whose progress is remembered after a failure.
 const REMEMBERED_MAX: usize = 256;
 
-/// How long a group that takes nothing is left alone at first, and at most.
-const DENIED_MIN: Duration = Duration::from_secs(10);
-const DENIED_MAX: Duration = Duration::from_secs(300);
-/// Groups that are remembered for that; over it, those that may be asked again are forgotten.
-const DENIED_GROUPS_MAX: usize = 1_000;
-
-/// A group that takes nothing.
-#[derive(Debug)]
-struct Denied {
-    until: Instant,
-    pause: Duration,
-    reason: Value,
-}
-
 /// What of a batch is done with, when the rest is not.
 #[derive(Debug, Default, Clone)]
 struct Progress {
     /// Events that were taken or refused, in the order in which they are sent.
     n_done: usize,
     refused: Vec<Refused>,
+    /// It comes again only if its dead letters found no place.
+    is_answered: bool,
 }
 
 /// Names a batch, also when it comes again from the spool, where its text is another one: file, first
@@ -76,9 +65,7 @@ struct CloudWatchLogs {
     time: Duration,
     /// Where records of a resource go. It is held so that its address is not given to another one.
     targets: HashMap<usize, (Arc<Resource>, Target)>,
-    /// Groups whose retention was seen to.
-    groups: HashSet<String>,
-    denied: HashMap<String, Denied>,
+    denied: Denied,
     remembered: HashMap<Key, Progress>,
 }
 
@@ -114,57 +101,34 @@ impl CloudWatchLogs {
         let remembered = &mut self.remembered;
         let mut guard = Remember { remembered, streams };
         let denied = &self.denied;
-        let is_open = |stream: &&mut Stream<'_>| {
-            denied.get(&stream.target.group).is_none_or(|it| it.until <= Instant::now())
-        };
+        let is_open = |stream: &&mut Stream<'_>| denied.now(&stream.target).is_none();
         let open = guard.streams.iter_mut().filter(is_open);
         let sent = open.map(|stream| {
-            let is_made_once = denied.contains_key(&stream.target.group);
+            let is_made_once = denied.has(&stream.target);
             stream.send(service, Deadline { end, is_made_once })
         });
         join_all(sent).await;
         let streams = std::mem::take(&mut guard.streams);
         let mut answers: Vec<Option<Answer>> = batches.iter().map(|_| None).collect();
         for stream in streams {
-            if stream.is_taken() && self.groups.insert(stream.target.group.clone()) {
+            if stream.is_taken() {
                 self.service.set_retention(&stream.target.group);
             }
-            note_denied(&mut self.denied, &stream);
-            let denied = self.denied.get(&stream.target.group);
-            let denied = denied.filter(|it| it.until > Instant::now());
-            let denied = denied.map(|it| (it.reason.clone(), it.until - Instant::now()));
-            for (work, answer) in stream.answers(denied.as_ref()) {
+            self.denied.note(&stream.target, stream.failure(), stream.is_taken());
+            let left_alone = self.denied.now(&stream.target);
+            for (work, answer) in stream.answers(left_alone.as_ref()) {
                 let key = key(work.logs);
                 answers[work.index] = Some(answer);
                 guard.remembered.remove(&key);
-                if matches!(answers[work.index], Some(Err(_))) {
+                // What was refused may find no place among the dead letters; then all comes again.
+                let is_done =
+                    matches!(&answers[work.index], Some(Ok(refused)) if refused.is_empty());
+                if !is_done {
                     guard.keep(key, work);
                 }
             }
         }
         answers.into_iter().flatten().collect()
-    }
-}
-
-/// Leaves a group alone for longer each time that it takes nothing, until it does.
-fn note_denied(denied: &mut HashMap<String, Denied>, stream: &Stream<'_>) {
-    let group = &stream.target.group;
-    if denied.len() >= DENIED_GROUPS_MAX {
-        denied.retain(|_, it| it.until > Instant::now());
-    }
-    if let Some(failure) = stream.denial() {
-        let before = denied.get(group);
-        if before.is_some_and(|it| it.until > Instant::now()) {
-            // Another stream of the group has told so in the same call.
-            return;
-        }
-        let longer = || before.map_or(DENIED_MIN, |it| (it.pause * 2).min(DENIED_MAX));
-        // What is throttled mends itself, and tells how long that takes.
-        let pause = failure.retry_after.map_or_else(longer, |asked| asked.min(DENIED_MAX));
-        let (until, reason) = (Instant::now() + pause, failure.reason.clone());
-        denied.insert(group.clone(), Denied { until, pause, reason });
-    } else if stream.is_taken() {
-        denied.remove(group);
     }
 }
 
@@ -180,10 +144,15 @@ impl Remember<'_, '_> {
             return;
         }
         if self.remembered.len() >= REMEMBERED_MAX {
+            self.remembered.retain(|_, progress| !progress.is_answered);
+        }
+        if self.remembered.len() >= REMEMBERED_MAX {
             // What is forgotten arrives twice.
             self.remembered.clear();
         }
-        self.remembered.insert(key, Progress { n_done: work.n_done, refused: work.refused });
+        let is_answered = work.is_done();
+        let progress = Progress { n_done: work.n_done, refused: work.refused, is_answered };
+        self.remembered.insert(key, progress);
     }
 }
 
@@ -200,18 +169,14 @@ impl Drop for Remember<'_, '_> {
 impl Exporter for CloudWatchLogs {
     fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
-            let Signal::Logs(logs) = signal else { return Ok(Vec::new()) };
+            let Some(logs) = signal.logs() else { return Ok(Vec::new()) };
             self.deliver(&[logs]).await.pop().unwrap_or(Ok(Vec::new()))
         })
     }
 
     fn export_all<'a>(&'a mut self, signals: &'a [&'a Signal]) -> BoxFuture<'a, Vec<Answer>> {
         Box::pin(async move {
-            let logs = signals.iter().filter_map(|signal| match signal {
-                Signal::Logs(logs) => Some(logs),
-                Signal::Metrics(_) | Signal::Spans(_) => None,
-            });
-            let logs: Vec<&LogBatch> = logs.collect();
+            let logs: Vec<&LogBatch> = signals.iter().filter_map(|signal| signal.logs()).collect();
             self.deliver(&logs).await
         })
     }

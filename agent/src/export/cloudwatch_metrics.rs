@@ -3,7 +3,6 @@
 //! Nothing here opens a connection. [`Encoder::prepare`] makes the events of one batch, the sender
 //! delivers them, and [`Encoder::commit`] takes note that it did.
 
-mod delivered;
 mod dimension;
 mod distribution;
 mod encode;

@@ -121,7 +121,7 @@ fn key(logs: &LogBatch) -> Key {
 impl Exporter for FileExporter {
     fn export<'a>(&'a mut self, signal: &'a Signal) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
-            let Signal::Logs(logs) = signal else { return Ok(Vec::new()) };
+            let Some(logs) = signal.logs() else { return Ok(Vec::new()) };
             self.write_batch(logs).await.map(|()| Vec::new()).map_err(|source| {
                 match source.kind() {
                     // Nobody reads our standard output any more, and nobody can begin to.
@@ -148,7 +148,7 @@ mod tests {
         let mut text = Text::default();
         let body = Redactor::new().redact_chunk(b"hello", &mut text);
         let records = vec![LogRecord { body, offset, ..LogRecord::default() }];
-        Signal::Logs(LogBatch { resource: Arc::default(), text, records })
+        Signal::Logs(LogBatch { resource: Arc::default(), text, records, covers: None })
     }
 
     #[tokio::test]
@@ -158,7 +158,7 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         let config = Config { path: path.clone() };
         let mut exporter = config
-            .build(&lane::Config::default(), &Shared::new(Arc::new(Redactor::new())))
+            .build(&lane::Config::default(), &Shared::new(Arc::default(), folder.path()))
             .unwrap();
         for _ in 0..3 {
             // This runtime has one thread: were it blocked, no timer would fire.

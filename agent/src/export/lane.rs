@@ -25,7 +25,7 @@ use super::dead_letters::{self, DeadLetters};
 use super::spool::{OpenError, Spool};
 use super::{Answer, ExportError, Exporter};
 use crate::health::Health;
-use crate::model::{Batch, Signal, SignalKind};
+use crate::model::{Batch, LogBatch, Signal, SignalKind};
 use crate::policy::Redactors;
 use crate::telemetry;
 use circuit::Circuit;
@@ -38,7 +38,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Tries of a destination that does not work, once the agent is ending and all is in the spool.
 const LAST_TRIES: u32 = 3;
@@ -46,8 +46,6 @@ const LAST_TRIES: u32 = 3;
 const LAST_PAUSE: Duration = Duration::from_millis(200);
 /// Time for each of them.
 const LAST_TIMEOUT: Duration = Duration::from_secs(1);
-/// What the batch that is being sent may still take when the lane is stopped.
-const CUT_OFF: Duration = Duration::from_millis(150);
 
 /// What a lane of log records keeps on the disk.
 #[derive(Debug)]
@@ -87,6 +85,14 @@ impl Stores {
         if level.batches() > 0 {
             let (batches, bytes) = (level.batches(), level.bytes());
             tracing::info!(exporter, batches, bytes, "what is in the spool goes out first");
+        }
+        let records = self.parked.records();
+        if records > 0 {
+            tracing::info!(
+                exporter,
+                records,
+                "what was put aside for targets that took nothing is tried again"
+            );
         }
     }
 }
@@ -163,8 +169,9 @@ impl Lane {
         lane
     }
 
-    /// A lane of samples or spans, which is all in memory: while the destination does not work, as
-    /// many wait as the queue and one group have room for.
+    /// A lane of samples or spans, which is all in memory. While the destination does not work, as many
+    /// batches of spans wait as the queue and one group have room for; of samples the newest group
+    /// does.
     #[must_use]
     pub fn in_memory(
         (name, signal): (&'static str, SignalKind),
@@ -210,13 +217,29 @@ impl Lane {
     /// in the spool for as long as the destination takes it. When it is stopped before, or the
     /// destination is gone, it hands back what is neither delivered nor stored, in order.
     pub async fn run(mut self) -> Vec<Arc<Batch>> {
+        self.exporter.begin(self.intake.rules());
         let is_gone = self.deliver().await;
+        // For another config nothing is waited for: the next exporter goes on.
+        if !is_gone && !self.status.is_stopping() {
+            let is_all = self.intake.is_settled() && self.status.stored_records() == 0;
+            let status = self.status.clone();
+            tokio::select! {
+                biased;
+                () = self.exporter.finish(is_all) => {}
+                () = status.stopped() => {}
+            }
+        }
+        if let Ok(kept) = timeout(status::CUT_OFF, self.exporter.kept_records()).await {
+            self.status.set_kept(kept);
+        }
         self.intake.end(!is_gone).await
     }
 
     /// True when it ended because the destination is gone for good.
     async fn deliver(&mut self) -> bool {
         let mut unfinished: Option<Head> = None;
+        // What is put aside and all the rest take turns.
+        let (mut is_turn_of_rest, mut rest_until) = (false, Instant::now());
         while !self.status.is_stopping() {
             if let Some(end) = self.circuit.retry_at() {
                 if !self.pause(end).await || self.status.is_stopping() {
@@ -224,12 +247,16 @@ impl Lane {
                 }
                 unfinished = unfinished.filter(|head| self.intake.has(head));
             }
-            let due = self.parked.as_ref().and_then(Parked::due);
+            if std::mem::take(&mut is_turn_of_rest) {
+                rest_until = Instant::now() + parked::TURN;
+            }
+            let due = self.parked.as_ref().and_then(Parked::due).map(|due| due.max(rest_until));
             // Also while the circuit is open, once its pause is over: what is put aside may be all
             // that there is to send, and then nothing else would ever close it.
-            let may_try = self.circuit.retry_at().is_none_or(is_over);
-            if unfinished.is_none() && may_try && due.is_some_and(is_over) {
+            if self.may_try() && due.is_some_and(is_over) {
                 self.retry_parked().await;
+                unfinished = unfinished.filter(|head| self.intake.has(head));
+                is_turn_of_rest = true;
                 continue;
             }
             let next = match (unfinished.take(), due) {
@@ -241,7 +268,13 @@ impl Lane {
                     () = sleep_until(due) => continue,
                 },
             };
-            let Some(mut head) = next else { break };
+            let Some(mut head) = next else {
+                rest_until = Instant::now();
+                if self.parked.as_ref().and_then(Parked::due).is_some_and(is_over) {
+                    continue;
+                }
+                break;
+            };
             let sent = match self.together(&head) {
                 group if group.len() > 1 => self.send_group(&group).await,
                 _ => self.send(&mut head).await,
@@ -261,6 +294,11 @@ impl Lane {
             }
         }
         false
+    }
+
+    /// False while a destination that does not work is left alone.
+    fn may_try(&self) -> bool {
+        self.circuit.retry_at().is_none_or(is_over)
     }
 
     /// Waits for the next try of a destination that does not work. When all is in the spool and the
@@ -283,13 +321,7 @@ impl Lane {
         let limit = if is_last_try { LAST_TIMEOUT } else { self.request_timeout };
         let export = timeout(limit.min(self.request_timeout), self.exporter.export(head.signal()));
         let status = self.status.clone();
-        let export = async {
-            tokio::select! {
-                biased;
-                result = export => Some(result),
-                () = async { status.stopped().await; sleep(CUT_OFF).await } => None,
-            }
-        };
+        let export = status.unless_cut_off(export);
         let began = Instant::now();
         let result = if head.is_spooled() && is_behind {
             self.intake.run_while(export).await
@@ -300,14 +332,11 @@ impl Lane {
             None => Sent::CutOff,
             Some(Ok(Err(ExportError::Rejected { reason }))) => self.refused(head, &reason).await,
             Some(Ok(Err(ExportError::Parked { target, reason, retry_after }))) => {
-                let logs = match head.signal() {
-                    Signal::Logs(logs) => vec![logs.clone()],
-                    Signal::Metrics(_) | Signal::Spans(_) => Vec::new(),
-                };
+                let logs: Vec<LogBatch> = head.signal().logs().cloned().into_iter().collect();
                 match self.park(logs, &target, &reason, retry_after).await {
-                    true if head.pass() => Sent::All,
-                    true => Sent::Part,
-                    false => self.failed(Some(retry_after), &*reason_error(&reason)),
+                    1 if head.pass() => Sent::All,
+                    1 => Sent::Part,
+                    _ => self.failed(Some(self.until_room(retry_after)), &*reason_error(&reason)),
                 }
             }
             Some(Ok(answer)) => match self.take(head.signal(), answer).await {
@@ -333,7 +362,7 @@ impl Lane {
                 let n_records = (signal.len() - refused.len()) as u64;
                 telemetry::EXPORT_RECORDS.add(self.name, signal.kind().as_str(), n_records);
                 self.note_success();
-                let Signal::Logs(logs) = signal else { return None };
+                let logs = signal.logs()?;
                 let mut lines = Vec::new();
                 for one in &refused {
                     let record = logs.records.get(one.record);
@@ -396,7 +425,7 @@ impl Lane {
         if head.halve() {
             return Sent::Part;
         }
-        let Signal::Logs(logs) = head.signal() else { return Sent::Failed };
+        let Some(logs) = head.signal().logs() else { return Sent::Failed };
         let lines = dead_letters::lines(self.name, logs, &logs.records, reason);
         let n_letters = logs.records.len();
         match self.keep(lines, n_letters).await {

@@ -4,10 +4,10 @@
 //! oldest on and removed when they are delivered. How far that is stands in `cursor`. Whatever is
 //! damaged is left out, counted, and the rest is delivered.
 
-mod codec;
+pub(super) mod codec;
 mod open;
 mod read;
-mod segment;
+pub(super) mod segment;
 #[cfg(test)]
 mod tests;
 

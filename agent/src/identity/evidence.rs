@@ -5,6 +5,7 @@ use crate::model::{Engine, Resource};
 use crate::scrape::spark::derived_name;
 use memchr::memmem;
 use redaction::{Redactor, Value};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Bytes of a file that are searched. Spark names its application within the first 40 lines.
@@ -89,6 +90,15 @@ const HEAD_MARKS: [(&str, Component); 8] = [
     ("Submitted application:", Component::Driver),
 ];
 
+/// What processes say when they start: Spark's driver, executors and daemons, a standalone worker of
+/// the executor that it launches, and Flink's processes.
+const START_MARKS: [&[u8]; 4] = [
+    b"Running Spark version ",
+    b"Started daemon with process name",
+    b"Executor Command: ",
+    b" OS current user: ",
+];
+
 /// What Spark's JVM says last.
 const LAST_WORDS: &[u8] = b"Shutdown hook called";
 
@@ -101,8 +111,10 @@ pub struct Evidence {
     pub component: Option<Component>,
     /// True when the log says that its process has ended: nobody will answer for it any more.
     pub is_over: bool,
-    /// True when it was found in the other output of the same process.
-    is_adopted: bool,
+    /// True when the log says that its process has just started.
+    pub is_start: bool,
+    /// True when it was not found in this file.
+    pub is_adopted: bool,
 }
 
 impl Evidence {
@@ -120,8 +132,35 @@ impl Evidence {
 
     /// Takes over what the other output of the same process tells, if this one tells nothing.
     pub fn adopt(&mut self, sibling: Option<&Self>) {
-        if let (None, None, Some(sibling)) = (&self.resource.job_id, self.component, sibling) {
+        let is_nameless = self.resource.job_id.is_none() && self.component.is_none();
+        if let (true, Some(sibling)) = (is_nameless || self.is_adopted, sibling) {
             *self = Self { is_adopted: true, ..sibling.clone() };
+        }
+    }
+
+    /// What is known of the process whose log was rotated.
+    #[must_use]
+    pub fn of(before: &Resource) -> Self {
+        let resource = Resource {
+            job_id: before.job_id.clone(),
+            job_name: before.job_name.clone(),
+            engine: before.engine,
+            component: before.component.clone(),
+            executor_id: before.executor_id.clone(),
+            ..Resource::default()
+        };
+        Self { resource, ..Self::default() }
+    }
+
+    /// Takes over what is known of the log that this one goes on with.
+    pub fn inherit(&mut self, before: &Self) {
+        *self = Self { is_over: self.is_over, is_adopted: true, ..before.clone() };
+    }
+
+    /// Takes the name of its job from the log of another process.
+    pub fn learn_name(&mut self, job_names: &HashMap<Value, Value>) {
+        if let (Some(job_id), None) = (&self.resource.job_id, &self.resource.job_name) {
+            self.resource.job_name = job_names.get(job_id).cloned();
         }
     }
 
@@ -170,7 +209,8 @@ impl Evidence {
             ..Resource::default()
         };
         let is_over = memmem::find(head, LAST_WORDS).is_some();
-        Self { resource, component, is_over, is_adopted: false }
+        let is_start = START_MARKS.iter().any(|mark| memmem::find(head, mark).is_some());
+        Self { resource, component, is_over, is_start, is_adopted: false }
     }
 }
 
@@ -246,10 +286,11 @@ fn executor_in_path<'a>(path: &'a str, id: &str) -> Option<&'a str> {
     (!executor.is_empty() && executor.bytes().all(|byte| byte.is_ascii_digit())).then_some(executor)
 }
 
-/// `"--executor-id" "3"` of the launch command.
+/// `"--executor-id" "3"` of the launch command, or `Starting executor ID 3 on host`.
 fn executor_in_head(head: &[u8]) -> Option<&str> {
-    let at = memmem::find(head, b"--executor-id")? + b"--executor-id".len();
-    let rest = &head[at..];
+    let marks: [&[u8]; 2] = [b"--executor-id", b"Starting executor ID "];
+    let mut found = marks.iter().filter_map(|mark| Some(memmem::find(head, mark)? + mark.len()));
+    let rest = &head[found.next()?..];
     let start = rest.iter().take(4).position(u8::is_ascii_digit)?;
     let length = rest[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(&rest[start..start + length]).ok()

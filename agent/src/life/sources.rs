@@ -2,6 +2,7 @@
 
 use crate::autodetect;
 use crate::config::{self, Config, Problems};
+use redaction::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,16 @@ impl Sources {
         Ok(config)
     }
 
+    /// The arguments with which other commands find the same state folder, `state_dir`.
+    pub(super) fn naming(&self, state_dir: &Value) -> String {
+        let file = self.file.as_deref().filter(|file| *file != Path::new("-"));
+        let file = file.map(|file| format!("-c {}", file.display()));
+        // The one of the file is named by the file.
+        let is_named = file.is_some() && self.state_dir.is_none();
+        let folder = (!is_named).then(|| format!("--state-dir {state_dir}"));
+        file.into_iter().chain(folder).collect::<Vec<_>>().join(" ")
+    }
+
     fn load_given(&self) -> Result<Config, Problems> {
         let mut config = Config::load(self.file.as_deref(), &config::environment())?;
         config.tail.include.extend(self.logs.iter().cloned());
@@ -63,4 +74,23 @@ impl Sources {
 
 fn environment() -> BTreeMap<String, String> {
     autodetect::readable(&config::environment())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sources;
+    use redaction::Value;
+    use std::path::PathBuf;
+
+    #[test]
+    fn other_commands_are_told_where_the_state_is() {
+        let naming = |file: Option<&str>, state_dir: Option<&str>| {
+            let (file, state_dir) = (file.map(PathBuf::from), state_dir.map(PathBuf::from));
+            Sources { file, state_dir, ..Sources::default() }.naming(&Value::literal("/s"))
+        };
+        assert_eq!(naming(Some("c.toml"), None), "-c c.toml");
+        assert_eq!(naming(Some("c.toml"), Some("/s")), "-c c.toml --state-dir /s");
+        assert_eq!(naming(Some("-"), None), "--state-dir /s");
+        assert_eq!(naming(None, None), "--state-dir /s");
+    }
 }

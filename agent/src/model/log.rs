@@ -97,4 +97,22 @@ pub struct LogBatch {
     pub text: Text,
     /// The records in the order of the file.
     pub records: Vec<LogRecord>,
+    /// What of the file they account for; none when nobody knows: a dead letter that is sent again, or
+    /// a batch that an older version has spooled.
+    pub covers: Option<Coverage>,
+}
+
+/// Bytes of a file that a batch accounts for: those of its records, and those that hold none. What the
+/// batches of one file cover follows without a gap, so that a reader can prove that nothing is missing.
+///
+/// Of files with the frames of a container runtime, records may stand behind `to`: what waits in
+/// between comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coverage {
+    /// First byte.
+    pub from: u64,
+    /// Behind the last byte.
+    pub to: u64,
+    /// Records in between that a policy of redaction has dropped.
+    pub n_dropped: u64,
 }

@@ -18,6 +18,7 @@ mod stages;
 #[cfg(test)]
 mod tests;
 
+use crate::clock;
 use crate::config::{Interval, Section};
 use crate::export::{BoxFuture, BuildError};
 use crate::identity::Identity;
@@ -34,7 +35,7 @@ use redaction::{Redactor, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Where Spark puts its UI: the first free port from 4040, 16 tries (`spark.port.maxRetries`).
@@ -177,9 +178,12 @@ impl SparkScraper {
         now: Moment,
         result: &mut Result<(), ScrapeError>,
     ) -> bool {
-        if !target.is_due() {
+        // While no application is known nobody else is held up, and logs wait for its id.
+        let is_alone = !self.applications.values().any(Application::is_live);
+        if !target.is_due() && !is_alone {
             return false;
         }
+        let is_searching = self.targets.is_searching();
         match self.visit(target, now).await {
             Ok(()) => {
                 target.note_answer();
@@ -199,6 +203,9 @@ impl SparkScraper {
             }
             Err(error) => {
                 target.note_failure();
+                if is_searching && target.is_starting() {
+                    return false;
+                }
                 let (host, port) = (target.client.host(), target.client.port());
                 *result = Err(ScrapeError::Failed(format!("{host}:{port}: {error}")));
             }
@@ -393,9 +400,8 @@ fn is_plain_id(id: &str) -> bool {
 impl Scraper for SparkScraper {
     fn scrape<'a>(&'a mut self, out: &'a mut Scraped) -> BoxFuture<'a, Result<(), ScrapeError>> {
         Box::pin(async move {
-            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let unix_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-            self.round(Moment { instant: Instant::now(), unix_ms }, out).await
+            let now = Moment { instant: Instant::now(), unix_ms: clock::unix_ms() };
+            self.round(now, out).await
         })
     }
 

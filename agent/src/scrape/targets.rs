@@ -15,6 +15,8 @@ const SEARCH_ROUNDS: u32 = 6;
 /// Rounds without a connection after which the applications of a UI have ended. One may be an
 /// accept queue that was full.
 const MISSES_MAX: u32 = 2;
+/// Failed rounds of a UI that may be starting.
+const STARTING_FAILURES_MAX: u32 = 5;
 /// Most rounds that a UI which fails is left alone, so that it does not stall the others.
 const PAUSE_ROUNDS_MAX: u32 = 3;
 
@@ -54,6 +56,12 @@ impl Target {
         self.misses = 0;
         self.pause = self.failures.min(PAUSE_ROUNDS_MAX);
         self.failures = self.failures.saturating_add(1);
+    }
+
+    /// True for a port that may be the UI of a driver which is starting: it has not answered yet, nor
+    /// failed for long.
+    pub(super) fn is_starting(&self) -> bool {
+        self.version.is_none() && self.failures <= STARTING_FAILURES_MAX
     }
 
     /// Notes a round without a connection. True when the UI counts as gone.

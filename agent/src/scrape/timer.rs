@@ -242,9 +242,11 @@ fn report(name: &'static str, stats: &ScrapeStats, reported: &mut ScrapeStats, w
 mod tests {
     use super::{End, JobTable, Outlets, Running, run};
     use crate::export::BoxFuture;
-    use crate::model::MetricBatch;
+    use crate::model::{MetricBatch, Span, SpanBatch, SpanStatus};
     use crate::scrape::meter::ScrapeStats;
     use crate::scrape::{ScrapeError, Scraped, Scraper};
+    use crate::telemetry;
+    use redaction::Value;
     use std::sync::Arc;
     use std::time::Duration;
     use tokio::sync::{mpsc, watch};
@@ -317,5 +319,28 @@ mod tests {
         assert_eq!(check(long, End::HandOver).await, (0, Duration::from_secs(2), false));
         // Nothing is asked once more when another agent goes on.
         assert_eq!(check(short, End::HandOver).await, (3, Duration::ZERO, true));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_drops_spans_and_counts_them() {
+        let dropped = || telemetry::LANE_DROPPED_RECORDS.get("file", "queue_full").unwrap_or(0.0);
+        let span = Span {
+            trace_id: [1; 16],
+            span_id: [1; 8],
+            parent_span_id: None,
+            name: Value::literal("work"),
+            start_unix_ns: 1,
+            end_unix_ns: 2,
+            status: SpanStatus::Unset,
+            attributes: Vec::new(),
+        };
+        let batch = SpanBatch { resource: Arc::default(), spans: vec![span.clone(), span] };
+        let (queue, mut batches) = mpsc::channel(1);
+        let outlets = Outlets { metrics: Vec::new(), spans: vec![("file", queue)] };
+        let before = dropped();
+        outlets.send(Vec::new(), vec![batch.clone(), batch]);
+        assert_eq!(batches.try_recv().unwrap().signal.len(), 2);
+        assert!(batches.try_recv().is_err());
+        assert_eq!(dropped() - before, 2.0);
     }
 }

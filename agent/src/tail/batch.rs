@@ -2,7 +2,7 @@
 
 use super::fingerprint::{Digest, FRONTIER_BYTES_MAX};
 use super::stream::Origin;
-use crate::model::{FileId, LogBatch, Position, Resource};
+use crate::model::{Coverage, FileId, LogBatch, Position, Resource};
 use crate::parse::{self, ParseContext};
 use crate::telemetry;
 use redaction::{Redactor, Text};
@@ -101,6 +101,10 @@ pub struct OpenBatch {
     text: Text,
     records: Vec<crate::model::LogRecord>,
     opened: Option<Instant>,
+    /// Offset from which on no sealed batch with records accounts for the file.
+    begin: u64,
+    /// Records since then that the policy has dropped.
+    n_dropped: u64,
     /// Offset after the last record.
     end: u64,
     /// The last raw bytes before `end`.
@@ -125,6 +129,8 @@ impl OpenBatch {
             text: Text::default(),
             records: Vec::new(),
             opened: None,
+            begin: offset,
+            n_dropped: 0,
             end: offset,
             frontier,
             starts: Vec::new(),
@@ -257,8 +263,10 @@ impl OpenBatch {
             self.records.push(record);
         }
         let n_kept = self.records.len() - n_before;
+        let n_dropped = (records.len() - n_kept) as u64;
         telemetry::RECORDS.add(n_kept as u64);
-        telemetry::RECORDS_DROPPED.add("redaction_policy", (records.len() - n_kept) as u64);
+        telemetry::RECORDS_DROPPED.add("redaction_policy", n_dropped);
+        self.n_dropped += n_dropped;
         self.opened.get_or_insert(chunk.now);
         self.end = chunk.settled_end(end);
         match chunk.framed {
@@ -319,11 +327,17 @@ impl OpenBatch {
         if self.opened.take().is_none() {
             return Ok(());
         }
+        let (from, to, n_dropped) = (self.begin, self.end.max(self.begin), self.n_dropped);
         let logs = LogBatch {
             resource: self.resource.clone(),
             text: std::mem::take(&mut self.text),
             records: std::mem::take(&mut self.records),
+            covers: Some(Coverage { from, to, n_dropped }),
         };
+        if !logs.records.is_empty() {
+            // What a batch without records covers, no exporter hears of: the next one covers it, too.
+            (self.begin, self.n_dropped) = (to, 0);
+        }
         telemetry::RECORD_BYTES.add(logs.text.len() as u64);
         emit(logs, Position { file, offset: self.end, frontier: self.frontier() })
     }

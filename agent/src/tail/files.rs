@@ -2,6 +2,7 @@
 
 mod asleep;
 mod finish;
+mod heirs;
 mod identify;
 #[cfg(test)]
 mod model_tests;
@@ -26,6 +27,7 @@ use crate::parse::ParseContext;
 use crate::policy::Redactors;
 use crate::scrape::Job;
 use asleep::Asleep;
+use heirs::Predecessors;
 use jiff::tz::TimeZone;
 pub use pipes::STDIN;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -117,6 +119,7 @@ pub struct Tail {
     /// True when the last scan left files for which there is no descriptor.
     is_full: bool,
     rotated: RotatedLogs,
+    predecessors: Predecessors,
     /// Archives that may still be written: how they looked, and since when they look like that.
     young_archives: HashMap<PathBuf, (Seen, Instant)>,
     last_scan: SystemTime,
@@ -183,6 +186,7 @@ impl Tail {
             is_unsettled: true,
             is_full: false,
             rotated,
+            predecessors: Predecessors::default(),
             young_archives: HashMap::new(),
             last_scan: SystemTime::now(),
             has_stdin: false,
@@ -382,9 +386,4 @@ impl Tail {
 /// The longer a file was quiet, the less often it is looked at.
 fn look_interval(idle: Duration, poll_interval: Duration) -> Duration {
     (idle / 4).clamp(poll_interval, LOOK_INTERVAL_MAX.max(poll_interval))
-}
-
-/// Milliseconds since the epoch, now.
-fn unix_ms() -> u64 {
-    scan::to_unix_ms(SystemTime::now())
 }

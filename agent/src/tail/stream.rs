@@ -5,7 +5,7 @@ use super::batch::{Abandoned, Chunk, OpenBatch, Pass};
 use crate::model::FileId;
 use crate::parse::split::Splitter;
 use crate::telemetry;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How far before the limit a cut looks for a place between two words.
 const CUT_WINDOW: usize = 16 << 10;
@@ -236,7 +236,7 @@ impl Stream {
             origin: &self.origin,
             framed: sink.framed,
             is_all: end == self.buffer.len(),
-            observed_unix_ns: unix_ns(),
+            observed_unix_ns: crate::clock::unix_ns(),
             now: sink.pass.now,
         };
         let pass = &mut *sink.pass;
@@ -304,10 +304,4 @@ pub(super) fn cut_point(buffer: &[u8], max: usize) -> usize {
 fn unended_key(window: &[u8]) -> Option<usize> {
     let begin = memchr::memmem::rfind(window, b"-----BEGIN")?;
     memchr::memmem::find(&window[begin..], b"-----END").is_none().then_some(begin)
-}
-
-fn unix_ns() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

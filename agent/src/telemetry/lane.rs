@@ -4,10 +4,11 @@ use super::metric::{Family, Family2, OwnMetric, descriptor};
 use super::{EXPORTER_NAMES, N_EXPORTERS, N_SIGNALS, SIGNALS};
 use crate::model::Kind;
 
-/// `queue_full` and, but for log records, `rejected`: samples and spans wait in memory only.
+/// `queue_full` is for spans, `rejected` for spans and samples, which have no dead letters, and `stale`
+/// for samples that were due while the destination did not work.
 const DROP_REASONS: [&str; N_DROP_REASONS] =
-    ["spool_full", "spool_failed", "no_spool", "queue_full", "rejected", "other"];
-const N_DROP_REASONS: usize = 6;
+    ["spool_full", "spool_failed", "no_spool", "queue_full", "rejected", "stale", "other"];
+const N_DROP_REASONS: usize = 7;
 const DAMAGES: [&str; 3] = ["torn", "corrupt", "other"];
 
 const fn counter(name: &'static str, help: &'static str) -> Family<N_EXPORTERS> {

@@ -4,7 +4,6 @@ use super::metric::descriptor;
 use crate::model::{Kind, MetricDescriptor, Sample};
 use redaction::Value;
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Clock ticks per second in `/proc/self/stat`: `USER_HZ`, which Linux fixed at 100 for user space
 /// on every architecture that we build for (proc(5)).
@@ -40,10 +39,7 @@ static OPEN_FILES: MetricDescriptor = descriptor(
 /// Start of the agent, milliseconds since the epoch; fixed by the first call.
 pub(super) fn start_unix_ms() -> u64 {
     static START_UNIX_MS: OnceLock<u64> = OnceLock::new();
-    *START_UNIX_MS.get_or_init(|| {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since_epoch.as_millis()).unwrap_or_default()
-    })
+    *START_UNIX_MS.get_or_init(crate::clock::unix_ms)
 }
 
 /// Appends the samples of this process; what cannot be read is absent.

@@ -9,9 +9,11 @@ use std::collections::BTreeSet;
 
 const REFERENCE: &str = include_str!("../../../../configs/sidelight.toml");
 
-/// Defaults with every component there is.
+/// Defaults with every component there is. What has no default is as in the reference file.
 fn defaults() -> toml::Table {
-    let sections = EXPORTERS.iter().map(|it| format!("[exporters.{}]\n", it.name));
+    let needed = |name| if name == "s3" { "bucket = \"acme-logs\"\n" } else { "" };
+    let sections =
+        EXPORTERS.iter().map(|it| format!("[exporters.{}]\n{}", it.name, needed(it.name)));
     let sections = sections.chain(SCRAPERS.iter().map(|it| format!("[scrapers.{}]\n", it.name)));
     good(&sections.collect::<String>(), &[]).settings().clone()
 }

@@ -120,7 +120,7 @@ mod tests {
         let mut text = Text::default();
         let body = Redactor::new().redact_chunk(raw, &mut text);
         let records = vec![LogRecord { body, offset: 7, ..LogRecord::default() }];
-        let logs = LogBatch { resource: Arc::default(), text, records };
+        let logs = LogBatch { resource: Arc::default(), text, records, covers: None };
         let mut messages = Messages::default();
         let found = messages.of(&logs, &logs.records[0]).unwrap();
         let json = |message: Message<'_>| {

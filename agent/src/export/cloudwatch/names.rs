@@ -1,5 +1,6 @@
 //! Names of log groups and streams, from templates and what is known of a job.
 
+use crate::config::closest;
 use crate::model::{Engine, Resource};
 use redaction::Value;
 use sha2::{Digest, Sha256};
@@ -54,7 +55,7 @@ impl Template {
     /// # Errors
     /// What is wrong with it, as the end of a sentence that begins with the template.
     pub fn new(kind: Kind, raw: &str) -> Result<Self, String> {
-        let mut segments = Vec::new();
+        let (mut segments, mut unknown) = (Vec::new(), Vec::new());
         for segment in raw.split('/') {
             let (mut parts, mut rest) = (Vec::new(), segment);
             while let Some(open) = rest.find(['{', '}']) {
@@ -62,16 +63,18 @@ impl Template {
                 let end = from.find('}').filter(|end| *end > 0);
                 let Some(end) = end else { return Err("has a brace without its pair".to_owned()) };
                 let name = &from[1..end];
-                let Some(index) = PLACEHOLDERS.iter().position(|known| *known == name) else {
-                    let known = PLACEHOLDERS.join("}, {");
-                    return Err(format!("has {{{name}}}, which is none of {{{known}}}"));
-                };
                 parts.extend((!text.is_empty()).then(|| Part::Text(text.to_owned())));
-                parts.push(Part::Placeholder(index));
+                match PLACEHOLDERS.iter().position(|known| *known == name) {
+                    Some(index) => parts.push(Part::Placeholder(index)),
+                    None => unknown.push(name),
+                }
                 rest = &from[end + 1..];
             }
             parts.extend((!rest.is_empty()).then(|| Part::Text(rest.to_owned())));
             segments.push(parts);
+        }
+        if !unknown.is_empty() {
+            return Err(unknown_placeholders(&unknown));
         }
         let template = Self { kind, segments };
         let texts = template.segments.iter().flatten().filter_map(|part| match part {
@@ -89,10 +92,41 @@ impl Template {
         Ok(template)
     }
 
-    /// True when the name depends on the resource.
+    /// True when all that the name depends on is known of `resource`.
     #[must_use]
-    pub fn has_placeholders(&self) -> bool {
-        self.segments.iter().flatten().any(|part| matches!(part, Part::Placeholder(_)))
+    pub fn is_known(&self, resource: &Resource) -> bool {
+        self.segments.iter().flatten().all(|part| match part {
+            Part::Text(_) => true,
+            Part::Placeholder(index) => value(PLACEHOLDERS[*index], resource).is_some(),
+        })
+    }
+
+    /// True when `name` may be one of a job: as many parts, and those without a placeholder equal.
+    #[must_use]
+    pub fn fits(&self, name: &str) -> bool {
+        let parts: Vec<&str> = name.split('/').collect();
+        let is_equal = |(segment, part): (&Vec<Part>, &&str)| match segment.as_slice() {
+            [] => part.is_empty(),
+            [Part::Text(text)] => text == part,
+            _ => !part.is_empty(),
+        };
+        parts.len() == self.segments.len() && self.segments.iter().zip(&parts).all(is_equal)
+    }
+
+    /// What stands before the first placeholder: all names begin with it.
+    #[must_use]
+    pub fn beginning(&self) -> String {
+        let mut beginning = String::new();
+        for (index, parts) in self.segments.iter().enumerate() {
+            if index > 0 {
+                beginning.push('/');
+            }
+            for part in parts {
+                let Part::Text(text) = part else { return beginning };
+                beginning.push_str(text);
+            }
+        }
+        beginning
     }
 
     /// The name for telemetry of `resource`. Two resources whose values differ never get one name
@@ -118,6 +152,24 @@ impl Template {
         let is_nothing = whole.chars().all(|character| character == '/');
         self.kind.allowed(if is_nothing { UNKNOWN } else { &whole })
     }
+}
+
+/// Names all of them, with what was meant.
+fn unknown_placeholders(unknown: &[&str]) -> String {
+    let told = unknown.iter().map(|name| {
+        // Half of a longer name is no typing mistake, and is meant all the same.
+        let begun = || {
+            let longer = |known: &&&str| name.len() > 2 && known.starts_with(name);
+            PLACEHOLDERS.iter().find(longer).copied()
+        };
+        match closest(name, PLACEHOLDERS.iter().copied()).or_else(begun) {
+            Some(meant) => format!("{{{name}}} (did you mean {{{meant}}}?)"),
+            None => format!("{{{name}}}"),
+        }
+    });
+    let told: Vec<String> = told.collect();
+    let verb = if told.len() == 1 { "which is" } else { "which are" };
+    format!("has {}, {verb} none of {{{}}}", told.join(" and "), PLACEHOLDERS.join("}, {"))
 }
 
 impl Kind {
@@ -210,9 +262,25 @@ mod tests {
     }
 
     #[test]
+    fn a_template_says_how_its_names_begin_and_whether_one_is_known() {
+        let template = Template::new(Kind::Group, "/a/b-{job_name}/{engine}").unwrap();
+        assert_eq!(template.beginning(), "/a/b-");
+        assert!(template.fits("/a/b-etl/spark") && !template.fits("/a/b-etl"));
+        assert!(!template.fits("/x/b-etl/spark") && !template.fits("/a/b-etl/"));
+        assert!(template.is_known(&resource("etl", "")));
+        assert!(!template.is_known(&resource("", "")));
+        assert_eq!(Template::new(Kind::Group, "/a").unwrap().beginning(), "/a");
+    }
+
+    #[test]
     fn a_template_that_no_name_can_be_made_from_says_why() {
         let told = |kind, raw| Template::new(kind, raw).unwrap_err();
-        assert!(told(Kind::Group, "/a/{job}").contains("{job}, which is none of {engine}"));
+        assert!(told(Kind::Group, "/a/{job}").contains(", which is none of {engine}"));
+        let both = told(Kind::Group, "/sidelight/{enginee}/{job}");
+        for part in ["{enginee} (did you mean {engine}?)", "{job} (did you mean {job_name}?)"] {
+            assert!(both.contains(part), "{both}");
+        }
+        assert!(told(Kind::Group, "/a/{colour}").starts_with("has {colour}, which is none of"));
         assert!(told(Kind::Group, "a b").contains("' '"));
         assert!(told(Kind::Stream, "a:{job_id}").contains("':'"));
         for raw in ["{", "}", "a{job_id", "job_id}"] {

@@ -1,27 +1,28 @@
 //! The service as an exporter sees it: puts a request to its end, whatever comes between.
 
-use super::failure::{Class, Failure};
+use super::failure::{Class, Failure, is_unresolved};
 use super::gate::Gate;
 use super::request::Request;
 use super::target::{GroupSettings, Target};
-use crate::aws;
+use crate::aws::{self, endpoint};
+use crate::export::{Shared, Troubles, pause};
 use crate::telemetry;
+use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::Client;
-use aws_sdk_cloudwatchlogs::config::http::HttpResponse;
+use aws_sdk_cloudwatchlogs::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::operation::RequestId;
 use redaction::Redactor;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// First and longest pause before a request is sent again; the lane has longer ones.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// Longest pause before a request is sent again; the lane has longer ones.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Groups whose state is kept.
-const GROUPS_MAX: usize = 1_000;
+pub(super) const GROUPS_MAX: usize = 1_000;
 
 /// Time for the making of a group and its stream, in which others may have to wait.
 const MAKE_TIME_MAX: Duration = Duration::from_millis(1_500);
@@ -76,9 +77,15 @@ impl Rejected {
     }
 }
 
+/// What is told while nothing was answered.
+const UNANSWERED: &str = "no request was answered yet; the first one also waits for region and \
+                          credentials";
+
 /// How the service is reached.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
+    /// Name of the exporter that reaches it.
+    pub exporter: &'static str,
     /// None: found as every AWS tool finds it.
     pub region: Option<String>,
     /// None: that of the region.
@@ -93,11 +100,16 @@ pub struct Service {
     access: Access,
     pub(super) settings: GroupSettings,
     pub(super) redactor: Arc<Redactor>,
+    troubles: Arc<Troubles>,
     gate: Arc<Gate>,
     stream_concurrency: usize,
-    client: tokio::sync::Mutex<Option<Client>>,
+    connection: tokio::sync::Mutex<Option<(SdkConfig, Client)>>,
     /// Where requests went last, for errors of those that no service answered.
     endpoint: Arc<Mutex<String>>,
+    /// The region, once it is known.
+    region: Mutex<String>,
+    /// Groups whose retention was seen to.
+    pub(super) retained: Mutex<HashSet<String>>,
     /// One maker at a time for each group.
     pub(super) makers: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -109,16 +121,19 @@ impl Service {
         access: Access,
         settings: GroupSettings,
         (concurrency, stream_concurrency): (usize, usize),
-        redactor: Arc<Redactor>,
+        shared: &Shared,
     ) -> Self {
         Self {
             access,
             settings,
-            redactor,
+            redactor: shared.redactor.clone(),
+            troubles: shared.troubles.clone(),
             gate: Arc::new(Gate::new(concurrency)),
             stream_concurrency,
-            client: tokio::sync::Mutex::new(None),
+            connection: tokio::sync::Mutex::new(None),
             endpoint: Arc::default(),
+            region: Mutex::default(),
+            retained: Mutex::default(),
             makers: Mutex::default(),
         }
     }
@@ -129,61 +144,88 @@ impl Service {
         self.stream_concurrency
     }
 
-    /// Where the service is, for messages.
+    /// Time for all requests of one call of an exporter; the rest of what the lane waits is for it to
+    /// see the answer.
     #[must_use]
-    pub fn place(&self) -> String {
-        let access = &self.access;
-        match (&access.endpoint_url, &access.region) {
-            // A user and a password may stand in it.
-            (Some(url), _) => self.redactor.value(url).to_string(),
-            (None, Some(region)) => format!("logs.{region}"),
-            (None, None) => "the endpoint that the environment names".to_owned(),
-        }
+    pub fn call_time(&self) -> Duration {
+        self.access.request_timeout.mul_f64(0.9)
     }
 
-    /// The client; made with the first request, as finding region and credentials takes a while.
+    /// The client.
     ///
     /// # Errors
     /// When nothing tells the region.
     pub async fn client(&self) -> Result<Client, Failure> {
-        let mut client = self.client.lock().await;
-        if let Some(client) = &*client {
-            return Ok(client.clone());
+        self.connection().await.map(|(_, client)| client)
+    }
+
+    /// Region and credentials, and the client that has them; made with the first request, as finding
+    /// them takes a while.
+    ///
+    /// # Errors
+    /// When nothing tells the region.
+    pub(super) async fn connection(&self) -> Result<(SdkConfig, Client), Failure> {
+        let mut connection = self.connection.lock().await;
+        if let Some(connection) = &*connection {
+            return Ok(connection.clone());
         }
         let access = &self.access;
+        self.troubles.begin(access.exporter, UNANSWERED);
         let shared = aws::load(access.region.as_deref(), access.request_timeout).await;
         let shared = shared.map_err(|error| self.own(Class::Transient, &error.to_string()))?;
+        let region = shared.region().map(ToString::to_string).unwrap_or_default();
+        *self.region.lock().unwrap_or_else(PoisonError::into_inner) = region;
         let mut config = aws_sdk_cloudwatchlogs::config::Builder::from(&shared);
         if let Some(url) = &access.endpoint_url {
             // Else it is what the environment says, for this service or for all.
             config.set_endpoint_url(Some(url.clone()));
         }
-        let made = Client::from_conf(config.build());
-        *client = Some(made.clone());
+        let made = (shared, Client::from_conf(config.build()));
+        *connection = Some(made.clone());
         Ok(made)
     }
 
-    pub(super) fn access(&self) -> &Access {
-        &self.access
-    }
-
     /// Takes credentials anew with the next request.
-    async fn renew_client(&self) {
-        *self.client.lock().await = None;
+    async fn renew_credentials(&self) {
+        *self.connection.lock().await = None;
     }
 
-    /// Reads an error of the SDK. When it is not one that AWS sent, it tells who was asked.
+    /// Reads an error of the SDK. It tells who was asked, unless AWS said what is to be changed.
     pub(super) fn failure<E>(&self, error: &SdkError<E, HttpResponse>) -> Failure
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let failure = Failure::of(error, &self.redactor);
-        let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        if error.code().is_some() || endpoint.is_empty() {
-            return failure;
+        if is_unresolved(error) {
+            return self.unresolved();
         }
-        let reason = self.redactor.value(&format!("{endpoint}: {}", failure.reason));
-        Failure { reason, ..failure }
+        let failure = Failure::of(error, &self.redactor);
+        let is_told = error.code().is_some() && failure.class != Class::Transient;
+        if is_told { failure } else { self.asked(failure) }
+    }
+
+    /// There is no host of the name that the region, or somebody, makes.
+    fn unresolved(&self) -> Failure {
+        let region = self.region.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cause = match endpoint::named(self.access.endpoint_url.as_deref(), &aws::variable) {
+            Some(named) => format!("{} names it", named.by),
+            None => format!("it is that of region {region}: is the region spelt right"),
+        };
+        let told = format!("the host name does not resolve; {cause}, and does the DNS work here?");
+        self.asked(self.own(Class::Transient, &told))
+    }
+
+    /// Notes where a request goes, for what is told when it fails.
+    pub(super) fn noting(&self) -> impl Fn(&mut HttpRequest) + Send + Sync + use<> {
+        let endpoint = self.endpoint.clone();
+        move |request| note_endpoint(&endpoint, request.uri())
+    }
+
+    /// The failure with the endpoint in front.
+    pub(super) fn asked(&self, failure: Failure) -> Failure {
+        let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        // Named by the operator, the environment or AWS, and by no log: it is shown as it is.
+        let asked = Some(endpoint::shown(&endpoint)).filter(|shown| !shown.is_empty());
+        Failure { asked, ..failure }
     }
 
     pub(super) fn own(&self, class: Class, reason: &str) -> Failure {
@@ -212,7 +254,7 @@ impl Service {
         deadline: Deadline,
     ) -> Result<Rejected, Failure> {
         let body = hyper::body::Bytes::from(request.body(&target.group, &target.stream));
-        let (mut is_made, mut is_renewed, mut n_tries) = (false, false, 0);
+        let (mut is_made, mut is_timed, mut is_renewed, mut n_tries) = (false, false, false, 0);
         loop {
             let pass = self.gate.enter().await;
             let answer = self.put_once(target, body.clone(), format).await;
@@ -221,6 +263,7 @@ impl Service {
             let failure = match answer {
                 Ok(rejected) => {
                     self.gate.went_well();
+                    self.troubles.end(self.access.exporter);
                     self.count_put(request, "ok");
                     return Ok(rejected);
                 }
@@ -233,8 +276,13 @@ impl Service {
                     is_made = true;
                     continue;
                 }
-                Class::Credentials if !is_renewed => {
-                    self.renew_client().await;
+                // A new client would have to learn the time anew.
+                Class::Signature if !is_timed => {
+                    is_timed = true;
+                    continue;
+                }
+                Class::Credentials | Class::Signature if !is_renewed => {
+                    self.renew_credentials().await;
                     is_renewed = true;
                     continue;
                 }
@@ -256,9 +304,10 @@ impl Service {
         failure: Failure,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        let ceiling = PAUSE_MIN.saturating_mul(1 << (*n_tries).min(10)).min(PAUSE_MAX);
-        let pause = ceiling.mul_f64(crate::export::random_ratio()).max(PAUSE_MIN / 10);
-        let pause = failure.retry_after.unwrap_or(pause);
+        if failure.class != Class::Throttled {
+            self.troubles.note(self.access.exporter, &failure);
+        }
+        let pause = failure.retry_after.unwrap_or_else(|| pause(*n_tries, PAUSE_MAX));
         if Instant::now() + pause >= deadline {
             return Err(failure);
         }
@@ -267,7 +316,8 @@ impl Service {
         Ok(())
     }
 
-    async fn put_once(
+    /// One try of that.
+    pub(super) async fn put_once(
         &self,
         target: &Target,
         body: hyper::body::Bytes,
@@ -275,9 +325,9 @@ impl Service {
     ) -> Result<Rejected, Failure> {
         let client = self.client().await?;
         let n_bytes = body.len();
-        let endpoint = self.endpoint.clone();
-        let change = move |request: &mut aws_sdk_cloudwatchlogs::config::http::HttpRequest| {
-            note_endpoint(&endpoint, request.uri());
+        let note = self.noting();
+        let change = move |request: &mut HttpRequest| {
+            note(request);
             // The SDK would copy every message twice on the way to the same bytes.
             *request.body_mut() = body.clone().into();
             request.headers_mut().insert("content-length", n_bytes.to_string());
@@ -295,7 +345,7 @@ impl Service {
         if output.request_id().is_none() {
             // Whoever answered was not the service, or did not say that it has stored anything.
             let reason = "an answer without a request id: whether it was stored is not known";
-            return Err(self.own(Class::Transient, reason));
+            return Err(self.asked(self.own(Class::Transient, reason)));
         }
         if let Some(info) = output.rejected_entity_info() {
             telemetry::CLOUDWATCH_ENTITIES_REJECTED.add(1);
@@ -331,8 +381,8 @@ fn outcome(class: Class) -> &'static str {
         Class::Throttled => "throttled",
         Class::Missing => "missing",
         Class::Refused => "refused",
-        Class::Denied => "denied",
-        Class::Credentials => "credentials",
+        Class::Denied | Class::StreamDenied => "denied",
+        Class::Credentials | Class::Signature => "credentials",
         Class::Transient | Class::Exists => "error",
     }
 }

@@ -1,11 +1,11 @@
 //! Log groups and streams: made when they are missing, and set up beside the way of the logs.
 
 use super::failure::{Class, Failure};
-use super::service::Service;
+use super::service::{GROUPS_MAX, Service};
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::LogGroupClass;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -51,28 +51,31 @@ impl Service {
     /// Makes the stream, and the group where it is missing too.
     ///
     /// # Errors
-    /// When it cannot be made before `deadline`. Where the service throttles that, the target is
-    /// denied for a while, as nothing says that others are throttled too.
+    /// When it cannot be made before `deadline`. Where the service throttles that, the stream or its
+    /// group is denied for a while, as nothing says that others are throttled too.
     pub(super) async fn make(&self, target: &Target, deadline: Instant) -> Result<(), Failure> {
         let maker = self.maker(&target.group);
         let _one = maker.lock().await;
         let mut n_tries = 0;
         loop {
-            let mut made = self.make_stream(target).await;
+            let (mut made, mut denied) = (self.make_stream(target).await, Class::StreamDenied);
             if made.as_ref().is_err_and(|failure| failure.class == Class::Missing) {
                 made = match self.make_group(&target.group).await {
                     Ok(()) => self.make_stream(target).await,
-                    Err(failure) => Err(failure),
+                    Err(failure) => {
+                        denied = Class::Denied;
+                        Err(failure)
+                    }
                 };
             }
             let Err(failure) = made else { return Ok(()) };
             if matches!(failure.class, Class::Refused | Class::Denied) {
-                return Err(Failure { class: Class::Denied, ..failure });
+                return Err(Failure { class: denied, ..failure });
             }
             let paused = self.pause(&mut n_tries, failure, deadline).await;
             paused.map_err(|failure| match failure.class {
                 Class::Throttled => Failure {
-                    class: Class::Denied,
+                    class: denied,
                     retry_after: failure.retry_after.or(Some(THROTTLED_PAUSE)),
                     ..failure
                 },
@@ -105,15 +108,27 @@ impl Service {
         match make.send().await {
             Ok(_) => {
                 tracing::info!(group, "log group made");
+                self.retained().remove(group);
                 Ok(())
             }
             Err(error) => unless_exists(self.failure(&error)),
         }
     }
 
-    /// Sets the retention of `group`, if it is another one. Logs do not wait for it.
+    /// Sets the retention of `group`, if it is another one, once after the start and once after it was
+    /// made. Logs do not wait for it.
     pub fn set_retention(self: &Arc<Self>, group: &str) {
         let Some(days) = self.settings.retention_days else { return };
+        let mut retained = self.retained();
+        if retained.contains(group) {
+            return;
+        }
+        if retained.len() >= GROUPS_MAX {
+            // What is forgotten is looked at once more.
+            retained.clear();
+        }
+        retained.insert(group.to_owned());
+        drop(retained);
         let (service, group) = (self.clone(), group.to_owned());
         tokio::spawn(async move {
             let (mut n_tries, deadline) = (0, Instant::now() + RETENTION_TIME);
@@ -128,6 +143,10 @@ impl Service {
                 }
             }
         });
+    }
+
+    fn retained(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.retained.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ensure_retention(&self, group: &str, days: i32) -> Result<(), Failure> {

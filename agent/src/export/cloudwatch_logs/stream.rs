@@ -5,13 +5,13 @@ use super::super::cloudwatch::message::Messages;
 use super::super::cloudwatch::request::{Full, Origin, Request};
 use super::super::cloudwatch::service::{Deadline, Format, Rejected, Service};
 use super::super::cloudwatch::target::Target;
+use super::denied::LeftAlone;
 use crate::export::{Answer, BoxFuture, ExportError, Refused};
 use crate::model::{LogBatch, LogRecord, Severity};
 use crate::telemetry;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use redaction::Value;
-use std::time::Duration;
 
 /// Refusals within one request after which nothing is halved any more: a stream that takes nothing
 /// must not be asked twice for every record.
@@ -42,6 +42,19 @@ impl<'b> Work<'b> {
         Self { index, logs, n_done, refused, n_events: None, n_empty: 0 }
     }
 
+    /// True when nothing of it is left to be sent.
+    pub(super) fn is_done(&self) -> bool {
+        self.n_events.is_some_and(|n_events| self.n_done >= n_events)
+    }
+
+    /// What was refused, each record once: its parts may have others in between.
+    fn all_refused(&self) -> Vec<Refused> {
+        let mut refused = self.refused.clone();
+        refused.sort_by_key(|refused| refused.record);
+        refused.dedup_by_key(|refused| refused.record);
+        refused
+    }
+
     fn refuse_oversize(&mut self, record: usize) {
         // Unlike what is sent, it comes by again after a failure.
         if self.refused.iter().all(|refused| refused.record != record) {
@@ -51,7 +64,7 @@ impl<'b> Work<'b> {
     }
 
     fn refuse(&mut self, record: usize, reason: &Value) {
-        // All parts of a record are refused as one.
+        // As a rule its parts are next to each other.
         if self.refused.last().is_none_or(|last| last.record != record) {
             self.refused.push(Refused { record, reason: reason.clone() });
         }
@@ -88,9 +101,9 @@ impl<'b> Stream<'b> {
         self.is_taken
     }
 
-    /// Why the group takes nothing, when it was asked and does not.
-    pub(super) fn denial(&self) -> Option<&Failure> {
-        self.failure.as_ref().filter(|failure| failure.class == Class::Denied)
+    /// What stopped it, if something has.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
     }
 
     /// Sends everything, or up to the first failure.
@@ -201,18 +214,17 @@ impl<'b> Stream<'b> {
         telemetry::CLOUDWATCH_EVENTS.add("accepted", n_accepted);
     }
 
-    /// What became of each batch. `denied` says why the group takes nothing, and for how long it is
-    /// left alone.
-    pub(super) fn answers(self, denied: Option<&(Value, Duration)>) -> Vec<(Work<'b>, Answer)> {
+    /// What became of each batch. `left_alone` says what takes nothing: the group, or the stream alone.
+    pub(super) fn answers(self, left_alone: Option<&LeftAlone>) -> Vec<(Work<'b>, Answer)> {
         let (failure, target) = (self.failure, self.target);
         let answer = |work: Work<'b>| {
-            if work.n_events.is_some_and(|n_events| work.n_done >= n_events) {
-                let refused = work.refused.clone();
+            if work.is_done() {
+                let refused = work.all_refused();
                 telemetry::CLOUDWATCH_EVENTS.add("empty", work.n_empty);
                 return (work, Ok(refused));
             }
-            if let Some((reason, retry_after)) = denied.cloned() {
-                let target = target.group.clone();
+            if let Some(LeftAlone { name, reason, retry_after }) = left_alone {
+                let (target, reason, retry_after) = (name.clone(), reason.clone(), *retry_after);
                 return (work, Err(ExportError::Parked { target, reason, retry_after }));
             }
             let error = ExportError::Transient {
@@ -261,7 +273,7 @@ async fn send(service: &Service, target: Target, mut request: Request, deadline:
 }
 
 fn told(target: &Target, failure: Option<&Failure>) -> String {
-    let reason = failure.map_or("not tried", |failure| &*failure.reason);
+    let reason = failure.map_or("not tried".to_owned(), ToString::to_string);
     format!("log group {}, stream {}: {reason}", target.group, target.stream)
 }
 
@@ -280,4 +292,25 @@ fn in_order(logs: &LogBatch) -> Vec<(usize, i64)> {
         times.sort_by_key(|(_, time_ms)| *time_ms);
     }
     times
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Work;
+    use crate::model::LogBatch;
+    use redaction::{Text, Value};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_record_is_refused_once_however_many_of_its_parts_are() {
+        let (resource, text, records) = (Arc::default(), Text::default(), Vec::new());
+        let logs = LogBatch { resource, text, records, covers: None };
+        let mut work = Work::new(0, &logs, 0, Vec::new());
+        work.refuse(1, &Value::literal("too old"));
+        // Found while the request with the other part of record 1 is still under way.
+        work.refuse_oversize(0);
+        work.refuse(1, &Value::literal("too old"));
+        let records: Vec<usize> = work.all_refused().iter().map(|it| it.record).collect();
+        assert_eq!(records, [0, 1]);
+    }
 }

@@ -1,12 +1,12 @@
 //! Makes the events of one batch, and remembers what of them was delivered.
 
 use super::Settings;
-use super::delivered::{self, Delivered, JobKey, SeriesKey};
 use super::dimension;
 use super::distribution;
 use super::estimate::{Billed, Estimate};
 use super::event::{self, Common, Metric, VALUES_MAX, Values};
 use super::table::{Fold, Row, TABLE};
+use crate::export::delivered::{self, Delivered, JobKey, SeriesKey};
 use crate::model::{Kind, MetricBatch, Sample, SampleValue};
 use crate::telemetry::{
     CLOUDWATCH_METRICS_DROPPED, CLOUDWATCH_METRICS_ESTIMATE, CLOUDWATCH_METRICS_UNCOUNTED,
@@ -85,6 +85,11 @@ impl Encoder {
     ) -> Self {
         let delivered = Delivered::new(watched_since_unix_ms, TRACKED_MAX);
         Self { settings, table, delivered, estimate: Estimate::default() }
+    }
+
+    /// Names what follows in another way. What CloudWatch has of each counter stays known.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
     }
 
     /// The events of `batch`, with everything that is not delivered of its counters.

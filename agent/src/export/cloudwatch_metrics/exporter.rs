@@ -1,11 +1,12 @@
 //! `[exporters.cloudwatch_metrics]`, and the way of its events into a log group.
 
 use super::super::cloudwatch::failure::{Class, Failure};
-use super::super::cloudwatch::names::{Kind, Template};
 use super::super::cloudwatch::request::{Full, Message, Origin, Request};
-use super::super::cloudwatch::service::{Access, Deadline, Format, Service};
-use super::super::cloudwatch::target::{GroupSettings, RETENTION_DAYS, RETENTION_LAW, Target};
+use super::super::cloudwatch::section::Keys;
+use super::super::cloudwatch::service::{Deadline, Format, Service};
+use super::super::cloudwatch::target::{GroupSettings, Target};
 use super::{Encoder, Scope, Settings};
+use crate::clock::unix_ms;
 use crate::config::Section;
 use crate::export::{
     Answer, BoxFuture, BuildError, ExportError, Exporter, ExporterConfig, ExporterDefinition,
@@ -16,8 +17,8 @@ use crate::telemetry;
 use redaction::Redactor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// `cloudwatch_metrics`
@@ -76,14 +77,7 @@ impl Default for Config {
 
 fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     let config: Config = section.parse();
-    let templates =
-        [("group", Kind::Group, &config.group), ("stream", Kind::Stream, &config.stream)];
-    for (key, kind, raw) in templates {
-        if let Err(wrong) = Template::new(kind, raw) {
-            let shown = section.show(key, raw);
-            section.report_at(&[key], format!("{shown} {wrong}"));
-        }
-    }
+    config.keys().check(section);
     if let Err(error) = Settings::new(&config.namespace, None) {
         section.report_at(&["namespace"], error.to_string());
     }
@@ -94,9 +88,6 @@ fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     }
     let is_one = config.cluster.is_none() || config.environment.is_none();
     section.require("environment", is_one, "does not go with cluster: there is one such dimension");
-    let is_retention = config.retention_days.is_none_or(|days| RETENTION_DAYS.contains(&days));
-    section.require("retention_days", is_retention, RETENTION_LAW);
-    section.require("tags", config.tags.len() <= 50, "must be at most 50");
     Box::new(config)
 }
 
@@ -107,45 +98,51 @@ impl Config {
         cluster.or_else(environment)
     }
 
-    fn service(&self, lane: &lane::Config, shared: &Shared) -> Service {
-        let groups = GroupSettings {
-            retention_days: self.retention_days,
-            kms_key_id: self.kms_key_id.clone(),
-            // CloudWatch makes metrics of no other.
-            class: None,
-            tags: self.tags.clone(),
-        };
-        let access = Access {
-            region: self.region.clone(),
-            endpoint_url: self.endpoint_url.clone(),
-            request_timeout: lane.request_timeout.0,
-        };
-        Service::new(access, groups, (1, 1), shared.redactor.clone())
+    fn keys(&self) -> Keys<'_> {
+        Keys {
+            section: "exporters.cloudwatch_metrics",
+            group: &self.group,
+            stream: &self.stream,
+            region: self.region.as_deref(),
+            endpoint_url: self.endpoint_url.as_deref(),
+            concurrency: (1, 1),
+            settings: GroupSettings {
+                retention_days: self.retention_days,
+                kms_key_id: self.kms_key_id.clone(),
+                // CloudWatch makes metrics of no other.
+                class: None,
+                tags: self.tags.clone(),
+            },
+        }
     }
+}
+
+/// What group and stream are named after.
+fn here(shared: &Shared) -> Resource {
+    let host = crate::identity::host().map(|host| shared.redactor.value(&host));
+    Resource { host, ..Resource::default() }
 }
 
 impl ExporterConfig for Config {
     fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
-        let failed = |reason| BuildError { section: "exporters.cloudwatch_metrics", reason };
-        let name = |kind, raw: &str| {
-            let host = crate::identity::host();
-            let host = host.map(|host| shared.redactor.value(&host));
-            let template = Template::new(kind, raw).map_err(failed)?;
-            Ok(template.name(&Resource { host, ..Resource::default() }))
-        };
-        let target = Target {
-            group: name(Kind::Group, &self.group)?,
-            stream: name(Kind::Stream, &self.stream)?,
-        };
+        let keys = self.keys();
+        let ((group, stream), service) = (keys.templates()?, keys.service(lane, shared));
+        let here = here(shared);
         let settings = Settings::new(&self.namespace, self.scope(&shared.redactor))
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|error| BuildError { section: keys.section, reason: error.to_string() })?;
+        let new = || Arc::new(Mutex::new(Encoder::new(settings.clone(), unix_ms())));
+        let encoder = shared.carried.cloudwatch_metrics.get_or_init(new).clone();
+        lock(&encoder).set_settings(settings);
         Ok(Box::new(CloudWatchMetrics {
-            service: Arc::new(self.service(lane, shared)),
-            encoder: Encoder::new(settings, unix_ms()),
-            target,
-            time: lane.request_timeout.0.mul_f64(0.9),
-            has_retention: false,
+            encoder,
+            target: Target { group: group.name(&here), stream: stream.name(&here) },
+            time: service.call_time(),
+            service: Arc::new(service),
         }))
+    }
+
+    fn describe(&self) -> Option<String> {
+        Some(self.keys().describe())
     }
 
     fn probe<'a>(
@@ -153,11 +150,7 @@ impl ExporterConfig for Config {
         lane: &'a lane::Config,
         shared: &'a Shared,
     ) -> BoxFuture<'a, Vec<Finding>> {
-        Box::pin(async {
-            let Ok(group) = Template::new(Kind::Group, &self.group) else { return Vec::new() };
-            let name = group.name(&Resource::default());
-            self.service(lane, shared).probe(&name, group.has_placeholders(), true).await
-        })
+        self.keys().probe(lane, shared, here(shared), true)
     }
 }
 
@@ -165,59 +158,69 @@ impl ExporterConfig for Config {
 #[derive(Debug)]
 struct CloudWatchMetrics {
     service: Arc<Service>,
-    encoder: Encoder,
+    /// The one of the exporter of the config before, too.
+    encoder: Arc<Mutex<Encoder>>,
     target: Target,
     /// Time for all requests of one batch.
     time: Duration,
-    has_retention: bool,
 }
 
 impl CloudWatchMetrics {
     async fn deliver(&mut self, batch: &MetricBatch) -> Result<(), Failure> {
-        let prepared = self.encoder.prepare(batch, unix_ms());
+        let prepared = lock(&self.encoder).prepare(batch, unix_ms());
         let time_ms = i64::try_from(prepared.time_unix_ms).unwrap_or(i64::MAX);
         let deadline = Deadline { end: Instant::now() + self.time, is_made_once: false };
-        let (mut request, mut nested) = (Request::new(), Vec::new());
+        let (mut request, mut nested, mut is_taken) = (Request::new(), Vec::new(), true);
         for (record, event) in prepared.events.iter().enumerate() {
             let origin = Origin { batch: 0, record };
             let message = Message::new(event, &mut nested);
             if request.add(time_ms, message, origin) == Err(Full) {
                 let full = std::mem::replace(&mut request, Request::new());
-                self.put(&full, deadline).await?;
+                is_taken &= self.put(&full, deadline).await?;
                 // It fits into an empty one: no event is longer than a request.
                 let _ = request.add(time_ms, message, origin);
             }
         }
         if !request.events.is_empty() {
-            self.put(&request, deadline).await?;
+            is_taken &= self.put(&request, deadline).await?;
         }
-        // Before all is taken, nothing counts as delivered: what is added up stays added up.
-        self.encoder.commit(prepared, unix_ms());
+        // Before all is taken, nothing counts as delivered: what is added up stays added up. What is
+        // rejected for its time comes with the next batch, which has another one.
+        if is_taken {
+            lock(&self.encoder).commit(prepared, unix_ms());
+        }
         Ok(())
     }
 
-    async fn put(&mut self, request: &Request, deadline: Deadline) -> Result<(), Failure> {
+    /// True when all events are taken, and none is rejected.
+    async fn put(&mut self, request: &Request, deadline: Deadline) -> Result<bool, Failure> {
         let format = Format::EmbeddedMetrics;
         let rejected = self.service.put(&self.target, request, format, deadline).await?;
+        let mut is_taken = true;
         for index in 0..request.events.len() {
-            let result = rejected.reason(index).unwrap_or("accepted");
-            telemetry::CLOUDWATCH_EVENTS.add(result, 1);
+            let reason = rejected.reason(index);
+            telemetry::CLOUDWATCH_EVENTS.add(reason.unwrap_or("accepted"), 1);
+            is_taken &= reason.is_none();
         }
-        if !std::mem::replace(&mut self.has_retention, true) {
-            self.service.set_retention(&self.target.group);
-        }
-        Ok(())
+        self.service.set_retention(&self.target.group);
+        Ok(is_taken)
     }
 
     fn error(&self, failure: Failure) -> ExportError {
-        let Failure { class, reason, retry_after } = failure;
+        let told = format!("log group {}: {failure}", self.target.group);
+        let Failure { class, reason, retry_after, .. } = failure;
         if class == Class::Refused {
             return ExportError::Rejected { reason };
         }
-        let denied = (class == Class::Denied).then_some(DENIED_PAUSE);
-        let told = format!("log group {}: {reason}", self.target.group);
+        let is_denied = matches!(class, Class::Denied | Class::StreamDenied);
+        let denied = is_denied.then_some(DENIED_PAUSE);
         ExportError::Transient { source: told.into(), retry_after: retry_after.or(denied) }
     }
+}
+
+/// It is whole whatever panicked: the process ends then.
+fn lock(encoder: &Mutex<Encoder>) -> MutexGuard<'_, Encoder> {
+    encoder.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Exporter for CloudWatchMetrics {
@@ -230,9 +233,4 @@ impl Exporter for CloudWatchMetrics {
             }
         })
     }
-}
-
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -9,7 +9,6 @@ use redaction::{Text, Value};
 use serde::Deserialize;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Letters for `records` of `logs`, a line each, as of now.
 pub(crate) fn lines<'r>(
@@ -18,8 +17,7 @@ pub(crate) fn lines<'r>(
     records: impl IntoIterator<Item = &'r LogRecord>,
     reason: &Value,
 ) -> Vec<u8> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    lines_of(exporter, logs, records, reason, u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+    lines_of(exporter, logs, records, reason, crate::clock::unix_ns())
 }
 
 fn lines_of<'r>(
@@ -175,7 +173,8 @@ impl Letter {
     pub fn show(&self, exporter: &str, redactors: &Redactors) -> Option<Vec<u8>> {
         let mut text = Text::default();
         let Restored { resource, record } = self.restore(redactors, &mut text)?;
-        let logs = LogBatch { resource: Arc::new(resource), text, records: vec![record] };
+        let logs =
+            LogBatch { resource: Arc::new(resource), text, records: vec![record], covers: None };
         Some(lines_of(exporter, &logs, &logs.records, &self.reason(redactors), self.time_unix_ns()))
     }
 }

@@ -1,13 +1,11 @@
 //! Whether a destination works, and when to ask it again.
 
-use crate::export::random_ratio;
+use crate::export::{PAUSE_MIN, pause};
 use crate::model::SignalKind;
 use crate::telemetry;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// First pause after a failed delivery; it doubles with every further failure.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause of our own choice: so long the end of an outage may stay unseen.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Longest pause that a destination may ask for.
@@ -42,7 +40,7 @@ impl Circuit {
         let pause = match retry_after {
             // One that asks for no pause at all gets one: what failed is stored in it.
             Some(asked) => asked.clamp(PAUSE_MIN, RETRY_AFTER_MAX),
-            None => pause(self.failures, random_ratio()),
+            None => pause(self.failures, PAUSE_MAX),
         };
         self.retry_at = Some(Instant::now() + pause);
         self.failures = self.failures.saturating_add(1);
@@ -61,24 +59,11 @@ impl Circuit {
     }
 }
 
-/// Full jitter: anything between nothing and the doubled pause, so that agents do not march in step.
-fn pause(failures: u32, ratio: f64) -> Duration {
-    let ceiling = PAUSE_MIN.saturating_mul(1 << failures.min(16)).min(PAUSE_MAX);
-    ceiling.mul_f64(ratio).max(PAUSE_MIN / 10)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Circuit, PAUSE_MAX, PAUSE_MIN, RETRY_AFTER_MAX, SignalKind, pause};
+    use super::{Circuit, PAUSE_MIN, RETRY_AFTER_MAX, SignalKind};
     use std::time::Duration;
     use tokio::time::Instant;
-
-    #[test]
-    fn pauses_grow_to_the_maximum_and_never_to_nothing() {
-        assert!(pause(0, 1.0) <= Duration::from_millis(100));
-        assert_eq!(pause(40, 1.0), PAUSE_MAX);
-        assert!(pause(3, 0.0) > Duration::ZERO);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_destination_that_names_a_time_is_left_alone_for_it_within_reason() {

@@ -2,13 +2,13 @@
 
 use super::{Head, Lane, Sent};
 use crate::export::{Answer, ExportError};
-use crate::model::{Batch, LogBatch, Signal};
+use crate::model::{Batch, LogBatch};
 use crate::telemetry;
 use redaction::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 impl Lane {
     /// What is sent together with `head`, it included; nothing when it is sent alone.
@@ -25,17 +25,10 @@ impl Lane {
         let began = tokio::time::Instant::now();
         let signals: Vec<_> = group.iter().map(|batch| &batch.signal).collect();
         let export = timeout(self.request_timeout, self.exporter.export_all(&signals));
-        let status = self.status.clone();
-        let answers = tokio::select! {
-            biased;
-            answers = export => answers,
-            () = async { status.stopped().await; sleep(super::CUT_OFF).await } => {
-                return Sent::CutOff;
-            }
-        };
-        let answers = match answers {
-            Ok(answers) => answers,
-            Err(elapsed) => {
+        let answers = match self.status.unless_cut_off(export).await {
+            None => return Sent::CutOff,
+            Some(Ok(answers)) => answers,
+            Some(Err(elapsed)) => {
                 self.n_together = 1;
                 telemetry::EXPORTS.add(self.name, "timeout", 1);
                 return self.failed(None, &elapsed);
@@ -73,17 +66,15 @@ impl Lane {
             }
         }
         for (target, (reason, retry_after, indices)) in parked {
-            let logs = |index: &usize| match &group[*index].signal {
-                Signal::Logs(logs) => Some(logs.clone()),
-                Signal::Metrics(_) | Signal::Spans(_) => None,
-            };
+            let logs = |index: &usize| group[*index].signal.logs().cloned();
             let batches: Vec<LogBatch> = indices.iter().filter_map(logs).collect();
-            if self.park(batches, &target, &reason, retry_after).await {
-                indices.into_iter().for_each(|index| is_done[index] = true);
-            } else {
+            let n_safe = self.park(batches, &target, &reason, retry_after).await;
+            indices[..n_safe].iter().for_each(|index| is_done[*index] = true);
+            if let Some(index) = indices.get(n_safe) {
                 let source = reason.to_string().into();
-                let error = ExportError::Transient { source, retry_after: Some(retry_after) };
-                failed = failed.or(Some((indices[0], Err(error))));
+                let retry_after = Some(self.until_room(retry_after));
+                let error = ExportError::Transient { source, retry_after };
+                failed = failed.or(Some((*index, Err(error))));
             }
         }
         if let Some((index, answer)) = failed {

@@ -55,7 +55,7 @@ impl Head {
     /// Halves what was refused; false when it is to be given up as it is.
     pub(super) fn halve(&mut self) -> bool {
         if let (Held::Live(batch), true) = (&self.held, self.signal().len() > 1) {
-            let Signal::Logs(logs) = &batch.signal else { return false };
+            let Some(logs) = batch.signal.logs() else { return false };
             self.held = Held::Copy(Signal::Logs(logs.clone()));
         }
         if !self.work.halve() {

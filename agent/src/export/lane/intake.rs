@@ -157,7 +157,7 @@ impl Intake {
         while !status.is_stopping() {
             if self.status.spool.batches() > 0 {
                 match self.load().await {
-                    Ok(Some(signal)) if signal.is_empty() => self.advance().await,
+                    Ok(Some(signal)) if signal.says_nothing() => self.advance().await,
                     Ok(Some(signal)) => return Some(Head::spooled(signal)),
                     Ok(None) => {}
                     Err(()) => {
@@ -168,7 +168,7 @@ impl Intake {
             } else if self.storing.is_some() {
                 self.step().await;
             } else if let Some(batch) = self.pending.front() {
-                if !batch.signal.is_empty() {
+                if !batch.signal.says_nothing() {
                     return Some(Head::live(batch.clone()));
                 }
                 // A batch whose records were all dropped only settles its position, in its turn.
@@ -232,14 +232,14 @@ impl Intake {
         }
     }
 
-    /// The oldest batches in memory with records, `n_max` at most, up to one without.
+    /// The oldest batches in memory, `n_max` at most, up to one that says nothing.
     pub(super) fn first(&mut self, n_max: usize) -> Vec<Arc<Batch>> {
         while self.pending.len() < n_max {
             let Ok(batch) = self.queue.try_recv() else { break };
             self.pending.push_back(batch);
         }
-        let with_records = self.pending.iter().take_while(|batch| !batch.signal.is_empty());
-        with_records.take(n_max).cloned().collect()
+        let to_deliver = self.pending.iter().take_while(|batch| !batch.signal.says_nothing());
+        to_deliver.take(n_max).cloned().collect()
     }
 
     /// These, which wait in memory, are delivered.
@@ -307,7 +307,7 @@ impl Intake {
                 // The runtime is ending; what was not stored is not settled either.
                 Err(_) => std::future::pending().await,
             }
-        } else if !self.pending.is_empty() {
+        } else if !self.pending.is_empty() && !self.waits_for_newer() {
             match self.blocked {
                 None => {
                     let batches = std::mem::take(&mut self.pending);
@@ -330,7 +330,22 @@ impl Intake {
             telemetry::QUEUE_BATCHES.set(self.name, self.signal.as_str(), self.queue.len() as f64);
             self.is_closed = n_batches == 0;
             self.pending.extend(batches);
+            self.drop_stale();
             self.note_closed();
+        }
+    }
+
+    /// True when newer batches are worth more than those that wait: samples say how it is now, and
+    /// counters hold all that those before them said.
+    fn waits_for_newer(&self) -> bool {
+        matches!(self.blocked, Some(Blocked::ForGood)) && self.signal == SignalKind::Metrics
+    }
+
+    fn drop_stale(&mut self) {
+        while self.waits_for_newer() && self.pending.len() > GROUP_BATCHES_MAX {
+            // Nothing is owed for samples.
+            let Some(batch) = self.pending.pop_front() else { return };
+            count(self.name, "stale", &batch);
         }
     }
 
@@ -401,7 +416,7 @@ async fn store(
     let (mut left, mut n_safe, stop) = written;
     let reason = if matches!(stop, Some(Stop::Failed(_))) { "spool_failed" } else { reason };
     while let Some(batch) = left.pop_front() {
-        if records(&batch).is_some() {
+        if !batch.signal.says_nothing() {
             if n_safe == 0 && is_required {
                 left.push_front(batch);
                 break;
@@ -418,18 +433,19 @@ async fn store(
 
 /// What of a batch is worth a place in the spool.
 fn records(batch: &Batch) -> Option<&LogBatch> {
-    match &batch.signal {
-        Signal::Logs(logs) if !logs.records.is_empty() => Some(logs),
-        _ => None,
-    }
+    batch.signal.logs().filter(|logs| !logs.records.is_empty())
 }
 
 fn count_dropped(name: &'static str, reason: &'static str, batch: &Batch, status: &Status) {
     static DROPPED: telemetry::RateLimit = telemetry::RateLimit::new();
     status.dropped.fetch_add(batch.signal.len() as u64, Ordering::Relaxed);
-    telemetry::LANE_DROPPED_BATCHES.add(name, reason, 1);
-    telemetry::LANE_DROPPED_RECORDS.add(name, reason, batch.signal.len() as u64);
+    count(name, reason, batch);
     if DROPPED.admit().is_some() {
         tracing::warn!(exporter = name, reason, "a batch is given up");
     }
+}
+
+fn count(name: &'static str, reason: &'static str, batch: &Batch) {
+    telemetry::LANE_DROPPED_BATCHES.add(name, reason, 1);
+    telemetry::LANE_DROPPED_RECORDS.add(name, reason, batch.signal.len() as u64);
 }

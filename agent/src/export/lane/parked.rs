@@ -1,9 +1,10 @@
 //! What one target of a destination does not take while others do: put aside on the disk, a spool for
 //! each target, and tried again from time to time.
 
-use super::{Lane, lock};
+use super::intake::DISK_PAUSE;
+use super::{Lane, is_over, lock};
 use crate::export::ExportError;
-use crate::export::spool::{OpenError, Spool, parked_targets};
+use crate::export::spool::{OpenError, Spool, Stop, parked_targets};
 use crate::model::{LogBatch, Signal};
 use crate::policy::Redactors;
 use crate::telemetry;
@@ -14,14 +15,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 /// Targets for which something is put aside at most; what is over it waits as for a destination that
 /// is down.
 const TARGETS_MAX: usize = 256;
 
-/// Batches of a target that are sent before the lane looks at others again.
+/// Batches of all targets that are sent before the lane looks at the rest again.
 const BATCHES_AT_ONCE: usize = 16;
+
+/// How long what is put aside has its turn at most, and how long the rest has it then at least: so
+/// long either may wait for the other.
+pub(super) const TURN: Duration = Duration::from_millis(100);
 
 /// See the head of the file.
 #[derive(Debug)]
@@ -49,9 +54,11 @@ impl Parked {
         let mut parked =
             Self { exporter, state_dir: state_dir.to_owned(), bytes_max, targets: BTreeMap::new() };
         for id in parked_targets(state_dir, exporter)? {
-            let spool = parked.open_spool(&id)?;
+            let mut spool = parked.open_spool(&id)?;
             if spool.level().batches() > 0 {
                 parked.insert(id, spool);
+            } else {
+                spool.remove_folder();
             }
         }
         parked.report();
@@ -81,6 +88,13 @@ impl Parked {
         self.targets.values().map(|target| target.retry_at).min()
     }
 
+    /// The target that is due and has waited longest for it.
+    fn first_due(&self) -> Option<String> {
+        let now = Instant::now();
+        let due = self.targets.iter().filter(|(_, target)| target.retry_at <= now);
+        due.min_by_key(|(_, target)| target.retry_at).map(|(id, _)| id.clone())
+    }
+
     /// Puts batches for `name` aside; how many of them are safe.
     async fn put(
         &mut self,
@@ -98,7 +112,14 @@ impl Parked {
             if self.targets.len() >= TARGETS_MAX {
                 return 0;
             }
-            let Ok(spool) = self.open_spool(&id) else { return 0 };
+            let spool = match self.open_spool(&id) {
+                Ok(spool) => spool,
+                Err(error) => {
+                    telemetry::SPOOL_ERRORS.add(self.exporter, 1);
+                    report_failed(self.exporter, &error);
+                    return 0;
+                }
+            };
             self.insert(id.clone(), spool);
         }
         let Some(target) = self.targets.get_mut(&id) else { return 0 };
@@ -107,11 +128,30 @@ impl Parked {
         let store = move || {
             let mut spool = lock(&spool);
             spool.set_rules(rules);
-            spool.append(&batches.iter().collect::<Vec<_>>()).0
+            spool.append(&batches.iter().collect::<Vec<_>>())
         };
-        let n_safe = spawn_blocking(store).await.unwrap_or(0);
+        let (n_safe, stop) = spawn_blocking(store).await.unwrap_or((0, None));
+        if let Some(Stop::Failed(error)) = stop {
+            report_failed(self.exporter, &error);
+        }
         self.report();
         n_safe
+    }
+
+    /// Forgets a target for which nothing is left.
+    async fn forget_empty(&mut self, id: &str) {
+        let is_empty = |target: &Target| lock(&target.spool).level().batches() == 0;
+        if self.targets.get(id).is_some_and(is_empty)
+            && let Some(target) = self.targets.remove(id)
+        {
+            let _ = spawn_blocking(move || lock(&target.spool).remove_folder()).await;
+        }
+    }
+
+    /// After that a target is due again, behind all that are.
+    fn leave_alone(&mut self, id: &str, pause: Duration) {
+        let target = self.targets.get_mut(id);
+        target.into_iter().for_each(|target| target.retry_at = Instant::now() + pause);
     }
 
     fn report(&self) {
@@ -121,18 +161,18 @@ impl Parked {
 }
 
 impl Lane {
-    /// Puts batches for one target aside. True when all are safe; their lane is done with them then.
+    /// Puts batches for one target aside; how many are safe, so that their lane is done with them.
     pub(super) async fn park(
         &mut self,
         batches: Vec<LogBatch>,
         target: &str,
         reason: &Value,
         retry_after: Duration,
-    ) -> bool {
+    ) -> usize {
         telemetry::EXPORTS.add(self.name, "parked", batches.len() as u64);
         let rules = self.intake.rules();
-        let Some(parked) = &mut self.parked else { return false };
-        let (n_batches, n_targets) = (batches.len(), parked.targets.len());
+        let Some(parked) = &mut self.parked else { return 0 };
+        let n_targets = parked.targets.len();
         let n_safe = parked.put(target, batches, retry_after, rules).await;
         if parked.targets.len() > n_targets {
             let exporter = self.name;
@@ -142,7 +182,15 @@ impl Lane {
             );
         }
         self.note_parked();
-        n_safe == n_batches
+        n_safe
+    }
+
+    /// How long the lane waits with what finds no place: until something may go out that makes room.
+    pub(super) fn until_room(&self, retry_after: Duration) -> Duration {
+        let due = self.parked.as_ref().and_then(Parked::due);
+        due.map_or(retry_after, |due| {
+            retry_after.min(due.saturating_duration_since(Instant::now()))
+        })
     }
 
     pub(super) fn note_parked(&mut self) {
@@ -151,83 +199,132 @@ impl Lane {
         self.health.set_degraded(&format!("parked:{}", self.name), !parked.targets.is_empty());
     }
 
-    /// Tries what was put aside for targets that are due.
+    /// Has what is put aside for targets that are due go out for one turn, one batch after the other.
     pub(super) async fn retry_parked(&mut self) {
-        let now = Instant::now();
-        let Some(parked) = &self.parked else { return };
-        let due = parked.targets.iter().filter(|(_, target)| target.retry_at <= now);
-        let due: Vec<String> = due.map(|(id, _)| id.clone()).collect();
-        for id in due {
-            for _ in 0..BATCHES_AT_ONCE {
-                if self.status.is_stopping() || !self.retry_one(&id).await {
-                    break;
-                }
+        let end = Instant::now() + TURN;
+        for _ in 0..BATCHES_AT_ONCE {
+            let Some(id) = self.parked.as_ref().and_then(Parked::first_due) else { break };
+            let pause = self.retry_one(&id).await;
+            let Some(parked) = &mut self.parked else { break };
+            parked.leave_alone(&id, pause);
+            parked.forget_empty(&id).await;
+            // One that does not answer costs the others its timeout once, and not for each target.
+            if self.status.is_stopping() || !self.may_try() || is_over(end) {
+                break;
             }
         }
-        if let Some(parked) = &mut self.parked {
-            parked.targets.retain(|_, target| lock(&target.spool).level().batches() > 0);
-            parked.report();
-        }
+        self.parked.iter().for_each(Parked::report);
         self.note_parked();
     }
 
-    /// Tries the oldest batch of a target; false when it is not to be tried again now.
-    async fn retry_one(&mut self, id: &str) -> bool {
+    /// Tries the oldest batch of a target; how long the target is left alone then.
+    async fn retry_one(&mut self, id: &str) -> Duration {
         let Some(target) = self.parked.as_ref().and_then(|parked| parked.targets.get(id)) else {
-            return false;
+            return Duration::ZERO;
         };
         let (spool, redactors) = (target.spool.clone(), self.intake.redactors());
-        let Some(logs) = load(spool.clone(), redactors).await else {
-            self.leave_alone(id, super::intake::DISK_PAUSE);
-            return false;
+        let Some(logs) = load(self.name, spool.clone(), redactors).await else {
+            return DISK_PAUSE;
         };
         let signal = Signal::Logs(logs);
+        let export = timeout(self.request_timeout, self.exporter.export(&signal));
         let status = self.status.clone();
-        let sent = tokio::select! {
-            biased;
-            sent = timeout(self.request_timeout, self.exporter.export(&signal)) => sent,
-            // It stays where it is.
-            () = async { status.stopped().await; sleep(super::CUT_OFF).await } => return false,
+        let export = status.unless_cut_off(export);
+        let sent = if self.intake.has_spool() {
+            self.intake.run_while(export).await
+        } else {
+            export.await
         };
-        let retry_after = match sent {
-            Ok(Err(ExportError::Parked { retry_after, .. })) => retry_after,
+        // What is cut off stays where it is.
+        let Some(sent) = sent else { return Duration::ZERO };
+        let is_done = match sent {
+            Ok(Err(ExportError::Parked { retry_after, .. })) => return retry_after,
             Ok(Err(ExportError::Rejected { reason })) => {
-                let Signal::Logs(logs) = &signal else { return false };
+                let Some(logs) = signal.logs() else { return Duration::ZERO };
                 let lines = super::dead_letters::lines(self.name, logs, &logs.records, &reason);
-                if !self.keep(lines, logs.records.len()).await {
-                    return false;
-                }
-                advance(spool).await;
-                return true;
+                self.keep(lines, logs.records.len()).await
             }
-            Ok(answer) => match self.take(&signal, answer).await {
-                None => {
-                    advance(spool).await;
-                    return true;
-                }
-                Some(_) => self.request_timeout,
-            },
+            Ok(answer) => self.take(&signal, answer).await.is_none(),
             Err(elapsed) => {
                 telemetry::EXPORTS.add(self.name, "timeout", 1);
                 self.failed(None, &elapsed);
-                self.request_timeout
+                false
             }
         };
-        self.leave_alone(id, retry_after);
-        false
-    }
-
-    fn leave_alone(&mut self, id: &str, pause: Duration) {
-        let target = self.parked.as_mut().and_then(|parked| parked.targets.get_mut(id));
-        target.into_iter().for_each(|target| target.retry_at = Instant::now() + pause);
+        if !is_done {
+            return self.request_timeout;
+        }
+        advance(spool).await;
+        Duration::ZERO
     }
 }
 
-async fn load(spool: Arc<Mutex<Spool>>, redactors: Arc<Redactors>) -> Option<LogBatch> {
-    let front = spawn_blocking(move || lock(&spool).front(&redactors)).await;
-    front.ok().and_then(Result::ok).flatten()
+async fn load(
+    exporter: &'static str,
+    spool: Arc<Mutex<Spool>>,
+    redactors: Arc<Redactors>,
+) -> Option<LogBatch> {
+    // It fails when the runtime is ending.
+    let front = spawn_blocking(move || lock(&spool).front(&redactors)).await.ok()?;
+    let failed = |error: &std::io::Error| {
+        telemetry::SPOOL_ERRORS.add(exporter, 1);
+        report_failed(exporter, error);
+    };
+    front.inspect_err(failed).ok().flatten()
+}
+
+fn report_failed(exporter: &'static str, error: &(dyn std::error::Error + 'static)) {
+    static FAILED: telemetry::RateLimit = telemetry::RateLimit::new();
+    if FAILED.admit().is_some() {
+        tracing::error!(
+            exporter,
+            error,
+            "what is put aside cannot be read or written; trying again"
+        );
+    }
 }
 
 async fn advance(spool: Arc<Mutex<Spool>>) {
     let _ = spawn_blocking(move || lock(&spool).advance()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LogBatch, Parked, load};
+    use crate::model::{LogRecord, Resource};
+    use crate::telemetry;
+    use redaction::Text;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    async fn put(parked: &mut Parked) -> usize {
+        let (resource, text) = (Arc::new(Resource::default()), Text::default());
+        let batch = LogBatch { resource, text, records: vec![LogRecord::default()], covers: None };
+        parked.put("group", vec![batch], Duration::ZERO, None).await
+    }
+
+    /// Puts a folder where a file of the only target is to be.
+    fn spoil(state_dir: &Path, name: &str) {
+        let folder = state_dir.join("spool/cloudwatch_logs/parked/ad936fcbed631fa6");
+        let _ = std::fs::remove_file(folder.join(name));
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_is_counted() {
+        // No other test has this exporter fail.
+        let n_errors = || telemetry::SPOOL_ERRORS.get("cloudwatch_logs").unwrap_or_default();
+        let folder = tempfile::tempdir().unwrap();
+        let mut parked = Parked::open(folder.path(), "cloudwatch_logs", 1 << 20).unwrap();
+        assert_eq!((put(&mut parked).await, n_errors()), (1, 0.0));
+        spoil(folder.path(), "000000000001.segment");
+        let spool = parked.targets.values().next().unwrap().spool.clone();
+        assert!(load("cloudwatch_logs", spool, Arc::default()).await.is_none());
+        assert_eq!(n_errors(), 1.0, "it cannot be read");
+        let folder = tempfile::tempdir().unwrap();
+        let mut parked = Parked::open(folder.path(), "cloudwatch_logs", 1 << 20).unwrap();
+        spoil(folder.path(), "cursor");
+        assert_eq!((put(&mut parked).await, n_errors()), (0, 2.0), "it cannot be opened");
+    }
 }

@@ -3,8 +3,14 @@
 use crate::export::spool::Level;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+
+/// What the batch that is being sent may still take when the lane is asked to end.
+pub(super) const CUT_OFF: Duration = Duration::from_millis(150);
+/// The same when another lane goes on: that one does not know what of a batch has been confirmed.
+const CUT_OFF_HAND_OVER: Duration = Duration::from_secs(2);
 
 /// How a lane stands, for others to look at.
 #[derive(Debug, Default)]
@@ -13,8 +19,10 @@ pub struct Status {
     pub spool: Arc<Level>,
     pub(super) is_settled: AtomicBool,
     pub(super) is_down: AtomicBool,
-    pub(super) is_stopping: watch::Sender<bool>,
+    /// When what is being sent is cut off; none while the lane is not to end.
+    pub(super) cut_off: watch::Sender<Option<Instant>>,
     pub(super) parked: AtomicU64,
+    pub(super) kept: AtomicU64,
     pub(super) dead_letters: AtomicU64,
     pub(super) dropped: AtomicU64,
     pub(super) unsent: AtomicU64,
@@ -34,10 +42,17 @@ impl Status {
         self.spool.batches() > 0 && !self.is_down.load(Ordering::Acquire)
     }
 
-    /// Records that wait on the disk: for the destination, or put aside for a target of it.
+    /// Records that wait on the disk: for the destination, put aside for a target of it, or kept by the
+    /// exporter.
     #[must_use]
     pub fn stored_records(&self) -> u64 {
-        self.spool.records() + self.parked.load(Ordering::Relaxed)
+        let beside = self.parked.load(Ordering::Relaxed) + self.kept.load(Ordering::Relaxed);
+        self.spool.records() + beside
+    }
+
+    /// Records that the exporter itself has on the disk at the end.
+    pub(super) fn set_kept(&self, records: u64) {
+        self.kept.store(records, Ordering::Relaxed);
     }
 
     pub(super) fn set_parked(&self, records: u64) {
@@ -65,11 +80,16 @@ impl Status {
     /// Asks the lane to end. The batch that it is sending gets a moment, as one that is cut off may
     /// arrive twice; all the others go to the spool at once.
     pub fn stop(&self) {
-        self.is_stopping.send_replace(true);
+        self.cut_off.send_replace(Some(Instant::now() + CUT_OFF));
+    }
+
+    /// The same for a lane that another one of its exporter follows, in the same process.
+    pub fn hand_over(&self) {
+        self.cut_off.send_replace(Some(Instant::now() + CUT_OFF_HAND_OVER));
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        *self.is_stopping.borrow()
+        self.cut_off.borrow().is_some()
     }
 
     /// Returns at `end`, or when the lane is asked to end.
@@ -83,7 +103,22 @@ impl Status {
     /// Returns when the lane is asked to end.
     pub(super) async fn stopped(&self) {
         // It cannot fail, as the sender is held here.
-        let _ = self.is_stopping.subscribe().wait_for(|is_stopping| *is_stopping).await;
+        let _ = self.cut_off.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Does `work`; none when the lane is asked to end and the work does not end soon after that.
+    pub(super) async fn unless_cut_off<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            output = work => Some(output),
+            () = self.is_cut_off() => None,
+        }
+    }
+
+    async fn is_cut_off(&self) {
+        self.stopped().await;
+        let end = *self.cut_off.borrow();
+        sleep_until(end.unwrap_or_else(Instant::now)).await;
     }
 
     pub(super) fn set_settled(&self) {

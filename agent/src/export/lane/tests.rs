@@ -3,6 +3,9 @@
 mod bed;
 mod endings;
 mod groups;
+mod in_memory;
+mod parked;
+mod samples;
 
 use super::Config;
 use crate::config::{Bytes, Interval};

@@ -8,7 +8,7 @@ use std::ops::Range;
 const REFUSALS_MAX: usize = 256;
 
 /// Ranges of records, each sent as one, in order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Work {
     /// The next one is the last.
     ranges: Vec<Range<usize>>,
@@ -34,10 +34,12 @@ impl Work {
     /// The next range was refused. True when it is halved, else it is to be given up as it is.
     pub(crate) fn halve(&mut self) -> bool {
         self.n_refusals += 1;
+        self.n_refusals <= REFUSALS_MAX && self.split()
+    }
+
+    /// Halves the next range, which is too long to be sent. False when it is one record.
+    pub(crate) fn split(&mut self) -> bool {
         let Some(range) = self.next().filter(|range| range.len() > 1) else { return false };
-        if self.n_refusals > REFUSALS_MAX {
-            return false;
-        }
         let middle = range.start + range.len() / 2;
         self.ranges.pop();
         self.ranges.extend([middle..range.end, range.start..middle]);

@@ -4,7 +4,7 @@
 //! those are the ones of today it is taken as it is: a rule may find something in a field that it did
 //! not find in the line. Else each field goes through the redactor of its file again.
 
-use crate::model::{Engine, LogBatch, LogRecord, Resource, Severity};
+use crate::model::{Coverage, Engine, FileId, LogBatch, LogRecord, Resource, Severity};
 use crate::policy::Redactors;
 use crate::{telemetry, trace};
 use redaction::{Redactor, Text, Value};
@@ -17,6 +17,10 @@ const ABSENT: u32 = u32::MAX;
 
 /// Says that a number of rules follows, where the length of the first field would stand.
 const REDACTED_BY: u32 = u32::MAX - 1;
+
+/// Says that what it covers of its file follows, where the length of the first field would stand.
+/// Batches of older versions do not say it.
+const COVERS: u32 = u32::MAX - 2;
 
 const HAS_TIME: u8 = 1;
 const HAS_STAGE: u8 = 2;
@@ -36,9 +40,24 @@ const SEVERITIES: [Severity; 7] = [
 
 /// Appends `logs` to `out`. `rules` are those that it was redacted with, when they are known.
 pub(super) fn encode(logs: &LogBatch, rules: Option<u64>, out: &mut Vec<u8>) {
+    encode_part(logs, &logs.records, logs.covers, rules, out);
+}
+
+/// Appends a batch of some records of `logs`.
+pub(in crate::export) fn encode_part(
+    logs: &LogBatch,
+    records: &[LogRecord],
+    covers: Option<Coverage>,
+    rules: Option<u64>,
+    out: &mut Vec<u8>,
+) {
     if let Some(rules) = rules {
         out.extend_from_slice(&REDACTED_BY.to_le_bytes());
         out.extend_from_slice(&rules.to_le_bytes());
+    }
+    if let Some(Coverage { from, to, n_dropped }) = covers {
+        out.extend_from_slice(&COVERS.to_le_bytes());
+        [from, to, n_dropped].iter().for_each(|it| out.extend_from_slice(&it.to_le_bytes()));
     }
     let resource = &*logs.resource;
     let engine = resource.engine.map(Engine::as_str);
@@ -64,8 +83,8 @@ pub(super) fn encode(logs: &LogBatch, rules: Option<u64>, out: &mut Vec<u8>) {
             None => out.extend_from_slice(&ABSENT.to_le_bytes()),
         }
     }
-    out.extend_from_slice(&(logs.records.len() as u32).to_le_bytes());
-    for record in &logs.records {
+    out.extend_from_slice(&(records.len() as u32).to_le_bytes());
+    for record in records {
         encode_record(&logs.text, record, out);
     }
 }
@@ -105,9 +124,10 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Reads what [`encode`] wrote; none when it is something else.
-pub(super) fn decode(payload: &[u8], redactors: &Redactors) -> Option<LogBatch> {
+pub(in crate::export) fn decode(payload: &[u8], redactors: &Redactors) -> Option<LogBatch> {
     let mut reader = Reader(payload);
     let are_rules_same = reader.rules()? == Some(redactors.fingerprint());
+    let covers = reader.covers()?;
     let base = redactors.base();
     let value_of = |raw| if are_rules_same { Value::restore(raw) } else { redacted(raw, base) };
     let mut value = || Some(reader.optional()?.map(value_of));
@@ -134,15 +154,42 @@ pub(super) fn decode(payload: &[u8], redactors: &Redactors) -> Option<LogBatch> 
     let file = Path::new(resource.file.as_deref().unwrap_or(""));
     let redactor = (!are_rules_same).then(|| redactors.of_file(file).as_ref());
     let n_records = reader.u32()?;
-    let mut logs =
-        LogBatch { resource: Arc::new(resource), text: Text::default(), records: Vec::new() };
+    let mut logs = LogBatch {
+        resource: Arc::new(resource),
+        text: Text::default(),
+        records: Vec::new(),
+        covers,
+    };
     for _ in 0..n_records {
         let record = decode_record(&mut reader, redactor, &mut logs.text)?;
         logs.records.extend(record);
     }
-    telemetry::RECORDS_DROPPED
-        .add("redaction_policy", u64::from(n_records) - logs.records.len() as u64);
+    let n_dropped = u64::from(n_records) - logs.records.len() as u64;
+    telemetry::RECORDS_DROPPED.add("redaction_policy", n_dropped);
+    if let Some(covers) = &mut logs.covers {
+        covers.n_dropped += n_dropped;
+    }
     reader.0.is_empty().then_some(logs)
+}
+
+/// What a batch says of itself, without its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::export) struct Head {
+    pub(in crate::export) file: Option<FileId>,
+    pub(in crate::export) covers: Option<Coverage>,
+    pub(in crate::export) n_records: u64,
+}
+
+/// Reads the beginning of what [`encode`] wrote. Nothing of it is text.
+pub(in crate::export) fn head(payload: &[u8]) -> Option<Head> {
+    let mut reader = Reader(payload);
+    reader.rules()?;
+    let covers = reader.covers()?;
+    (0..12).try_for_each(|_| reader.optional().map(drop))?;
+    let file = reader.optional()?.and_then(trace::parse_id::<8>);
+    reader.optional()?;
+    let n_records = u64::from(reader.u32()?);
+    Some(Head { file: file.map(|id| FileId(u64::from_be_bytes(id))), covers, n_records })
 }
 
 /// A record, or that the policy of today drops it. Without a redactor it is taken as it is.
@@ -226,6 +273,15 @@ impl<'a> Reader<'a> {
         }
         self.u32()?;
         self.u64().map(Some)
+    }
+
+    /// What it covers of its file; none when that is not said.
+    fn covers(&mut self) -> Option<Option<Coverage>> {
+        if !self.0.starts_with(&COVERS.to_le_bytes()) {
+            return Some(None);
+        }
+        self.u32()?;
+        Some(Some(Coverage { from: self.u64()?, to: self.u64()?, n_dropped: self.u64()? }))
     }
 
     fn bytes(&mut self) -> Option<&'a [u8]> {

@@ -108,6 +108,20 @@ impl Spool {
         Ok(spool)
     }
 
+    /// Removes the folder once all in it is delivered. One with something else in it stays.
+    pub(in crate::export) fn remove_folder(&mut self) {
+        self.writing = None;
+        let is_empty = numbers(&self.folder)
+            .is_ok_and(|(segments, quarantined)| segments.is_empty() && quarantined.is_empty());
+        if is_empty {
+            // How far segments are delivered is of no use without any. Those of a later spool are
+            // durable only together with this: both are in the folder, which is synced then.
+            self.cursor = None;
+            let _ = fs::remove_file(self.folder.join(CURSOR));
+            let _ = fs::remove_dir(&self.folder);
+        }
+    }
+
     fn look(&mut self) -> io::Result<()> {
         let (mut segments, quarantined) = numbers(&self.folder)?;
         self.delivered_to = read_cursor(&self.folder.join(CURSOR))?;
@@ -269,19 +283,27 @@ fn read_cursor(path: &Path) -> io::Result<u64> {
     Ok(if is_whole { u64::from_le_bytes(*number) } else { 0 })
 }
 
-/// Exporters that have something in their spools and are not among `known`, with the bytes of it.
+/// Exporters that have something in their spools, or put aside for a target, and are not among
+/// `known`, with the bytes of it.
 #[must_use]
 pub fn orphans(state_dir: &Path, known: &[&str]) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(state_dir.join(FOLDER)).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let (segments, _) = numbers(&entry.path()).unwrap_or_default();
-        let bytes_of = |number| fs::metadata(segment_path(&entry.path(), number));
-        let bytes = segments.into_iter().flat_map(bytes_of).map(|it| it.len()).sum();
+        let targets = fs::read_dir(parked_folder(state_dir, &name)).into_iter().flatten().flatten();
+        let parked: u64 = targets.map(|target| bytes_in(&target.path())).sum();
+        let bytes = bytes_in(&entry.path()) + parked;
         if bytes > 0 && !known.contains(&name.as_str()) {
             found.push((name, bytes));
         }
     }
     found.sort();
     found
+}
+
+/// Bytes of all segments in one folder.
+fn bytes_in(folder: &Path) -> u64 {
+    let (segments, _) = numbers(folder).unwrap_or_default();
+    let bytes_of = |number| fs::metadata(segment_path(folder, number));
+    segments.into_iter().flat_map(bytes_of).map(|it| it.len()).sum()
 }

@@ -9,33 +9,33 @@ const MAGIC: &[u8; 8] = b"sidespol";
 const VERSION: u32 = 1;
 
 /// Magic, version, salt, checksum of those.
-pub(super) const HEADER_BYTES: usize = 24;
+pub(in crate::export) const HEADER_BYTES: usize = 24;
 /// Length of the payload, checksum, sequence, number of records.
-pub(super) const HEAD_BYTES: usize = 20;
+pub(in crate::export) const HEAD_BYTES: usize = 20;
 /// No spool ever gets so far; what says so is no frame.
-pub(super) const SEQUENCE_MAX: u64 = 1 << 48;
+pub(in crate::export) const SEQUENCE_MAX: u64 = 1 << 48;
 
 /// A frame whose checksum is right.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
-    pub(super) sequence: u64,
-    pub(super) n_records: u32,
-    pub(super) payload: &'a [u8],
+pub(in crate::export) struct Frame<'a> {
+    pub(in crate::export) sequence: u64,
+    pub(in crate::export) n_records: u32,
+    pub(in crate::export) payload: &'a [u8],
     /// Offset behind it in the segment.
-    pub(super) end: usize,
+    pub(in crate::export) end: usize,
 }
 
 /// What a frame says of itself before its payload; may be wrong.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Head {
-    pub(super) payload_bytes: u32,
+pub(in crate::export) struct Head {
+    pub(in crate::export) payload_bytes: u32,
     checksum: u32,
-    pub(super) sequence: u64,
-    pub(super) n_records: u32,
+    pub(in crate::export) sequence: u64,
+    pub(in crate::export) n_records: u32,
 }
 
 impl Head {
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(in crate::export) fn parse(bytes: &[u8]) -> Option<Self> {
         Some(Self {
             payload_bytes: u32::from_le_bytes(array(bytes, 0)?),
             checksum: u32::from_le_bytes(array(bytes, 4)?),
@@ -60,7 +60,7 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
 }
 
 /// The first bytes of a segment.
-pub(super) fn header(salt: u64) -> [u8; HEADER_BYTES] {
+pub(in crate::export) fn header(salt: u64) -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
     header[..8].copy_from_slice(MAGIC);
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -71,7 +71,7 @@ pub(super) fn header(salt: u64) -> [u8; HEADER_BYTES] {
 }
 
 /// The salt of a segment that begins with `bytes`; none when that is no header of this version.
-pub(super) fn salt(bytes: &[u8]) -> Option<u64> {
+pub(in crate::export) fn salt(bytes: &[u8]) -> Option<u64> {
     let salt = u64::from_le_bytes(array(bytes, 12)?);
     (bytes.get(..HEADER_BYTES)? == header(salt)).then_some(salt)
 }
@@ -80,7 +80,7 @@ pub(super) fn salt(bytes: &[u8]) -> Option<u64> {
 ///
 /// # Errors
 /// When the payload is longer than a frame can say.
-pub(super) fn write_frame(
+pub(in crate::export) fn write_frame(
     out: &mut Vec<u8>,
     salt: u64,
     sequence: u64,
@@ -103,7 +103,7 @@ pub(super) fn write_frame(
 }
 
 /// The frame at `at`; none when what stands there is none, or not whole.
-pub(super) fn frame_at(segment: &[u8], at: usize, salt: u64) -> Option<Frame<'_>> {
+pub(in crate::export) fn frame_at(segment: &[u8], at: usize, salt: u64) -> Option<Frame<'_>> {
     let head = Head::parse(segment.get(at..)?)?;
     let start = at + HEAD_BYTES;
     let end = start.checked_add(head.payload_bytes as usize)?;
@@ -115,7 +115,7 @@ pub(super) fn frame_at(segment: &[u8], at: usize, salt: u64) -> Option<Frame<'_>
 
 /// The first whole frame from byte `at` on. Looks at every byte, as behind damage no length can be
 /// trusted.
-pub(super) fn find_frame(segment: &[u8], at: usize, salt: u64) -> Option<Frame<'_>> {
+pub(in crate::export) fn find_frame(segment: &[u8], at: usize, salt: u64) -> Option<Frame<'_>> {
     (at..segment.len()).find_map(|at| {
         let head = Head::parse(&segment[at..])?;
         (head.sequence < SEQUENCE_MAX).then(|| frame_at(segment, at, salt)).flatten()
@@ -123,7 +123,7 @@ pub(super) fn find_frame(segment: &[u8], at: usize, salt: u64) -> Option<Frame<'
 }
 
 /// All whole frames of a segment, whatever stands between them.
-pub(super) fn frames(segment: &[u8], salt: u64) -> impl Iterator<Item = Frame<'_>> {
+pub(in crate::export) fn frames(segment: &[u8], salt: u64) -> impl Iterator<Item = Frame<'_>> {
     let mut at = HEADER_BYTES;
     std::iter::from_fn(move || {
         let frame = frame_at(segment, at, salt).or_else(|| find_frame(segment, at + 1, salt))?;

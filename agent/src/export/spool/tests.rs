@@ -1,8 +1,8 @@
 //! What a spool keeps, and what it survives.
 
-use super::{Spool, Stop, codec, segment};
+use super::{Spool, Stop, codec, orphans, segment};
 use crate::encode::JsonEncoder;
-use crate::model::{Engine, LogBatch, LogRecord, Resource, Severity};
+use crate::model::{Coverage, Engine, LogBatch, LogRecord, Resource, Severity};
 use crate::policy::Redactors;
 use proptest::prelude::*;
 use redaction::{Redactor, Text, Value};
@@ -45,7 +45,8 @@ fn batch(first: u64, bodies: &[&str]) -> LogBatch {
         ..Resource::default()
     };
     let records = records.collect();
-    LogBatch { resource: Arc::new(resource), text, records }
+    let covers = Some(Coverage { from: first, to: first + bodies.len() as u64, n_dropped: 2 });
+    LogBatch { resource: Arc::new(resource), text, records, covers }
 }
 
 fn json(logs: &LogBatch) -> String {
@@ -414,6 +415,22 @@ fn spools_that_no_exporter_of_the_config_empties_are_told() {
     assert!(matches!(orphans.as_slice(), [(name, 1..)] if name == "file"), "{orphans:?}");
 }
 
+#[test]
+fn what_is_parked_for_an_exporter_that_is_gone_is_told_and_its_folder_goes_with_the_last_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("spool/file/parked/0123");
+    let mut spool = Spool::open_parked(folder.path(), "file", "0123", CAP).unwrap();
+    store(&mut spool, &three());
+    spool.remove_folder();
+    let found = orphans(folder.path(), &[]);
+    assert!(matches!(&found[..], [(name, 100..)] if name == "file"), "{found:?}");
+    assert!(orphans(folder.path(), &["file"]).is_empty());
+    drain(&mut spool);
+    assert!(target.join("cursor").exists());
+    spool.remove_folder();
+    assert!(orphans(folder.path(), &[]).is_empty() && !target.exists());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -425,6 +442,7 @@ proptest! {
         let mut bytes = Vec::new();
         codec::encode(&logs, None, &mut bytes);
         let back = codec::decode(&bytes, &Redactors::default()).unwrap();
+        assert_eq!(back.covers, logs.covers);
         prop_assert_eq!(json(&back), json(&logs));
         prop_assert_eq!(&*back.resource, &*logs.resource);
     }

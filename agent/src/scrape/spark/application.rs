@@ -161,9 +161,7 @@ impl Application {
         let path = format!("{base}/stages?status=active&{SUMMARIES}");
         let active: rest::List<rest::Stage> = client.get(&path, meter).await?;
         self.jobs.record(&jobs, meter);
-        // A job that is over may have attempts left that failed and still have tasks.
-        let has_failed = |job: &&rest::Job| job.num_failed_stages.0.unwrap_or(0) > 0;
-        self.spans.set_owners(self.jobs.open(&jobs).chain(jobs.iter().filter(has_failed)));
+        self.spans.set_owners(&jobs);
         self.record_stages(&active, unix_ms, meter);
         let active = active.iter().map(|stage| stage.stage_id).collect();
         let rereads = !self.is_list_too_large;

@@ -141,8 +141,7 @@ impl Jobs {
         ended
     }
 
-    /// Those that are not closed.
-    pub(super) fn open<'a>(&self, jobs: &'a [Job]) -> impl Iterator<Item = &'a Job> {
+    fn open<'a>(&self, jobs: &'a [Job]) -> impl Iterator<Item = &'a Job> {
         jobs.iter().filter(|job| !self.ledger.is_closed(u64::from(job.job_id)))
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Spans {
     parent: Option<SpanId>,
     app_id: Value,
     redactor: Arc<Redactor>,
-    /// The job that made each stage, for jobs that may still have stages to end.
+    /// The first job of each stage that the UI still lists.
     owners: BTreeMap<u32, u32>,
     waiting: Vec<Span>,
 }
@@ -63,8 +63,9 @@ impl Spans {
         }
     }
 
-    /// Takes which stages belong to `jobs`. A stage that several jobs use was made by the first.
-    pub(super) fn set_owners<'a>(&mut self, jobs: impl Iterator<Item = &'a rest::Job>) {
+    /// Takes which stages belong to which job. One that several use counts for the first, whose it was
+    /// once: so all its attempts stand together, whenever an agent reads them.
+    pub(super) fn set_owners(&mut self, jobs: &[rest::Job]) {
         self.owners.clear();
         for job in jobs {
             for stage_id in &job.stage_ids {

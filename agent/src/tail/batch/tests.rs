@@ -7,7 +7,7 @@ use redaction::{Policy, Redactor, Strategy};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bodies and offsets of each batch, and how far it settles.
+/// Bodies and offsets of each batch, and how far it settles. What those with records cover is checked.
 fn add(
     strategies: &[(&str, Strategy)],
     records: &[&str],
@@ -38,11 +38,17 @@ fn add(
         now: std::time::Instant::now(),
     };
     let mut batches = Vec::new();
+    let mut covered = 100;
     let mut emit = |logs: LogBatch, position: Position| {
         let body = |record: &crate::model::LogRecord| {
             let body = String::from_utf8_lossy(logs.text.get(&record.body)).into_owned();
             (body, record.offset)
         };
+        let covers = logs.covers.unwrap();
+        assert_eq!((covers.from, covers.to), (covered, position.offset));
+        if !logs.records.is_empty() {
+            covered = covers.to;
+        }
         batches.push((logs.records.iter().map(body).collect(), position.offset));
         Ok(())
     };
@@ -69,6 +75,15 @@ fn a_batch_of_dropped_records_alone_still_settles_what_was_read() {
     let batches = add(DROP_EMAIL, &["a@example.com\n", "b@example.com\n"], 10);
     assert_eq!(batches, [(vec![], 128)]);
     assert_eq!(add(DROP_EMAIL, &[], 10), [], "nothing was read");
+}
+
+#[test]
+fn what_is_dropped_is_covered_by_the_next_batch_that_leaves() {
+    let records = ["a@example.com\n", "one\n", "b@example.com\n", "c@example.com\n", "two\n"];
+    let batches = add(DROP_EMAIL, &records, 1);
+    let bodies = batches.iter().flat_map(|(records, _)| records).map(|(body, _)| body.as_str());
+    assert_eq!(bodies.collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(batches.last().map(|(_, offset)| *offset), Some(150));
 }
 
 #[test]

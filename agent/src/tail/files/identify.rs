@@ -19,8 +19,11 @@ impl Tail {
         let jobs = self.jobs.borrow().clone();
         let has_news = !Arc::ptr_eq(&jobs, &self.applied_jobs);
         self.applied_jobs = jobs;
-        let is_nameless =
-            |this: &Self, index: usize| this.files[index].file.resource().job_id.is_none();
+        let is_nameless = |this: &Self, index: usize| {
+            let tracked = &this.files[index];
+            let may_say_more = tracked.seen_bytes < HEAD_BYTES as u64;
+            tracked.file.resource().job_id.is_none() || tracked.evidence.is_adopted && may_say_more
+        };
         let has_nameless = (0..self.files.len()).any(|index| is_nameless(self, index));
         let siblings = if has_nameless { self.siblings() } else { HashMap::new() };
         for index in 0..self.files.len() {
@@ -45,16 +48,32 @@ impl Tail {
         known.map(|(path, evidence)| (stem(path), evidence.clone())).collect()
     }
 
+    /// Names of jobs by their ids: only the driver's log tells a name.
+    pub(super) fn job_names(&self) -> HashMap<Value, Value> {
+        let tracked = self.files.iter().map(|tracked| &tracked.evidence);
+        let all = tracked.chain(self.waiting.iter().map(|waiting| &waiting.evidence));
+        let named = all.filter(|evidence| !evidence.is_daemon()).filter_map(|evidence| {
+            let (job_id, job_name) = (&evidence.resource.job_id, &evidence.resource.job_name);
+            Some((job_id.clone()?, job_name.clone()?))
+        });
+        named.collect()
+    }
+
     fn identify(&mut self, index: usize, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let tracked = &mut self.files[index];
         let Ok(metadata) = tracked.file.source().file().metadata() else { return Ok(()) };
         let path = tracked.file.path().to_owned();
         let has_grown = tracked.seen_bytes != metadata.len();
         let is_head_whole = tracked.seen_bytes >= HEAD_BYTES as u64;
-        if tracked.evidence.resource.job_id.is_none() && has_grown && !is_head_whole {
+        let is_adopted = tracked.evidence.is_adopted;
+        let is_nameless = tracked.evidence.resource.job_id.is_none();
+        if (is_nameless || is_adopted) && has_grown && !is_head_whole {
             tracked.seen_bytes = metadata.len();
             if let Ok(head) = tracked.file.source().head_bytes(HEAD_BYTES) {
-                tracked.evidence = self.identity.evidence(&path, &head);
+                let found = self.identity.evidence(&path, &head);
+                if !is_adopted || found.names_job() {
+                    tracked.evidence = found;
+                }
             }
         }
         let since_unix_ms = tracked.since_unix_ms;
@@ -120,5 +139,5 @@ pub(super) fn stem(path: &Path) -> PathBuf {
 }
 
 pub(super) fn modified_unix_ms(metadata: &Metadata) -> u64 {
-    metadata.modified().map_or(0, super::scan::to_unix_ms)
+    metadata.modified().map_or(0, crate::clock::to_unix_ms)
 }

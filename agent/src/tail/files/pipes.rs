@@ -41,7 +41,7 @@ impl Tail {
     }
 
     fn open_pipe(&mut self, path: &Path, file: File, now: Instant) -> io::Result<()> {
-        let since_unix_ms = super::unix_ms();
+        let since_unix_ms = crate::clock::unix_ms();
         let written = Written { since_unix_ms, until_unix_ms: since_unix_ms };
         let evidence = Evidence::find(self.redactors.base(), path, &[]);
         let resource = self.identity.resource(path, &evidence, &self.applied_jobs, written);

@@ -3,8 +3,9 @@
 use super::asleep::RotatedName;
 use super::order::family;
 use super::waiting::Waiting;
-use super::{Tail, Tracked, unix_ms};
+use super::{Tail, Tracked};
 use crate::checkpoint::Event;
+use crate::clock::unix_ms;
 use crate::identity::Written;
 use crate::tail::batch::{Abandoned, Pass};
 use crate::tail::file::Look;
@@ -19,7 +20,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Paths that a complaint was logged for; more are only counted.
 const COMPLAINTS_MAX: usize = 1_000;
@@ -82,6 +83,7 @@ impl Tail {
             if found.get(tracked.file.path()) == Some(&inode) || tracked.file.is_pipe() {
                 tracked.is_detached = false;
             } else if let Some(path) = by_inode.get(&inode) {
+                self.predecessors.note_read(tracked);
                 rotated.push(tracked.home.clone());
                 tracked.file.set_path((*path).clone());
                 tracked.family = family(path, &tracked.home, &self.finder);
@@ -89,6 +91,7 @@ impl Tail {
                 renamed.push(index);
             } else if !tracked.is_detached {
                 telemetry::ROTATIONS.add(1);
+                self.predecessors.note_read(tracked);
                 tracked.is_detached = true;
                 rotated.push(tracked.home.clone());
             }
@@ -225,11 +228,8 @@ impl Tail {
         pass: &mut Pass<'_>,
     ) -> Result<(), Abandoned> {
         telemetry::FILES_REPLACED.add(if is_truncated { "truncated" } else { "rewritten" }, 1);
-        tracing::warn!(
-            "a log file was truncated or written anew; what it held after the last read is lost, \
-             unless a copy was made"
-        );
         let mut tracked = self.files.swap_remove(index);
+        self.tell_truncated(tracked.file.path());
         // A copy has the half line whole.
         tracked.file.flush(pass, true)?;
         tracked.file.seal(pass)?;
@@ -238,6 +238,7 @@ impl Tail {
         self.rotated.note(tracked.home.clone(), self.last_scan, pass.now);
         let lost = Some(file.lag_bytes());
         self.known.remember(id, file.entry(tracked.home.clone()), lost);
+        self.predecessors.note(&tracked.home, file.resource(), unix_ms());
         // A copy must be taken up before what was written since.
         self.next_scan = pass.now;
         match file.source().file().try_clone() {
@@ -378,11 +379,6 @@ impl Tail {
 /// True when no name leads to `file` any more.
 fn is_deleted(file: &File) -> bool {
     file.metadata().is_ok_and(|now| now.nlink() == 0)
-}
-
-pub(super) fn to_unix_ms(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

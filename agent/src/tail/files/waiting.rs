@@ -2,8 +2,9 @@
 //! another one.
 
 use super::order::family;
-use super::{Tail, Tracked, unix_ms};
+use super::{Tail, Tracked};
 use crate::checkpoint::Entry;
+use crate::clock::{to_unix_ms, unix_ms};
 use crate::identity::{Evidence, HEAD_BYTES, Identity, Written};
 use crate::model::{FileId, Resource};
 use crate::tail::file::LogFile;
@@ -14,7 +15,6 @@ use crate::tail::known::{
 use crate::tail::lineage::{is_derived, is_gzip};
 use crate::tail::names::{NameIndex, is_named_after, original_paths};
 use crate::tail::source;
-use crate::telemetry;
 use redaction::Value;
 use std::fs::File;
 use std::io;
@@ -42,7 +42,7 @@ pub(super) struct Waiting {
     pub(super) evidence: Evidence,
     /// Length of the file when `evidence` was taken.
     pub(super) seen_bytes: Option<u64>,
-    written: Written,
+    pub(super) written: Written,
     /// True once its path is another file's, or nobody's: it waits no longer.
     pub(super) is_detached: bool,
     /// False when it is read only if it goes on with a known file.
@@ -55,6 +55,8 @@ pub(super) struct Waiting {
     may_be_copy: bool,
     /// Who wrote it, when that was known before.
     pub(super) resource: Option<Arc<Resource>>,
+    /// Bytes that it had and that nobody has read.
+    truncated_bytes: Option<u64>,
 }
 
 impl Waiting {
@@ -80,6 +82,7 @@ impl Waiting {
             copy_of: None,
             may_be_copy: false,
             resource: None,
+            truncated_bytes: None,
         }
     }
 
@@ -90,7 +93,7 @@ impl Waiting {
 
     /// How long it has waited since it got its first byte: a shell makes the file long before the
     /// JVM writes to it.
-    fn waited(&self, now: Instant) -> Duration {
+    pub(super) fn waited(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }
 
@@ -106,7 +109,7 @@ impl Waiting {
         }
         if let Some(lost) = self.seen_bytes.and_then(|seen| seen.checked_sub(metadata.len())) {
             // Another run has taken the file over before the job of this one was known.
-            telemetry::LOST_BYTES.add("truncated", lost);
+            self.truncated_bytes = Some(lost);
             self.written.since_unix_ms = unix_ms();
         }
         self.seen_bytes = Some(metadata.len());
@@ -128,7 +131,7 @@ impl Tail {
         now: Instant,
     ) -> io::Result<Waiting> {
         let (file, metadata) = source::open(path)?;
-        let born = metadata.created().map_or_else(|_| unix_ms(), super::scan::to_unix_ms);
+        let born = metadata.created().map_or_else(|_| unix_ms(), to_unix_ms);
         let written = Written { since_unix_ms: born, until_unix_ms: born };
         let inode = Inode::of(&metadata);
         let mut waiting = Waiting::new(path.to_owned(), file, inode, written, now);
@@ -203,10 +206,8 @@ impl Tail {
         }
         let jobs = self.jobs.borrow().clone();
         let wait = self.config.identity_wait.0;
-        for waiting in &mut self.waiting {
-            waiting.refresh(&self.identity, now);
-        }
-        let siblings = self.siblings();
+        self.refresh_waiting(now);
+        let (siblings, job_names) = (self.siblings(), self.job_names());
         let may_be_copy = self.waiting.iter().any(|it| it.may_be_copy && !it.is_empty());
         let names = may_be_copy.then(|| self.tracked_names());
         let has_containers = self.files.iter().any(|tracked| tracked.file.is_framed());
@@ -232,6 +233,8 @@ impl Tail {
                 return true;
             }
             waiting.evidence.adopt(siblings.get(&super::identify::stem(&waiting.path)));
+            self.inherit(waiting, &jobs, now, is_last);
+            waiting.evidence.learn_name(&job_names);
             let (path, evidence) = (&waiting.path, &waiting.evidence);
             let mut resource = self.identity.resource(path, evidence, &jobs, waiting.written);
             let before = waiting.resource.take();
@@ -249,6 +252,18 @@ impl Tail {
         });
         // Whatever was found meanwhile waits on.
         self.waiting.append(&mut waiting);
+    }
+
+    /// Searches the heads of files that have grown.
+    fn refresh_waiting(&mut self, now: Instant) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for waiting in &mut waiting {
+            waiting.refresh(&self.identity, now);
+            if let Some(lost_bytes) = waiting.truncated_bytes.take() {
+                self.truncated_unread(waiting, lost_bytes, now);
+            }
+        }
+        self.waiting = waiting;
     }
 
     /// The container's log that was at `path` before: its last line may go on in the next file.
@@ -313,6 +328,9 @@ impl Tail {
             Err(error) => return self.complain_of(path, &error),
         };
         resource.file_id = Some(Value::hex(&id.0.to_be_bytes()));
+        if waiting.is_detached {
+            self.predecessors.note(&waiting.home, &resource, waiting.written.until_unix_ms);
+        }
         let (resource, redactor) = (Arc::new(resource), self.redactors.of_file(path).clone());
         let file = waiting.file.try_clone();
         let opened = file.and_then(|file| {

@@ -36,6 +36,7 @@ pub(super) struct Destination {
     /// It takes what stands in one batch with a poison.
     pub(super) takes_rest: bool,
     n_calls: u64,
+    n_groups: u64,
     delivered: Vec<u64>,
 }
 
@@ -83,6 +84,22 @@ impl Exporter for Fake {
             }
             it.delivered.extend(offsets);
             Ok(Vec::new())
+        })
+    }
+
+    fn export_all<'a>(&'a mut self, signals: &'a [&'a Signal]) -> BoxFuture<'a, Vec<Answer>> {
+        Box::pin(async move {
+            self.0.lock().unwrap().n_groups += 1;
+            let mut answers = Vec::new();
+            for signal in signals {
+                answers.push(self.export(signal).await);
+                // What one target does not take does not keep others from theirs.
+                let last = answers.last();
+                if !matches!(last, Some(Ok(_) | Err(ExportError::Parked { .. }))) {
+                    break;
+                }
+            }
+            answers
         })
     }
 
@@ -206,6 +223,16 @@ impl Bed {
         timeout(LIMIT, all).await.expect("all is delivered");
     }
 
+    /// Waits until the record at `offset` is delivered.
+    pub(super) async fn until_has(&self, offset: u64) {
+        let one = async {
+            while !self.delivered().contains(&offset) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LIMIT, one).await.expect("it is delivered");
+    }
+
     pub(super) async fn until_settled(&self, n_batches: usize) {
         let all = async {
             while self.settled().len() < n_batches {
@@ -226,9 +253,19 @@ impl Bed {
 
     /// Stops this life while more could come; what its lane hands back. It takes half a second at most.
     pub(super) async fn stop(&mut self) -> Vec<Arc<Batch>> {
-        let Life { queue, lane, status, .. } = self.life.take().unwrap();
-        status.stop();
-        let handed_back = timeout(Duration::from_millis(500), lane).await;
+        self.status().stop();
+        self.handed_back(Duration::from_millis(500)).await
+    }
+
+    /// The same when another life follows.
+    pub(super) async fn hand_over(&mut self) -> Vec<Arc<Batch>> {
+        self.status().hand_over();
+        self.handed_back(Duration::from_millis(2_500)).await
+    }
+
+    async fn handed_back(&mut self, limit: Duration) -> Vec<Arc<Batch>> {
+        let Life { queue, lane, .. } = self.life.take().unwrap();
+        let handed_back = timeout(limit, lane).await;
         assert!(queue.is_closed());
         handed_back.expect("the lane ends").unwrap()
     }
@@ -251,6 +288,11 @@ impl Bed {
 
     pub(super) fn n_calls(&self) -> u64 {
         self.destination.lock().unwrap().n_calls
+    }
+
+    /// Calls with several batches.
+    pub(super) fn n_groups(&self) -> u64 {
+        self.destination.lock().unwrap().n_groups
     }
 
     /// Last offsets of the batches that are settled.
@@ -283,5 +325,10 @@ fn logs(offsets: Range<u64>) -> LogBatch {
         })
         .collect();
     let file_id = Some(Value::hex(&[1; 8]));
-    LogBatch { resource: Arc::new(Resource { file_id, ..Resource::default() }), text, records }
+    LogBatch {
+        resource: Arc::new(Resource { file_id, ..Resource::default() }),
+        text,
+        records,
+        covers: None,
+    }
 }

@@ -241,3 +241,23 @@ async fn a_lane_that_is_stopped_hands_back_what_its_full_spool_does_not_take() {
     assert_eq!(bed.delivered(), (0..100).collect::<Vec<_>>());
     assert_eq!(bed.settled(), bed.delivered());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_another_one_follows_waits_for_what_it_is_sending() {
+    let mut bed = Bed::new();
+    bed.destination(|it| it.delay = Duration::from_secs(1));
+    bed.start(&small(0));
+    bed.send(0..3).await;
+    sleep(Duration::from_millis(100)).await;
+    let handed_back = bed.hand_over().await;
+    assert_eq!(
+        (bed.delivered(), handed_back.len()),
+        (vec![0], 2),
+        "what is confirmed is not repeated"
+    );
+    // Not for one that hangs.
+    bed.destination(|it| it.hangs = true);
+    bed.start_with(&small(0), handed_back);
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(bed.hand_over().await.len(), 2);
+}

@@ -192,6 +192,56 @@ async fn a_stage_hangs_below_the_job_that_made_it() {
 }
 
 #[tokio::test]
+async fn a_late_agent_hangs_a_repeated_stage_where_an_early_one_did() {
+    let mut rest = Recording::idle("app-1", "orders");
+    rest.add_stage(stage(0, 0, "COMPLETE"));
+    rest.jobs.insert(1, job(1, &[0], "SUCCEEDED"));
+    let before = rest.clone();
+    let ui = FakeUi::start(move |path| before.answer(path)).await;
+    let mut early = Harness::new(&[&ui]);
+    let mut live = spans(early.scrape().await);
+    // The output of stage 0 was lost, so a later job has it made again.
+    rest.add_stage(stage(0, 1, "COMPLETE"));
+    let mut second = job(2, &[0], "SUCCEEDED");
+    second["numFailedStages"] = json!(1);
+    rest.jobs.insert(2, second);
+    ui.say(move |path| rest.answer(path));
+    live.extend(spans(early.scrape().await));
+    let mut late = spans(Harness::new(&[&ui]).scrape().await);
+    live.sort_by_key(|span| span.span_id);
+    late.sort_by_key(|span| span.span_id);
+    assert_eq!(live.len(), 4);
+    assert_eq!(live, late);
+}
+
+#[tokio::test]
+async fn work_that_is_read_again_is_not_sent_again() {
+    let mut rest = Recording::idle("app-1", "orders");
+    rest.add_stage(stage(0, 0, "COMPLETE"));
+    rest.add_stage(stage(1, 0, "ACTIVE"));
+    rest.jobs.insert(0, job(0, &[0, 1], "RUNNING"));
+    rest.jobs.get_mut(&0).unwrap()["numCompletedStages"] = json!(1);
+    let begun = rest.clone();
+    let ui = FakeUi::start(move |path| begun.answer(path)).await;
+    let mut harness = Harness::new(&[&ui]);
+    let mut all = spans(harness.scrape().await);
+    assert_eq!(all.len(), 1, "the stage that is over, while its job runs");
+    // A job with a failed stage has all its stages read once more when it ends.
+    rest.add_stage(stage(1, 0, "FAILED"));
+    rest.add_stage(stage(1, 1, "COMPLETE"));
+    rest.jobs.insert(0, job(0, &[0, 1], "SUCCEEDED"));
+    rest.jobs.get_mut(&0).unwrap()["numFailedStages"] = json!(1);
+    let base = "/api/v1/applications/app-1/stages/0?";
+    ui.take_requests();
+    ui.say(move |path| rest.answer(path));
+    all.extend(spans(harness.scrape().await));
+    assert!(ui.take_requests().iter().any(|path| path.starts_with(base)));
+    all.extend(spans(harness.scrape().await));
+    let ids: BTreeSet<SpanId> = all.iter().map(|span| span.span_id).collect();
+    assert_eq!((all.len(), ids.len()), (4, 4));
+}
+
+#[tokio::test]
 async fn logs_and_spans_meet_in_the_trace_that_the_environment_names() {
     let parent = ("TRACEPARENT", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     for environment in [&[][..], &[parent]] {

@@ -1,4 +1,5 @@
-//! What CloudWatch has of every counter: the totals up to which their growth was delivered.
+//! What a destination that adds up has of every counter: the totals up to which their growth was
+//! delivered.
 
 use crate::model::metric::Histogram;
 use crate::model::{MetricBatch, SampleValue};
@@ -96,6 +97,11 @@ impl Delivered {
     /// True if a batch of this job and time was delivered.
     pub(super) fn is_repeat(&self, key: &JobKey, time_unix_ms: u64) -> bool {
         self.jobs.get(key).is_some_and(|job| job.delivered_unix_ms == Some(time_unix_ms))
+    }
+
+    /// Time of the last batch of this job that was delivered.
+    pub(super) fn delivered_unix_ms(&self, key: &JobKey) -> Option<u64> {
+        self.jobs.get(key)?.delivered_unix_ms
     }
 
     /// The total up to which `series` is delivered; `value` is its present one. `None` when there

@@ -1,0 +1,175 @@
+//! Where records of a job and an hour lie in the bucket, and which records of a batch those are.
+
+use crate::model::{Coverage, Engine, LogBatch, LogRecord, Resource};
+use crate::parse::time::write_rfc3339_nanos;
+use sha2::{Digest, Sha256};
+use std::ops::Range;
+
+const HOUR_NS: u64 = 3_600_000_000_000;
+const UNKNOWN: &str = "unknown";
+/// Longest value in a key; a whole key has 1,024 bytes.
+const VALUE_BYTES_MAX: usize = 200;
+
+/// Records that may share an object: those of one run and one hour.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Partition {
+    engine: &'static str,
+    /// As the record has it, redacted.
+    pub(super) job_name: String,
+    /// As the record has it, redacted.
+    pub(super) run_id: String,
+    /// Hours since the epoch, UTC.
+    hour: u64,
+}
+
+impl Partition {
+    /// That of a record: by the time that it states, else by when it was read.
+    #[must_use]
+    pub(super) fn of(resource: &Resource, record: &LogRecord) -> Self {
+        let text = |value: Option<&str>| match value {
+            Some(text) if !text.is_empty() => text.to_owned(),
+            _ => UNKNOWN.to_owned(),
+        };
+        Self {
+            engine: resource.engine.map_or(UNKNOWN, Engine::as_str),
+            job_name: text(resource.job_name.as_deref()),
+            run_id: text(resource.run_id.as_deref()),
+            hour: hour(record),
+        }
+    }
+
+    /// Its folder, in the style of Hive: Athena, Glue and Spark take the values from it.
+    #[must_use]
+    pub(super) fn folder(&self) -> String {
+        let mut time = Vec::new();
+        write_rfc3339_nanos(self.hour * HOUR_NS, &mut time);
+        // 2026-11-27T13:00:00Z
+        let time = String::from_utf8_lossy(&time);
+        let (date, hour) = (time.get(..10).unwrap_or_default(), time.get(11..13));
+        let (engine, job) = (self.engine, key_value(&self.job_name));
+        format!("engine={engine}/job_name={job}/dt={date}/hour={}", hour.unwrap_or_default())
+    }
+}
+
+fn hour(record: &LogRecord) -> u64 {
+    record.time_unix_ns.unwrap_or(record.observed_unix_ns) / HOUR_NS
+}
+
+/// `text` as a part of a key between slashes: letters, digits, `-`, `_` and `.`. When anything had to
+/// change it ends in a hash, so that no two values become one.
+#[must_use]
+pub(super) fn key_value(text: &str) -> String {
+    let is_kept = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
+    let kept = |it: char| if is_kept(it) { it } else { '_' };
+    let name: String = text.chars().map(kept).take(VALUE_BYTES_MAX).collect();
+    // A path of dots alone means something else to whoever unpacks it.
+    if name == text && !name.is_empty() && !name.chars().all(|it| it == '.') {
+        return name;
+    }
+    let hash = Sha256::digest(text.as_bytes());
+    let hash: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    let head: String = name.chars().take(VALUE_BYTES_MAX - hash.len() - 1).collect();
+    format!("{head}-{hash}")
+}
+
+/// Records of a batch that follow each other and share a partition, and what they account for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// Which records.
+    pub(super) records: Range<usize>,
+    /// What of the file.
+    pub(super) covers: Option<Coverage>,
+}
+
+/// The records of `logs` in pieces. Together they cover what the batch covers: each piece up to where
+/// the next one begins.
+#[must_use]
+pub(super) fn pieces(logs: &LogBatch) -> Vec<Piece> {
+    let (mut pieces, mut start) = (Vec::new(), 0);
+    let mut rest = logs.covers;
+    while start < logs.records.len() {
+        let is_same = |record: &&LogRecord| hour(record) == hour(&logs.records[start]);
+        let end = start + logs.records[start..].iter().take_while(is_same).count();
+        let covered = rest.map(|whole| {
+            // Behind the frames of a container, offsets may go back.
+            let next = logs.records.get(end).map(|record| record.offset);
+            let to = next.map_or(whole.to, |next| next.clamp(whole.from, whole.to));
+            rest = Some(Coverage { from: to, to: whole.to, n_dropped: 0 });
+            Coverage { to, ..whole }
+        });
+        pieces.push(Piece { records: start..end, covers: covered });
+        start = end;
+    }
+    if pieces.is_empty() && rest.is_some_and(|covers| covers.from < covers.to) {
+        pieces.push(Piece { records: 0..0, covers: rest });
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HOUR_NS, Partition, VALUE_BYTES_MAX, key_value, pieces};
+    use crate::model::{Coverage, Engine, LogBatch, LogRecord, Resource};
+    use proptest::prelude::*;
+    use redaction::{Redactor, Text};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_folder_names_engine_job_day_and_hour() {
+        let resource = Resource {
+            engine: Some(Engine::Spark),
+            job_name: Some(Redactor::new().value("nightly")),
+            ..Resource::default()
+        };
+        let time_unix_ns = Some(1_795_785_000_000_000_000);
+        let record = LogRecord { time_unix_ns, ..LogRecord::default() };
+        let partition = Partition::of(&resource, &record);
+        assert_eq!(partition.folder(), "engine=spark/job_name=nightly/dt=2026-11-27/hour=13");
+        let observed = LogRecord { observed_unix_ns: 1, ..LogRecord::default() };
+        let unknown = Partition::of(&Resource::default(), &observed);
+        assert_eq!(unknown.folder(), "engine=unknown/job_name=unknown/dt=1970-01-01/hour=00");
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_may_stand_in_a_key_and_two_jobs_share_none(
+            one in ".{0,300}", other in ".{0,300}",
+        ) {
+            let keys = [key_value(&one), key_value(&other)];
+            for key in &keys {
+                let is_allowed = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
+                prop_assert!(key.chars().all(is_allowed), "{}", key);
+                prop_assert!((1..=VALUE_BYTES_MAX).contains(&key.len()));
+                prop_assert!(key != "." && key != "..");
+            }
+            prop_assert_eq!(one == other, keys[0] == keys[1]);
+        }
+
+        #[test]
+        fn pieces_have_every_record_once_and_cover_the_batch_without_a_gap(
+            hours in prop::collection::vec(0..3_u64, 0..20),
+            offsets in prop::collection::vec(0..200_u64, 20),
+        ) {
+            let record = |(hour, offset): (&u64, &u64)| LogRecord {
+                observed_unix_ns: hour * HOUR_NS,
+                offset: *offset,
+                ..LogRecord::default()
+            };
+            let records: Vec<_> = hours.iter().zip(&offsets).map(record).collect();
+            let (resource, text) = (Arc::default(), Text::default());
+            let covers = Some(Coverage { from: 50, to: 150, n_dropped: 3 });
+            let logs = LogBatch { resource, text, records, covers };
+            let pieces = pieces(&logs);
+            let (mut next, mut at, mut n_dropped) = (0, 50, 0);
+            for piece in &pieces {
+                prop_assert_eq!(piece.records.start, next);
+                next = piece.records.end;
+                let covers = piece.covers.unwrap();
+                prop_assert_eq!(covers.from, at);
+                prop_assert!(covers.to >= at);
+                (at, n_dropped) = (covers.to, n_dropped + covers.n_dropped);
+            }
+            prop_assert_eq!((next, at, n_dropped), (hours.len(), 150, 3));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Sends sealed segments to the bucket, the oldest first, on a task of its own.
+
+use super::bucket::Bucket;
+use super::object::{self, Compression};
+use super::stage::Stage;
+use super::staging::Next;
+use crate::export::cloudwatch::failure::{Class, Failure};
+use crate::telemetry;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+/// Longest pause after a failure.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// The pause after a failure that mends itself only when somebody changes something.
+const DENIED_PAUSE: Duration = Duration::from_secs(10);
+/// Parts that are ready before they are sent.
+const PARTS_READY: usize = 1;
+
+/// What the exporter asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// More may come.
+    Stopped,
+    /// Nothing more comes: send what is there and end. `is_all` says that nothing waits before us.
+    Empty {
+        /// Whether manifests are complete then.
+        is_all: bool,
+    },
+}
+
+/// See the head of the file.
+#[derive(Debug)]
+pub(super) struct Shipper {
+    /// What is sent.
+    pub(super) stage: Arc<Stage>,
+    /// To where.
+    pub(super) bucket: Bucket,
+    /// How.
+    pub(super) compression: Compression,
+}
+
+impl Shipper {
+    /// Sends until it is told that nothing more comes, and that is sent.
+    pub(super) async fn run(self, mut until: watch::Receiver<Until>) {
+        let mut n_failures = 0;
+        loop {
+            let asked = *until.borrow_and_update();
+            match self.turn(asked, n_failures > 0).await {
+                Ok(true) => {
+                    if n_failures > 0 {
+                        tracing::info!(failures = n_failures, "S3 takes the archive again");
+                    }
+                    n_failures = 0;
+                }
+                Ok(false) if asked != Until::Stopped => return,
+                Ok(false) => self.wait(&mut until).await,
+                Err(failure) => {
+                    self.note_failure(&failure, n_failures).await;
+                    let end = Instant::now() + pause(&failure, n_failures);
+                    n_failures += 1;
+                    tokio::select! {
+                        () = sleep_until(end) => {}
+                        // One try at once when the end comes, and then with the same pauses.
+                        changed = until.changed() => if changed.is_err() { return },
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends one segment, or the manifests that the bucket does not have; false when there was neither.
+    async fn turn(&self, asked: Until, has_failed: bool) -> Result<bool, Failure> {
+        let now = Instant::now();
+        let front = self.stage.with(move |staging| {
+            staging.seal_old(now);
+            Ok(staging.front())
+        });
+        if let Some(next) = front.await.map_err(|error| self.own(&error.to_string()))? {
+            self.ship(next, has_failed).await?;
+            return Ok(true);
+        }
+        let is_complete = asked == (Until::Empty { is_all: true });
+        let unsent = self.stage.with(move |staging| {
+            if is_complete {
+                staging.complete()?;
+            }
+            Ok(staging.unsent())
+        });
+        let unsent = unsent.await.map_err(|error| self.own(&error.to_string()))?;
+        let is_any = !unsent.is_empty();
+        self.send_manifests(unsent).await?;
+        Ok(is_any)
+    }
+
+    /// The object, then the manifest that names it, then the segment goes. A crash between any two of
+    /// these repeats them, with the same keys and the same bytes.
+    async fn ship(&self, next: Next, has_failed: bool) -> Result<(), Failure> {
+        let (send, pieces) = mpsc::channel(PARTS_READY);
+        let (compression, redactors) = (self.compression, self.stage.redactors());
+        let segment = next.clone();
+        let making = tokio::task::spawn_blocking(move || {
+            object::make(&segment.path, &segment.name, compression, &redactors, send)
+        });
+        // A try that failed was given up, if the bucket could be reached then.
+        let is_left_over = next.is_left_over || has_failed;
+        let put = self.bucket.put_parts(pieces, compression.content_type(), is_left_over).await;
+        self.count(&put);
+        // It ends soon when nobody takes its parts.
+        let made = making.await.map_err(std::io::Error::other).flatten();
+        put?;
+        let made = made.map_err(|error| self.own(&format!("{}: {error}", next.name)))?;
+        let object = made.object.clone();
+        let manifests = self.stage.with(move |staging| staging.note_object(next.number, made));
+        let manifests = manifests.await.map_err(|error| self.own(&error.to_string()))?;
+        self.send_manifests(manifests).await?;
+        let removed = self.stage.with(move |staging| staging.remove(next.number));
+        removed.await.map_err(|error| self.own(&error.to_string()))?;
+        telemetry::S3_OBJECTS.add(u64::from(object.key.is_some()));
+        telemetry::S3_RECORDS.add(object.records);
+        telemetry::S3_SENT_BYTES.add(object.compressed_bytes);
+        Ok(())
+    }
+
+    async fn send_manifests(&self, manifests: Vec<(String, Vec<u8>)>) -> Result<(), Failure> {
+        for (key, bytes) in manifests {
+            let put = self.bucket.put(&key, "application/json", bytes).await;
+            self.count(&put);
+            put?;
+            let noted = self.stage.with(move |staging| {
+                staging.note_sent(&[key]);
+                Ok(())
+            });
+            noted.await.map_err(|error| self.own(&error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, put: &Result<(), Failure>) {
+        let outcome = match put.as_ref().map_err(|failure| failure.class) {
+            Ok(()) => "ok",
+            Err(Class::Throttled) => "throttled",
+            Err(Class::Denied | Class::Credentials) => "denied",
+            Err(_) => "error",
+        };
+        telemetry::S3_UPLOADS.add(outcome, 1);
+    }
+
+    async fn note_failure(&self, failure: &Failure, n_failures: u32) {
+        if failure.class == Class::Credentials {
+            self.bucket.renew_client().await;
+        }
+        // One line when it breaks says more than one per try.
+        if n_failures == 0 {
+            tracing::warn!(%failure, "the archive is not sent to S3; what is staged waits");
+        }
+    }
+
+    async fn wait(&self, until: &mut watch::Receiver<Until>) {
+        let age = self.stage.with(|staging| Ok(staging.next_age())).await.ok().flatten();
+        let age = async {
+            match age {
+                Some(age) => sleep_until(age).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.stage.changed() => {}
+            () = age => {}
+            // The exporter is gone: whoever asked it to go has ended this task too.
+            changed = until.changed() => if changed.is_err() { std::future::pending().await },
+        }
+    }
+
+    fn own(&self, reason: &str) -> Failure {
+        Failure::own(Class::Transient, reason, &self.bucket.redactor)
+    }
+}
+
+fn pause(failure: &Failure, n_failures: u32) -> Duration {
+    let jittered = crate::export::pause(n_failures, PAUSE_MAX);
+    match failure.class {
+        Class::Denied => jittered.max(DENIED_PAUSE),
+        _ => failure.retry_after.map_or(jittered, |asked| asked.min(PAUSE_MAX)),
+    }
+}

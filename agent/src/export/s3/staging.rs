@@ -1,0 +1,460 @@
+//! The staging area: segments on disk that grow until each becomes one object of the archive.
+//!
+//! A record counts as delivered once it is synced here. A segment holds batches of one partition, as
+//! frames of the spool; it is sealed when it is large or old enough, and removed when the object that
+//! was made of it and the manifest that names it are in the bucket.
+
+use super::book::Book;
+use super::frames::Frames;
+use super::growing::Growing;
+use super::object::Made;
+use super::partition::{Partition, Piece, pieces};
+use crate::export::spool::{codec, segment};
+use crate::model::{FileId, LogBatch, LogRecord};
+use crate::policy::Redactors;
+use crate::{telemetry, trace};
+use std::collections::{HashMap, VecDeque};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use tokio::time::Instant;
+
+/// Folder in the state folder.
+const FOLDER: &str = "s3";
+/// What becomes of a byte of a segment, until the first object tells: about what real logs give.
+const RATIO: f64 = 0.1;
+/// Weight of the newest object in that.
+const RATIO_WEIGHT: f64 = 0.3;
+/// Segments over the limit that are open while a batch is written, so that all of it can go back when
+/// its end finds no room. A batch of very many hours has more, and may leave a part behind then.
+const OPEN_MORE: usize = 64;
+/// How often, and how far apart, the lock is asked for.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+/// A segment is not larger, however well it compresses.
+const SEGMENT_BYTES_MAX: u64 = 512 << 20;
+
+/// When segments are sealed, and how much there may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Of all segments.
+    pub(super) bytes_max: u64,
+    /// Of an object, as far as that is known before.
+    pub(super) object_bytes: u64,
+    /// Of the oldest record in a segment.
+    pub(super) object_age: std::time::Duration,
+    /// Segments that are open at a time.
+    pub(super) partitions_max: usize,
+}
+
+/// Why a batch was not staged.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stop {
+    /// There is no room.
+    #[error("the staging area is full: staging_bytes_max is reached and S3 takes too little")]
+    Full,
+    /// The disk did not take it.
+    #[error("the staging area cannot be written: {0}")]
+    Failed(#[from] io::Error),
+}
+
+/// A segment that does not change any more.
+#[derive(Debug)]
+struct Sealed {
+    number: u64,
+    bytes: u64,
+    n_records: u64,
+    /// None for one that an earlier life left.
+    partition: Option<Partition>,
+}
+
+/// A segment that is to become an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Next {
+    /// Its number.
+    pub(super) number: u64,
+    /// Its file.
+    pub(super) path: PathBuf,
+    /// Name of the object, without folder and ending.
+    pub(super) name: String,
+    /// True when an earlier life left it, and maybe a part of the object.
+    pub(super) is_left_over: bool,
+}
+
+/// See the head of the file. Every call may wait for the disk.
+#[derive(Debug)]
+pub(super) struct Staging {
+    folder: PathBuf,
+    limits: Limits,
+    /// Rules that what is staged was redacted with, when they are known.
+    rules: Option<u64>,
+    book: Book,
+    open: Vec<Growing>,
+    sealed: VecDeque<Sealed>,
+    /// Where files are staged up to once what was written is synced.
+    pending: HashMap<FileId, u64>,
+    ratio: f64,
+    frame: Vec<u8>,
+    /// Held as long as this is.
+    _lock: File,
+}
+
+impl Staging {
+    /// Opens the one in the state folder. What an earlier life left is sealed.
+    ///
+    /// # Errors
+    /// When it cannot be read, or another one is open.
+    pub(super) fn open(
+        state_dir: &Path,
+        limits: Limits,
+        rules: Option<u64>,
+        redactors: &Redactors,
+    ) -> io::Result<Self> {
+        let folder = state_dir.join(FOLDER);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        File::open(state_dir)?.sync_all()?;
+        let mut options = File::options();
+        let lock = options.create(true).truncate(false).write(true).mode(0o600);
+        let lock = lock.open(folder.join("lock"))?;
+        // The exporter of the config before lets go of it in a moment.
+        let mut n_tries = 0;
+        while let Err(error) = lock.try_lock() {
+            if n_tries == LOCK_TRIES {
+                return Err(error.into());
+            }
+            n_tries += 1;
+            std::thread::sleep(LOCK_PAUSE);
+        }
+        let mut staging = Self {
+            book: Book::open(&folder, redactors)?,
+            folder,
+            limits,
+            rules,
+            open: Vec::new(),
+            sealed: VecDeque::new(),
+            pending: HashMap::new(),
+            ratio: RATIO,
+            frame: Vec::new(),
+            _lock: lock,
+        };
+        staging.look()?;
+        staging.book.write()?;
+        staging.report();
+        Ok(staging)
+    }
+
+    /// Finds the segments of an earlier life.
+    fn look(&mut self) -> io::Result<()> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            numbers.extend(number.filter(|number| path == self.path(*number)));
+        }
+        numbers.sort_unstable();
+        for number in numbers {
+            self.book.note_number(number);
+            let path = self.path(number);
+            let Some(mut frames) = Frames::open(&path)? else {
+                self.put_aside(&path)?;
+                continue;
+            };
+            let mut n_records = 0;
+            while let Some(payload) = frames.next()? {
+                let Some(head) = codec::head(payload) else { continue };
+                n_records += head.n_records;
+                if let (Some(file), Some(covers)) = (head.file, head.covers) {
+                    self.book.cover(file, covers.to);
+                }
+            }
+            let bytes = frames.end();
+            if bytes <= segment::HEADER_BYTES as u64 {
+                fs::remove_file(&path)?;
+                continue;
+            }
+            // Half a frame at the end was not synced, so nobody counts on it.
+            File::options().write(true).open(&path)?.set_len(bytes)?;
+            self.sealed.push_back(Sealed { number, bytes, n_records, partition: None });
+        }
+        Ok(())
+    }
+
+    /// One without a whole header was never synced, or is damaged.
+    fn put_aside(&self, path: &Path) -> io::Result<()> {
+        let bytes = fs::metadata(path)?.len();
+        if bytes <= segment::HEADER_BYTES as u64 {
+            return fs::remove_file(path);
+        }
+        telemetry::S3_DAMAGED_BYTES.add(bytes);
+        tracing::warn!(bytes, "a segment of the archive is damaged; it is put aside");
+        fs::rename(path, path.with_extension("damaged"))
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:012}.segment"))
+    }
+
+    /// Stages batches until one finds no room, and syncs. Returns how many of them are safe now.
+    pub(super) fn append(&mut self, batches: Vec<LogBatch>, now: Instant) -> (usize, Option<Stop>) {
+        let (mut n_written, mut stop) = (0, None);
+        for logs in batches {
+            self.open.iter_mut().for_each(Growing::begin_batch);
+            if let Err(reason) = self.stage(logs, now) {
+                self.open.iter_mut().for_each(Growing::forget_batch);
+                stop = Some(reason);
+                break;
+            }
+            n_written += 1;
+        }
+        let mut unsynced = self.open.iter_mut().filter(|open| open.is_unsynced());
+        let synced: io::Result<()> = unsynced.try_for_each(Growing::sync);
+        match synced {
+            Ok(()) => {
+                let pending = std::mem::take(&mut self.pending);
+                pending.into_iter().for_each(|(file, to)| self.book.cover(file, to));
+            }
+            Err(error) => {
+                // The system says that once, and calls the next sync of the file good all the same.
+                self.pending.clear();
+                self.open.iter_mut().for_each(Growing::forget_unsynced);
+                self.seal_all();
+                (n_written, stop) = (0, Some(Stop::Failed(error)));
+            }
+        }
+        match stop {
+            Some(Stop::Full) => {
+                telemetry::S3_STAGING_FULL.add(1);
+                self.make_room();
+            }
+            Some(Stop::Failed(_)) => telemetry::S3_STAGING_ERRORS.add(1),
+            None => {}
+        }
+        self.seal_large();
+        self.report();
+        (n_written, stop)
+    }
+
+    /// Writes one batch. What of it is not staged yet is in `pending` afterwards.
+    fn stage(&mut self, mut logs: LogBatch, now: Instant) -> Result<(), Stop> {
+        let last = logs.records.last().cloned().unwrap_or_default();
+        let file = logs.resource.file_id.as_deref();
+        let file = file.and_then(|id| trace::parse_id::<8>(id.as_bytes()));
+        let file = file.map(|id| FileId(u64::from_be_bytes(id)));
+        if let (Some(file), Some(covers)) = (file, &mut logs.covers) {
+            let staged = self.pending.get(&file).copied().unwrap_or(self.book.covered(file));
+            if staged > covers.from {
+                // After a crash, what the checkpoint does not say comes again.
+                let n_before = logs.records.len();
+                logs.records.retain(|record| record.offset >= staged);
+                covers.from = staged;
+                covers.to = covers.to.max(staged);
+                telemetry::S3_REPEATED_RECORDS.add((n_before - logs.records.len()) as u64);
+            }
+        }
+        for piece in pieces(&logs) {
+            let record = logs.records.get(piece.records.start).unwrap_or(&last);
+            let partition = Partition::of(&logs.resource, record);
+            self.write(&logs, &piece, partition, now)?;
+        }
+        if let (Some(file), Some(covers)) = (file, logs.covers) {
+            self.pending.insert(file, covers.to);
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        logs: &LogBatch,
+        piece: &Piece,
+        partition: Partition,
+        now: Instant,
+    ) -> Result<(), Stop> {
+        let known = self.open.iter().position(|open| open.partition == partition);
+        let index = match known {
+            Some(index) => index,
+            None => self.open_segment(partition, now)?,
+        };
+        let records: &[LogRecord] = &logs.records[piece.records.clone()];
+        let (covers, rules) = (piece.covers, self.rules);
+        let used = self.bytes();
+        let open = &mut self.open[index];
+        let encode = |out: &mut Vec<u8>| codec::encode_part(logs, records, covers, rules, out);
+        open.frame(&mut self.frame, records.len(), encode)?;
+        // One batch always fits: else it would wait for ever.
+        let is_empty = used <= segment::HEADER_BYTES as u64;
+        if !is_empty && used + self.frame.len() as u64 > self.limits.bytes_max {
+            return Err(Stop::Full);
+        }
+        open.write(&self.frame, records.len())?;
+        Ok(())
+    }
+
+    fn open_segment(&mut self, partition: Partition, now: Instant) -> Result<usize, Stop> {
+        if self.open.len() >= self.limits.partitions_max + OPEN_MORE {
+            self.seal_oldest()?;
+        }
+        let number = self.book.take_number();
+        self.open.push(Growing::begin(&self.path(number), partition, number, now)?);
+        // The file itself is durable only once its folder is.
+        File::open(&self.folder)?.sync_all()?;
+        Ok(self.open.len() - 1)
+    }
+
+    /// Seals the one that is open for longest, whatever is in it.
+    fn seal_oldest(&mut self) -> io::Result<()> {
+        self.sort_open();
+        if let Some(oldest) = self.open.last_mut() {
+            oldest.sync()?;
+            self.seal(self.open.len() - 1);
+            telemetry::S3_CUT_EARLY.add("partitions", 1);
+        }
+        Ok(())
+    }
+
+    /// Seals those that are large enough, and those that are too many.
+    fn seal_large(&mut self) {
+        while self.open.len() > self.limits.partitions_max && self.seal_oldest().is_ok() {}
+        let segment_bytes_max = SEGMENT_BYTES_MAX.min(self.limits.bytes_max / 4);
+        for index in (0..self.open.len()).rev() {
+            let bytes = self.open[index].bytes;
+            let object_bytes = bytes as f64 * self.ratio;
+            if object_bytes >= self.limits.object_bytes as f64 || bytes >= segment_bytes_max {
+                self.seal(index);
+            }
+        }
+    }
+
+    /// Seals those whose first record is old enough.
+    pub(super) fn seal_old(&mut self, now: Instant) {
+        self.sort_open();
+        for index in (0..self.open.len()).rev() {
+            if now >= self.open[index].opened + self.limits.object_age {
+                self.seal(index);
+            }
+        }
+    }
+
+    /// Seals all.
+    pub(super) fn seal_all(&mut self) {
+        self.sort_open();
+        (0..self.open.len()).rev().for_each(|index| self.seal(index));
+    }
+
+    /// The oldest comes last, as sealing goes backwards: it becomes an object first.
+    fn sort_open(&mut self) {
+        self.open.sort_unstable_by_key(|open| std::cmp::Reverse(open.number));
+    }
+
+    /// When the next one is old enough.
+    #[must_use]
+    pub(super) fn next_age(&self) -> Option<Instant> {
+        self.open.iter().map(|open| open.opened + self.limits.object_age).min()
+    }
+
+    /// When all is full, something must become an object.
+    fn make_room(&mut self) {
+        if self.sealed.is_empty() {
+            let largest = self.open.iter().enumerate().max_by_key(|(_, open)| open.bytes);
+            if let Some(index) = largest.map(|(index, _)| index) {
+                telemetry::S3_CUT_EARLY.add("staging_full", 1);
+                self.seal(index);
+            }
+        }
+    }
+
+    fn seal(&mut self, index: usize) {
+        let Growing { partition, number, n_records, bytes, .. } = self.open.swap_remove(index);
+        if bytes <= segment::HEADER_BYTES as u64 {
+            // Nothing got into it. If it stays, the next start removes it.
+            let _ = fs::remove_file(self.path(number));
+            return;
+        }
+        let partition = Some(partition);
+        self.sealed.push_back(Sealed { number, bytes, n_records, partition });
+    }
+
+    /// The oldest segment that is sealed.
+    #[must_use]
+    pub(super) fn front(&self) -> Option<Next> {
+        self.sealed.front().map(|sealed| Next {
+            number: sealed.number,
+            path: self.path(sealed.number),
+            name: format!("{}-{:012}", self.book.instance(), sealed.number),
+            is_left_over: sealed.partition.is_none(),
+        })
+    }
+
+    /// Notes that the object of the oldest sealed segment is in the bucket; manifests that are to be
+    /// sent before the segment may go.
+    ///
+    /// # Errors
+    /// When the disk does not take that.
+    pub(super) fn note_object(
+        &mut self,
+        number: u64,
+        made: Made,
+    ) -> io::Result<Vec<(String, Vec<u8>)>> {
+        let Some(partition) = made.partition else { return Ok(self.book.unsent()) };
+        if let Some(sealed) = self.sealed.front().filter(|_| made.object.compressed_bytes > 0) {
+            let ratio = made.object.compressed_bytes as f64 / sealed.bytes as f64;
+            self.ratio += (ratio - self.ratio) * RATIO_WEIGHT;
+        }
+        let (open, sealed) = (&self.open, &self.sealed);
+        let is_staged = |job_name: &str, run_id: &str| {
+            let is_same = |it: &Partition| (&*it.job_name, &*it.run_id) == (job_name, run_id);
+            open.iter().any(|it| is_same(&it.partition))
+                || sealed.iter().any(|it| it.partition.as_ref().is_none_or(is_same))
+        };
+        self.book.add(&partition, number, made.object, is_staged);
+        self.book.write()?;
+        Ok(self.book.unsent())
+    }
+
+    /// Removes the segment with this number: its object and its manifest are in the bucket.
+    ///
+    /// # Errors
+    /// When the disk does not take that.
+    pub(super) fn remove(&mut self, number: u64) -> io::Result<()> {
+        fs::remove_file(self.path(number))?;
+        self.sealed.retain(|sealed| sealed.number != number);
+        self.report();
+        Ok(())
+    }
+
+    /// Manifests that the bucket does not have as they are.
+    #[must_use]
+    pub(super) fn unsent(&self) -> Vec<(String, Vec<u8>)> {
+        self.book.unsent()
+    }
+
+    /// Says that the bucket has these manifests.
+    pub(super) fn note_sent(&mut self, keys: &[String]) {
+        self.book.note_sent(keys);
+    }
+
+    /// Says that nothing is left to archive of what was read.
+    ///
+    /// # Errors
+    /// When the disk does not take that.
+    pub(super) fn complete(&mut self) -> io::Result<()> {
+        self.book.complete();
+        self.book.write()
+    }
+
+    /// Records on the disk.
+    #[must_use]
+    pub(super) fn records(&self) -> u64 {
+        let open: u64 = self.open.iter().map(|open| open.n_records).sum();
+        open + self.sealed.iter().map(|sealed| sealed.n_records).sum::<u64>()
+    }
+
+    fn bytes(&self) -> u64 {
+        let open: u64 = self.open.iter().map(|open| open.bytes).sum();
+        open + self.sealed.iter().map(|sealed| sealed.bytes).sum::<u64>()
+    }
+
+    fn report(&self) {
+        telemetry::S3_STAGED_BYTES.set(self.bytes() as f64);
+    }
+}
