@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod bed;
 pub(crate) mod content;
 pub(crate) mod events;
+pub(crate) mod flink;
 pub(crate) mod http;
 pub(crate) mod metrics;
 pub(crate) mod oracle;

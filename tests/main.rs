@@ -10,6 +10,7 @@ mod cloudwatch;
 mod demo;
 mod exposition;
 mod failures;
+mod flink;
 mod harness;
 mod inputs;
 mod kills;

@@ -6,7 +6,7 @@ mod evidence;
 pub use evidence::{Component, Evidence, HEAD_BYTES};
 
 use crate::config;
-use crate::model::Resource;
+use crate::model::{Engine, Resource};
 use crate::scrape::Job;
 use crate::trace::{self, SpanId};
 use redaction::{Redactor, Value};
@@ -157,9 +157,12 @@ impl Identity {
         written: Written,
     ) -> Option<&'j Job> {
         let name = evidence.resource.job_name.as_ref().filter(|_| self.base.job_name.is_none());
-        let mut candidates = jobs
-            .iter()
-            .filter(|job| written.can_be_of(job) && name.is_none_or(|name| *name == job.job_name));
+        let engine = evidence.resource.engine;
+        let mut candidates = jobs.iter().filter(|job| {
+            written.can_be_of(job)
+                && name.is_none_or(|name| *name == job.job_name)
+                && engine.is_none_or(|engine| engine == job.engine)
+        });
         let first = candidates.next()?;
         candidates.next().is_none().then_some(first)
     }
@@ -210,9 +213,14 @@ fn complete(resource: &mut Resource, attempt: Option<&str>) {
         resource.run_id = Some(job_id.clone());
     }
     if resource.trace_id.is_none() {
-        let id = trace::run_trace_id(&job_id, attempt.unwrap_or_default());
+        // A job id of Flink is one already, unless it is that of all zeros.
+        let is_flink = resource.engine == Some(Engine::Flink);
+        let (id, origin) = match trace::parse_id(job_id.as_bytes()).filter(|_| is_flink) {
+            Some(id) => (id, "flink"),
+            None => (trace::run_trace_id(&job_id, attempt.unwrap_or_default()), "derived"),
+        };
         resource.trace_id = Some(Value::hex(&id));
-        resource.trace_id_origin = Some(Value::literal("derived"));
+        resource.trace_id_origin = Some(Value::literal(origin));
     }
 }
 

@@ -2,9 +2,12 @@
 
 #[cfg(test)]
 pub(crate) mod fake_ui;
+pub mod flink;
 pub mod http;
 pub mod meter;
+mod runs;
 pub mod spark;
+mod targets;
 pub mod timer;
 
 use crate::config::{self, Section};
@@ -77,7 +80,7 @@ pub enum ScrapeError {
 }
 
 /// Every scraper there is.
-pub const SCRAPERS: &[ScraperDefinition] = &[spark::DEFINITION];
+pub const SCRAPERS: &[ScraperDefinition] = &[spark::DEFINITION, flink::DEFINITION];
 
 /// One kind of scraper, as its file describes it.
 #[derive(Debug)]

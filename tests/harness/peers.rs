@@ -30,6 +30,16 @@ pub(crate) fn spark(name: &str) -> SparkInstallation {
     SparkInstallation { python: environment.join("bin/python"), home }
 }
 
+/// `FLINK_HOME` of the PyFlink in the virtual environment `name`: its wheels hold all of Flink.
+#[track_caller]
+pub(crate) fn flink(name: &str) -> PathBuf {
+    let environment = folder().join(name);
+    let libraries = std::fs::read_dir(environment.join("lib")).into_iter().flatten().flatten();
+    let mut homes = libraries.map(|entry| entry.path().join("site-packages/pyflink"));
+    let home = homes.find(|home| home.is_dir());
+    home.unwrap_or_else(|| panic!("no PyFlink in {}; run tests/setup", environment.display()))
+}
+
 /// The jars of log4j that this PySpark comes with, as a class path.
 #[track_caller]
 pub(crate) fn log4j(name: &str) -> String {

@@ -124,6 +124,21 @@ fn a_bad_size_address_choice_glob_zone_or_url_says_what_would_be_right() {
         ),
         ("[scrapers.spark]\nurls = ['http://u:p@h:1']", "must look like http://host:4040"),
         ("[scrapers.spark]\ninterval = '10ms'", "must be from 1s to 1h"),
+        (
+            "[scrapers.flink]\nurls = ['http://jobmanager:8081']\ntoken_file = '/run/token'",
+            "must begin with https://, as a password or token is sent to it",
+        ),
+        (
+            "[scrapers.flink]\nca_file = '/ca.pem'",
+            "must name whom certificates, passwords and tokens",
+        ),
+        ("[scrapers.flink]\ntoken = 'x'", "a secret never stands in a config"),
+        (
+            "[scrapers.flink]\nkey_file = '/k'\nurls = ['https://h']",
+            "needs `key_file`, and that needs it",
+        ),
+        ("[scrapers.flink]\nvertices_max = 257", "must be from 0 to 256"),
+        ("[scrapers.flink]\nmetrics = ['a,b']", "must be the end of a metric's name"),
         ("[tail]\npoll_interval = '9ms'", "must be from 10ms to 1m"),
         ("[tail]\nfiles_max = 0", "must be from 1 to 200000"),
         ("[tail]\nfiles_max = 200001", "must be from 1 to 200000"),
@@ -276,13 +291,13 @@ fn a_component_runs_when_it_has_a_section_or_its_kind_has_none() {
         let exporters = config.exporters.iter().map(|(it, _)| it.name);
         exporters.chain(config.scrapers.iter().map(|(it, _)| it.name)).collect::<Vec<_>>()
     };
-    assert_eq!(names("", &[]), ["file", "prometheus", "spark"]);
-    assert_eq!(names("[exporters.file]", &[]), ["file", "spark"]);
+    assert_eq!(names("", &[]), ["file", "prometheus", "spark", "flink"]);
+    assert_eq!(names("[exporters.file]", &[]), ["file", "spark", "flink"]);
     assert_eq!(names("[scrapers]", &[]), ["file", "prometheus"]);
     // A variable adds to the defaults; it never takes one away.
     let variable = [("SIDELIGHT_EXPORTERS__FILE__PATH", "/out.jsonl")];
-    assert_eq!(names("", &variable), ["file", "prometheus", "spark"]);
-    assert_eq!(names("[exporters]", &variable), ["file", "spark"]);
+    assert_eq!(names("", &variable), ["file", "prometheus", "spark", "flink"]);
+    assert_eq!(names("[exporters]", &variable), ["file", "spark", "flink"]);
 }
 
 #[test]

@@ -63,11 +63,15 @@ impl Component {
 }
 
 /// Marks in file names. The first that fits wins.
-const NAME_MARKS: [(&str, Component); 7] = [
+const NAME_MARKS: [(&str, Component); 11] = [
     ("deploy.master.Master", Component::Master),
     ("deploy.worker.Worker", Component::Worker),
     ("history.HistoryServer", Component::History),
     ("-taskexecutor-", Component::TaskManager),
+    ("-kubernetes-taskmanager-", Component::TaskManager),
+    ("-yarn-taskmanager-", Component::TaskManager),
+    ("-kubernetes-session-", Component::JobManager),
+    ("-kubernetes-application-", Component::JobManager),
     ("-standalonesession-", Component::JobManager),
     ("-standalonejob-", Component::JobManager),
     ("-jobmanager-", Component::JobManager),
@@ -198,6 +202,9 @@ impl Evidence {
         };
         let id = in_path.map(str::to_owned).or_else(|| container_application(text.as_bytes()));
         let id = id.or_else(|| application_id(head).map(str::to_owned));
+        // An application of YARN may be a cluster of Flink, whose jobs have ids of their own.
+        let is_flink = component.is_some_and(|it| it.engine() == Engine::Flink);
+        let id = id.filter(|_| !is_flink);
         let engine = component.map(Component::engine).or(id.as_ref().map(|_| Engine::Spark));
         let resource = Resource {
             job_id: id.map(|id| redactor.value(&id)),
@@ -342,6 +349,21 @@ mod tests {
         );
         let worker = "/logs/spark-etl-org.apache.spark.deploy.worker.Worker-1-host.out";
         check(worker, launch, [Some(app), Some("worker"), None]);
+    }
+
+    #[test]
+    fn logs_of_flink_are_known_by_name_or_head_and_have_no_id_of_yarn() {
+        for (path, component) in [
+            ("/opt/flink/log/flink-etl-standalonesession-0-host.log", "jobmanager"),
+            ("/opt/flink/log/flink--taskexecutor-1-host.out", "taskmanager"),
+            ("/opt/flink/log/flink--kubernetes-taskmanager-0-pod.log", "taskmanager"),
+            ("/opt/flink/log/flink--kubernetes-application-0-pod.log", "jobmanager"),
+        ] {
+            check(path, "", [None, Some(component), None]);
+        }
+        let container = "/yarn/application_1700000000000_0001/container_1700000000000_0001_01_000002/taskmanager.log";
+        let head = "INFO org.apache.flink.runtime.taskexecutor.TaskManagerRunner [] - -----";
+        check(container, head, [None, Some("taskmanager"), None]);
     }
 
     #[test]

@@ -1,21 +1,27 @@
 //! GET JSON over HTTP/1.1 with limits on time and size. Knows nothing of Spark or Flink.
 //! It follows no redirect, and no byte of an answer ever stands in an error.
 
+pub mod access;
 #[cfg(test)]
 mod tests;
 
 use crate::scrape::meter::{Meter, Outcome};
+use access::Access;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Bytes};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
 
 /// Largest body that is read, in bytes. `/stages` of 1,000 stages is about 3.5 MB.
 pub const RESPONSE_BYTES_MAX: usize = 8 << 20;
@@ -69,6 +75,16 @@ pub enum HttpError {
         /// Port of the client.
         port: u16,
     },
+    /// TLS failed: the certificates of one side do not fit the other; only another config helps.
+    #[error("tls with {host}:{port} failed: {reason}")]
+    Tls {
+        /// Host of the client.
+        host: String,
+        /// Port of the client.
+        port: u16,
+        /// What rustls says; it holds nothing that was sent.
+        reason: String,
+    },
     /// The target is busy or hangs; worth a longer pause.
     #[error("no complete answer within {} ms", .0.as_millis())]
     Timeout(Duration),
@@ -107,7 +123,7 @@ impl HttpError {
     /// True when the target as a whole does not answer, so that more requests make no sense now.
     #[must_use]
     pub fn concerns_target(&self) -> bool {
-        matches!(self, Self::Gone { .. } | Self::Timeout(_) | Self::Broken)
+        matches!(self, Self::Gone { .. } | Self::Tls { .. } | Self::Timeout(_) | Self::Broken)
     }
 
     /// How the request is counted.
@@ -115,6 +131,7 @@ impl HttpError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Gone { .. } => Outcome::Gone,
+            Self::Tls { .. } => Outcome::Tls,
             Self::Timeout(_) => Outcome::Timeout,
             Self::Broken => Outcome::Broken,
             Self::Redirected(_) => Outcome::Redirected,
@@ -135,6 +152,8 @@ pub struct Client {
     /// Path of the base URL without its trailing slash.
     prefix: String,
     limits: Limits,
+    is_tls: bool,
+    access: Access,
     connection: Option<Connection>,
     has_answered: bool,
 }
@@ -155,12 +174,18 @@ impl Drop for Connection {
 impl Client {
     /// A client for `url`, such as `http://127.0.0.1:4040`. Nothing is connected yet.
     pub fn new(url: &str, limits: Limits) -> Result<Self, UrlError> {
+        let client = Self::with_tls(url, limits)?;
+        if client.is_tls { Err(UrlError::Https) } else { Ok(client) }
+    }
+
+    /// The same for `https` too, which needs an [`Access`] with TLS.
+    pub fn with_tls(url: &str, limits: Limits) -> Result<Self, UrlError> {
         let uri: Uri = url.parse().map_err(|_| UrlError::Malformed)?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(UrlError::Https),
+        let is_tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(UrlError::Malformed),
-        }
+        };
         let authority = uri.authority().ok_or(UrlError::Malformed)?;
         if authority.host().is_empty() || authority.as_str().contains('@') || uri.query().is_some()
         {
@@ -168,12 +193,25 @@ impl Client {
         }
         Ok(Self {
             host: authority.host().to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
             prefix: uri.path().trim_end_matches('/').to_owned(),
             limits,
+            is_tls,
+            access: Access::default(),
             connection: None,
             has_answered: false,
         })
+    }
+
+    /// Takes another way to show who it is; the next request makes a new connection.
+    pub fn set_access(&mut self, access: Access) {
+        (self.access, self.connection) = (access, None);
+    }
+
+    /// True for an `https` URL.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// Host of the UI.
@@ -237,11 +275,13 @@ impl Client {
     }
 
     fn request_for(&self, path: &str) -> Result<Request<Empty<Bytes>>, HttpError> {
-        Request::get(format!("{}{path}", self.prefix))
+        let mut request = Request::get(format!("{}{path}", self.prefix))
             .header(HOST, format!("{}:{}", self.host, self.port))
-            .header(ACCEPT, "application/json")
-            .body(Empty::new())
-            .map_err(|_| HttpError::NotFound)
+            .header(ACCEPT, "application/json");
+        if let Some(authorization) = &self.access.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        request.body(Empty::new()).map_err(|_| HttpError::NotFound)
     }
 
     async fn connect(&self) -> Result<Connection, HttpError> {
@@ -251,14 +291,35 @@ impl Client {
             .await
             .map_err(|_| gone())?
             .map_err(|_| gone())?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|_| HttpError::Broken)?;
-        let driver = tokio::spawn(async move {
-            // The error reaches whoever awaits the answer; here it would be said twice.
-            let _ = connection.await;
-        });
-        Ok(Connection { sender, driver })
+        if !self.is_tls {
+            return open(stream).await;
+        }
+        let tls =
+            |reason: String| HttpError::Tls { host: self.host.clone(), port: self.port, reason };
+        let config = self.access.tls.clone();
+        let config: Arc<_> = config.ok_or_else(|| tls("it is not configured".to_owned()))?;
+        let name = ServerName::try_from(host.to_owned());
+        let name =
+            name.map_err(|_| tls("the host is no name that a certificate may have".to_owned()))?;
+        let stream = timeout(self.limits.connect, TlsConnector::from(config).connect(name, stream))
+            .await
+            .map_err(|_| tls("no complete handshake in time".to_owned()))?
+            .map_err(|error| tls(error.to_string()))?;
+        open(stream).await
     }
+}
+
+/// Begins HTTP on a connection.
+async fn open(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<Connection, HttpError> {
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|_| HttpError::Broken)?;
+    let driver = tokio::spawn(async move {
+        // The error reaches whoever awaits the answer; here it would be said twice.
+        let _ = connection.await;
+    });
+    Ok(Connection { sender, driver })
 }
 
 async fn exchange(

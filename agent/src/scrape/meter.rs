@@ -35,11 +35,13 @@ pub enum Outcome {
     Broken,
     /// The answer was over the size limit.
     TooLarge,
+    /// TLS could not be agreed on.
+    Tls,
 }
 
 impl Outcome {
     /// Every outcome, in the order of [`ScrapeStats::requests`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::Timeout,
         Self::Redirected,
@@ -50,6 +52,7 @@ impl Outcome {
         Self::Gone,
         Self::Broken,
         Self::TooLarge,
+        Self::Tls,
     ];
 
     /// Value of the label `outcome`.
@@ -66,6 +69,7 @@ impl Outcome {
             Self::Gone => "gone",
             Self::Broken => "broken",
             Self::TooLarge => "too_large",
+            Self::Tls => "tls",
         }
     }
 }
@@ -77,7 +81,8 @@ pub enum Cut {
     Application,
     /// A stage attempt that the API forgot before its last values were read, or over the limit.
     Stage,
-    /// A job or executor over the limit of tracked ones.
+    /// A job, executor, vertex, metric or class of exceptions over the limit of tracked ones, or a
+    /// checkpoint that the API forgot before it was read.
     Entry,
     /// A request that had to wait for the next round.
     Request,

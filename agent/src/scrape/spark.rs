@@ -10,13 +10,11 @@ mod jobs;
 mod ledger;
 pub mod metrics;
 mod peaks;
-mod rest;
-mod runs;
+pub(in crate::scrape) mod rest;
 mod skew;
 mod spans;
 mod stage_counters;
 mod stages;
-mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -26,21 +24,22 @@ use crate::export::{BoxFuture, BuildError};
 use crate::identity::Identity;
 use crate::scrape::http::{Client, HttpError, Limits, UrlError};
 use crate::scrape::meter::{Cut, Meter, ScrapeStats};
+use crate::scrape::runs::{Histories, Outcome};
+use crate::scrape::targets::{Target, Targets};
 use crate::scrape::{
     Given, ScrapeError, Scraped, Scraper, ScraperConfig, ScraperDefinition, Shared,
 };
 use application::{Application, Context};
-use identity::bounded;
-pub(crate) use identity::derived_name;
+pub(crate) use identity::{bounded, derived_name};
 use redaction::{Redactor, Value};
-use runs::{Histories, Outcome};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use targets::{Target, Targets};
 use tokio::time::Instant;
 
+/// Where Spark puts its UI: the first free port from 4040, 16 tries (`spark.port.maxRetries`).
+const PORTS: std::ops::RangeInclusive<u16> = 4040..=4055;
 /// Applications that are read at the same time.
 const LIVE_MAX: usize = 64;
 /// Applications that ended and are still shown; the oldest go first.
@@ -138,7 +137,7 @@ impl SparkScraper {
     }
 
     fn with_limits(config: &Config, shared: &Shared, limits: Limits) -> Result<Self, BadUrl> {
-        let targets = Targets::new(&config.urls, limits)
+        let targets = Targets::new(&config.urls, PORTS, limits, Client::new)
             .map_err(|(index, source)| BadUrl { index, source })?;
         Ok(Self {
             redactor: shared.redactor.clone(),
@@ -336,7 +335,7 @@ impl SparkScraper {
         let Some(application) = self.applications.get_mut(app_id) else { return };
         if application.is_live() {
             application.end(now.instant, end_unix_ms, outcome, &mut self.meter);
-            self.histories.finish(application, &mut self.meter);
+            self.histories.finish(&application.job, outcome, &mut self.meter);
         }
     }
 

@@ -49,7 +49,7 @@ pub(super) fn properties(
 /// `raw`, redacted and cut to a length that a label may have.
 ///
 /// It is redacted whole first: half of a secret would not be recognised.
-pub(super) fn bounded(raw: &str, redactor: &Redactor) -> Value {
+pub(crate) fn bounded(raw: &str, redactor: &Redactor) -> Value {
     bounded_to(raw, VALUE_BYTES_MAX, redactor)
 }
 

@@ -11,7 +11,7 @@ use redaction::Value;
 /// Every descriptor, for documents and for tests of dashboards.
 pub static METRICS: &[&[&MetricDescriptor]] = &[job::METRICS, application::METRICS, stage::METRICS];
 
-const fn descriptor(
+pub(in crate::scrape) const fn descriptor(
     kind: Kind,
     name: &'static str,
     unit: &'static str,

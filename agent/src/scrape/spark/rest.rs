@@ -17,7 +17,7 @@ const ELEMENTS_MAX: usize = 20_000;
 
 /// A list of a limited number of elements; a longer one is an answer of another shape.
 #[derive(Default)]
-pub(super) struct List<T>(pub(super) Vec<T>);
+pub(in crate::scrape) struct List<T>(pub(in crate::scrape) Vec<T>);
 
 impl<T> Deref for List<T> {
     type Target = [T];
@@ -59,7 +59,7 @@ pub(super) fn sum(mut numbers: impl Iterator<Item = Option<u64>>) -> Option<u64>
 
 /// A number that may be missing. Negative values are how Spark says "not known".
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(super) struct Number(pub(super) Option<u64>);
+pub(in crate::scrape) struct Number(pub(in crate::scrape) Option<u64>);
 
 /// A time in milliseconds since the epoch, missing while it has not come (`1969-12-31…`).
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]

@@ -6,10 +6,10 @@
 use super::identity::bounded_to;
 use super::metrics::MILLISECONDS;
 use super::rest::{self, JobStatus, Number, StageStatus};
-use super::runs::Outcome;
 use crate::model::{AttributeValue, Resource, Span, SpanBatch, SpanStatus};
 use crate::scrape;
 use crate::scrape::meter::{Cut, Meter};
+use crate::scrape::runs::Outcome;
 use crate::trace::{Run, SpanId};
 use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
@@ -135,7 +135,7 @@ impl Spans {
         let status = match outcome {
             Outcome::Succeeded => SpanStatus::Ok,
             Outcome::Failed => SpanStatus::Error(Value::literal("")),
-            Outcome::Unknown => SpanStatus::Unset,
+            Outcome::Killed | Outcome::Unknown => SpanStatus::Unset,
         };
         let ids = (run.span_id(), self.parent);
         let times = (rest::Time(Some(job.start_unix_ms)), rest::Time(job.end_unix_ms));

@@ -8,8 +8,6 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Where Spark puts its UI: the first free port from 4040, 16 tries (`spark.port.maxRetries`).
-const PORTS: std::ops::RangeInclusive<u16> = 4040..=4055;
 /// Time for a connection on this host; a port that nobody listens on refuses at once.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
 /// Rounds between two searches while some UI answers.
@@ -26,7 +24,7 @@ const PAUSE_ROUNDS_MAX: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) client: Client,
-    /// Version of Spark, once it was asked.
+    /// Version of the engine, once it was asked.
     pub(super) version: Option<Value>,
     /// Applications that it listed last.
     pub(super) app_ids: BTreeSet<Value>,
@@ -89,15 +87,22 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// The UIs at `urls`; if there are none, those that will be found on this host.
+    /// The UIs at `urls`; if there are none, those that will be found on `ports` of this host.
+    /// `make` makes the client of a URL.
     ///
     /// The error names the index of the bad URL.
-    pub(super) fn new(urls: &[String], limits: Limits) -> Result<Self, (usize, UrlError)> {
+    pub(super) fn new(
+        urls: &[String],
+        ports: impl Iterator<Item = u16>,
+        limits: Limits,
+        make: fn(&str, Limits) -> Result<Client, UrlError>,
+    ) -> Result<Self, (usize, UrlError)> {
         let mut list = Vec::new();
         for (index, url) in urls.iter().enumerate() {
-            list.push(Target::new(Client::new(url, limits).map_err(|error| (index, error))?));
+            let client = make(url, limits).map_err(|error| (index, error))?;
+            list.push(Target::new(client));
         }
-        let ports = if urls.is_empty() { PORTS.collect() } else { Vec::new() };
+        let ports = if urls.is_empty() { ports.collect() } else { Vec::new() };
         Ok(Self { list, ports, limits, rounds_to_search: 0 })
     }
 
@@ -138,19 +143,19 @@ impl Targets {
 #[cfg(test)]
 mod tests {
     use super::Targets;
-    use crate::scrape::http::{Limits, UrlError};
+    use crate::scrape::http::{Client, Limits, UrlError};
 
     #[test]
     fn the_first_bad_url_is_named() {
         let urls = ["http://127.0.0.1:4040".to_owned(), "https://driver:4440".to_owned()];
-        let error = Targets::new(&urls, Limits::default()).unwrap_err();
+        let error = Targets::new(&urls, 4040..=4055, Limits::default(), Client::new).unwrap_err();
         assert_eq!(error, (1, UrlError::Https));
     }
 
     #[test]
     fn a_ui_that_keeps_failing_is_asked_less_often() {
         let urls = ["http://127.0.0.1:4040".to_owned()];
-        let mut targets = Targets::new(&urls, Limits::default()).unwrap();
+        let mut targets = Targets::new(&urls, 4040..=4055, Limits::default(), Client::new).unwrap();
         let target = &mut targets.list[0];
         let mut asked = Vec::new();
         for round in 0..16 {
@@ -168,7 +173,7 @@ mod tests {
     #[test]
     fn two_rounds_without_a_connection_in_a_row_are_the_end() {
         let urls = ["http://127.0.0.1:4040".to_owned()];
-        let mut targets = Targets::new(&urls, Limits::default()).unwrap();
+        let mut targets = Targets::new(&urls, 4040..=4055, Limits::default(), Client::new).unwrap();
         let target = &mut targets.list[0];
         assert!(!target.note_miss());
         target.note_answer();

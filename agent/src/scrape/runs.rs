@@ -1,8 +1,7 @@
 //! What is known of a job beyond one run: how its runs ended.
 
-use super::application::Application;
-use super::metrics::MILLISECONDS;
-use super::metrics::job::{JOB_LAST_END, JOB_LAST_SUCCESS, JOB_RUN_DURATION, JOB_RUNS};
+use super::Job;
+use super::spark::metrics::job::{JOB_LAST_END, JOB_LAST_SUCCESS, JOB_RUN_DURATION, JOB_RUNS};
 use crate::model::metric::Histogram;
 use crate::model::{Engine, MetricBatch, Resource, Sample, SampleValue};
 use crate::scrape::meter::{Cut, Meter};
@@ -22,6 +21,8 @@ static BOUNDS: [f64; 12] = [
 pub(super) enum Outcome {
     Succeeded,
     Failed,
+    /// Somebody cancelled it.
+    Killed,
     /// The UI went away without a word.
     Unknown,
 }
@@ -32,6 +33,7 @@ impl Outcome {
         match self {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+            Self::Killed => "killed",
             Self::Unknown => "unknown",
         }
     }
@@ -54,6 +56,7 @@ pub(super) struct Histories {
 
 #[derive(Debug)]
 struct History {
+    engine: Engine,
     resource: Arc<Resource>,
     created_unix_ms: u64,
     durations: BTreeMap<Outcome, Histogram>,
@@ -62,32 +65,31 @@ struct History {
 }
 
 impl Histories {
-    /// Counts the end of `application`.
-    pub(super) fn finish(&mut self, application: &Application, meter: &mut Meter) {
-        let (Some(ended), Some(end)) = (application.ended, application.job.end_unix_ms) else {
-            return;
-        };
-        let name = &application.job.job_name;
+    /// Counts the end of `job`.
+    pub(super) fn finish(&mut self, job: &Job, outcome: Outcome, meter: &mut Meter) {
+        let Some(end) = job.end_unix_ms else { return };
+        let name = &job.job_name;
         if !self.by_name.contains_key(name) && self.by_name.len() >= NAMES_MAX {
             meter.cut(Cut::JobName, 1);
             return;
         }
         let history = self.by_name.entry(name.clone()).or_insert_with(|| History {
+            engine: job.engine,
             resource: Arc::new(Resource {
                 job_name: Some(name.clone()),
-                engine: Some(Engine::Spark),
+                engine: Some(job.engine),
                 ..Resource::default()
             }),
-            created_unix_ms: application.job.start_unix_ms,
+            created_unix_ms: job.start_unix_ms,
             durations: BTreeMap::new(),
             last_end_unix_ms: end,
             last_success_unix_ms: None,
         });
-        let seconds = end.saturating_sub(application.job.start_unix_ms) as f64 / MILLISECONDS;
-        let durations = history.durations.entry(ended.outcome);
+        let seconds = end.saturating_sub(job.start_unix_ms) as f64 / 1e3;
+        let durations = history.durations.entry(outcome);
         durations.or_insert_with(|| Histogram::new(&BOUNDS)).observe(seconds);
         history.last_end_unix_ms = history.last_end_unix_ms.max(end);
-        if ended.outcome == Outcome::Succeeded {
+        if outcome == Outcome::Succeeded {
             history.last_success_unix_ms = history.last_success_unix_ms.max(Some(end));
         }
     }
@@ -97,7 +99,7 @@ impl Histories {
         self.by_name.iter().map(move |(name, history)| MetricBatch {
             resource: history.resource.clone(),
             labels: vec![
-                ("engine", Value::literal(Engine::Spark.as_str())),
+                ("engine", Value::literal(history.engine.as_str())),
                 ("job_name", name.clone()),
             ],
             created_unix_ms: history.created_unix_ms,
@@ -117,7 +119,7 @@ impl History {
             let value = SampleValue::Histogram(Arc::new(durations.clone()));
             samples.push(Sample { descriptor: &JOB_RUN_DURATION, labels, value });
         }
-        let seconds = |unix_ms: u64| unix_ms as f64 / MILLISECONDS;
+        let seconds = |unix_ms: u64| unix_ms as f64 / 1e3;
         samples.push(Sample::number(&JOB_LAST_END, Vec::new(), seconds(self.last_end_unix_ms)));
         if let Some(success) = self.last_success_unix_ms {
             samples.push(Sample::number(&JOB_LAST_SUCCESS, Vec::new(), seconds(success)));
