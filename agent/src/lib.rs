@@ -26,4 +26,5 @@ pub mod scrape;
 pub mod state;
 pub mod tail;
 pub mod telemetry;
+pub mod tls;
 pub mod trace;

@@ -17,7 +17,6 @@ mod route;
 mod spans;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 pub use config::{Compression, Config, Histograms, Protocol, Secret, SignalName, Temporality};
 

@@ -21,13 +21,14 @@ mod wanted;
 
 use crate::export::BoxFuture;
 use crate::identity::Identity;
-use crate::scrape::http::access::{AccessFiles, Seen};
+use crate::scrape::http::access::AccessFiles;
 use crate::scrape::http::{Client, HttpError, Limits, UrlError};
 use crate::scrape::meter::{Cut, Meter, ScrapeStats};
 use crate::scrape::runs::Outcome;
 use crate::scrape::spark::bounded;
 use crate::scrape::targets::{Target, Targets};
 use crate::scrape::{Given, ScrapeError, Scraped, Scraper, ScraperDefinition, Shared};
+use crate::tls::Seen;
 use cluster::Cluster;
 pub use config::Config;
 use job::Context;

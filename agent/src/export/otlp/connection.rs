@@ -2,8 +2,8 @@
 
 use super::config::Protocol;
 use super::route::Route;
-use super::tls::Seen;
 use crate::telemetry::{self, RateLimit};
+use crate::tls::Seen;
 use http_body_util::Full;
 use hyper::Uri;
 use hyper::body::Bytes;

@@ -2,7 +2,7 @@
 
 use super::config::{Compression, Config, Protocol, SignalName};
 use super::environment::Variables;
-use super::tls::Files;
+use crate::tls::Files;
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 use rustls::ClientConfig;

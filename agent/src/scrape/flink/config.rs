@@ -6,6 +6,7 @@ use crate::export::BuildError;
 use crate::scrape::http::access::AccessFiles;
 use crate::scrape::http::{Client, Limits};
 use crate::scrape::{Scraper, ScraperConfig, Shared};
+use crate::tls;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -69,9 +70,11 @@ impl Config {
     /// The files that say who the agent is and whom it trusts.
     pub(super) fn files(&self) -> AccessFiles {
         AccessFiles {
-            ca: self.ca_file.clone(),
-            certificate: self.certificate_file.clone(),
-            key: self.key_file.clone(),
+            tls: tls::Files {
+                ca: self.ca_file.clone(),
+                certificate: self.certificate_file.clone(),
+                key: self.key_file.clone(),
+            },
             username: self.username.clone(),
             password: self.password_file.clone(),
             token: self.token_file.clone(),

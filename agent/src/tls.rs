@@ -1,4 +1,4 @@
-//! Certificates and keys from files, and whether the files changed.
+//! Certificates and keys from files that may be renewed while the agent runs.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -8,33 +8,32 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The files of one route.
+/// The files of one client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Files {
-    /// Who signs the receiver's certificate; the system's when none.
-    pub(super) ca: Option<PathBuf>,
-    /// What the agent shows.
-    pub(super) certificate: Option<PathBuf>,
+pub struct Files {
+    /// Who signs the certificate of the other side; the system's authorities when none.
+    pub ca: Option<PathBuf>,
+    /// What the agent shows (mutual TLS).
+    pub certificate: Option<PathBuf>,
     /// And proves.
-    pub(super) key: Option<PathBuf>,
+    pub key: Option<PathBuf>,
 }
 
 /// What tells two states of the files apart: a link that points elsewhere is another file.
-pub(super) type Seen = Vec<Option<(u64, i64, i64, u64)>>;
+pub type Seen = Vec<Option<(u64, i64, i64, u64)>>;
 
 impl Files {
-    /// Looks at the files; empty when there are none.
-    pub(super) fn look(&self) -> Seen {
-        let paths = [&self.ca, &self.certificate, &self.key];
-        let state = |path: &PathBuf| {
-            let file = fs::metadata(path).ok()?;
-            Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
-        };
-        paths.into_iter().flatten().map(state).collect()
+    /// Looks at the files, without reading them; empty when there are none.
+    #[must_use]
+    pub fn look(&self) -> Seen {
+        look_at(&[&self.ca, &self.certificate, &self.key])
     }
 
     /// Reads them.
-    pub(super) fn load(&self) -> Result<ClientConfig, String> {
+    ///
+    /// # Errors
+    /// When a file cannot be used; the text names its key, and nothing of what is in it.
+    pub fn load(&self) -> Result<ClientConfig, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -72,6 +71,16 @@ impl Files {
     }
 }
 
+/// Looks at files, without reading them.
+#[must_use]
+pub fn look_at(paths: &[&Option<PathBuf>]) -> Seen {
+    let state = |path: &PathBuf| {
+        let file = fs::metadata(path).ok()?;
+        Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
+    };
+    paths.iter().copied().flatten().map(state).collect()
+}
+
 fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     let read: Vec<_> = read.map_err(|error| told(key, path, &error.to_string()))?;
@@ -81,6 +90,7 @@ fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     Ok(read)
 }
 
-fn told(key: &str, path: &Path, what: &str) -> String {
+/// Why the file of a key of the config cannot be used.
+pub(crate) fn told(key: &str, path: &Path, what: &str) -> String {
     format!("{key} {} cannot be used: {what}", path.display())
 }
