@@ -27,6 +27,7 @@ use crate::scrape::{
     Given, ScrapeError, Scraped, Scraper, ScraperConfig, ScraperDefinition, Shared,
 };
 use application::{Application, Context};
+pub(crate) use executors::Removal;
 use identity::bounded;
 pub(crate) use identity::derived_name;
 use redaction::{Redactor, Value};
