@@ -28,6 +28,7 @@ pub(crate) use suggest::closest;
 pub use units::{Bytes, Interval};
 
 use crate::export::{EXPORTERS, ExporterDefinition, ExporterSection};
+use crate::findings::Thresholds;
 use crate::model::SignalKind;
 use crate::policy::{self, Redactors};
 use crate::scrape::{SCRAPERS, ScraperConfig, ScraperDefinition};
@@ -62,6 +63,8 @@ pub struct Config {
     pub limits: Limits,
     /// How the agent ends.
     pub shutdown: Shutdown,
+    /// From where on something is a finding.
+    pub findings: Thresholds,
     /// The agent's own log.
     pub log: Log,
     /// Scrapers that run, in the order of their registry.
@@ -139,6 +142,7 @@ impl Config {
             batch: Batch::configure(&mut root.section("batch")),
             limits: Limits::configure(&mut root.section("limits")),
             shutdown: Shutdown::configure(&mut root.section("shutdown")),
+            findings: Thresholds::configure(&mut root.section("findings")),
             log: root.section("log").parse(),
             scrapers: root.components(
                 "scrapers",

@@ -1,6 +1,7 @@
 //! Sidelight, the observability agent for Spark and Flink jobs. ARCHITECTURE.md is the map.
 
 pub mod admin;
+pub mod analyze;
 pub mod app;
 pub mod archive;
 pub mod autodetect;
@@ -12,7 +13,9 @@ pub mod dead_letters_command;
 pub mod demo;
 pub mod encode;
 pub mod ending;
+pub mod event_log;
 pub mod export;
+pub mod findings;
 pub mod health;
 pub mod identity;
 pub mod life;
@@ -22,6 +25,7 @@ pub mod panics;
 pub mod parse;
 pub mod policy;
 pub mod redact;
+pub mod run_summary;
 pub mod scrape;
 pub mod state;
 pub mod tail;

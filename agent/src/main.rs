@@ -2,10 +2,12 @@
 
 use clap::{Args, Parser, Subcommand};
 use redaction::Profile;
+use sidelight::analyze::{self, Format};
 use sidelight::app::Options;
 use sidelight::checkpoint::unix_seconds;
 use sidelight::config::{self, Config};
 use sidelight::export::s3::bucket::Access;
+use sidelight::findings::Thresholds;
 use sidelight::life::Sources;
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};
@@ -34,8 +36,9 @@ mod exit {
 
 /// Observability sidecar and agent for Apache Spark and Apache Flink jobs.
 ///
-/// Exit codes: 0 every orderly end, 64 wrong arguments, 65 damaged checkpoint at `state verify`, 66 unreadable input of `redact` or `state`,
-/// 69 undelivered data with --strict-exit or a state folder in use, 70 internal error, 74 output of `redact` or `state` that cannot be written,
+/// Exit codes: 0 every orderly end, 64 wrong arguments, 65 damaged checkpoint at `state verify` or damaged log at `analyze`,
+/// 66 unreadable input of `redact`, `state` or `analyze`, 69 undelivered data with --strict-exit or a state folder in use, 70 internal error,
+/// 74 output of `redact`, `state` or `analyze` that cannot be written,
 /// 78 wrong config; of `archive verify` 1 an archive that is not complete, 2 one that cannot be read.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
@@ -67,6 +70,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say what Spark's event logs tell about runs: a summary and what is wrong, one log after the other.
+    Analyze(Analyze),
     /// Look at the checkpoint, and correct it while no agent runs.
     State(StateOptions),
     /// List, show, send again or delete dead letters: records that a destination refused for good.
@@ -127,6 +132,20 @@ struct Redact {
 }
 
 #[derive(Debug, Args)]
+struct Analyze {
+    /// Config file, of which [findings] says what is worth a word, and [redaction] what is hidden.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// text or json: one JSON object a run, on a line of its own.
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = parse_format)]
+    format: Format,
+    /// Event logs: files, rolled folders (eventlog_v2_*), or folders with some of both. Plain or
+    /// compressed with zstd, lz4 or snappy; also while they are written.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct StateOptions {
     /// Config file, of which state_dir is taken.
     #[arg(short, long, value_name = "FILE", global = true)]
@@ -177,6 +196,14 @@ fn parse_profile(text: &str) -> Result<Profile, String> {
     found.ok_or_else(|| format!("write one of {}", Profile::ALL.map(Profile::name).join(", ")))
 }
 
+fn parse_format(text: &str) -> Result<Format, String> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        _ => Err("write text or json".to_owned()),
+    }
+}
+
 fn parse_file(text: &str) -> Result<PathBuf, String> {
     if text == "-" { Err("name a file".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
@@ -200,6 +227,7 @@ fn main() -> ExitCode {
             print(&listed.trim_end());
             ExitCode::SUCCESS
         }
+        Command::Analyze(options) => analyze_logs(&options),
         Command::State(options) => run_state(&options),
         Command::Dlq { command } => dead_letters(&command),
         Command::Archive { command: Archive::Verify { place, region, endpoint_url } } => {
@@ -236,6 +264,30 @@ fn start(run: &Run) -> ExitCode {
         }
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => failed(exit::CONFIG, &error),
+    }
+}
+
+fn analyze_logs(options: &Analyze) -> ExitCode {
+    let (thresholds, redactors) = match &options.config {
+        Some(path) => match Config::load(Some(path), &config::environment()) {
+            Ok(config) => (config.findings, config.redaction),
+            Err(problems) => return wrong_config(&problems),
+        },
+        None => (Thresholds::default(), Arc::default()),
+    };
+    let mut out = std::io::stdout();
+    let redactor = redactors.base();
+    match analyze::run(&options.paths, options.format, &thresholds, redactor, &mut out) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => failed(exit::OUTPUT, &error),
+        Ok(analysis) => {
+            analysis.problems.iter().for_each(|problem| eprint(problem));
+            match (analysis.problems.is_empty(), analysis.n_damaged) {
+                (false, _) => ExitCode::from(exit::NO_INPUT),
+                (true, 0) => ExitCode::SUCCESS,
+                (true, _) => ExitCode::from(exit::DATA),
+            }
+        }
     }
 }
 

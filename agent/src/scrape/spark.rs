@@ -30,6 +30,7 @@ use crate::scrape::{
     Given, ScrapeError, Scraped, Scraper, ScraperConfig, ScraperDefinition, Shared,
 };
 use application::{Application, Context};
+pub(crate) use executors::Removal;
 pub(crate) use identity::{bounded, derived_name};
 use redaction::{Redactor, Value};
 use serde::{Deserialize, Serialize};

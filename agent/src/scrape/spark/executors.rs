@@ -33,8 +33,8 @@ struct Seen {
 }
 
 /// Why an executor was removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Removal {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Removal {
     Idle,
     Lost,
     OutOfMemory,
@@ -46,7 +46,7 @@ enum Removal {
 
 impl Removal {
     /// Reads the reason that Spark gives as free text; only the class leaves this function.
-    fn classify(reason: &str) -> Self {
+    pub(crate) fn classify(reason: &str) -> Self {
         let reason = reason.to_ascii_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
         if says(&["decommission"]) {
