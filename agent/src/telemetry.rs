@@ -9,6 +9,7 @@ mod lane;
 mod log;
 mod metric;
 mod process;
+pub mod push;
 mod redactors;
 
 pub use cloudwatch::{
@@ -27,7 +28,7 @@ pub use log::{LogLevelError, RateLimit, log_level, start_log};
 pub use metric::{Counter, Family, Family2, Gauge};
 
 use crate::export::EXPORTERS;
-use crate::model::{Kind, MetricBatch, Sample, SignalKind};
+use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample, SignalKind};
 use crate::policy::Redactors;
 use crate::scrape::SCRAPERS;
 use crate::scrape::meter::{Cut, Outcome};
@@ -360,12 +361,22 @@ static ALL: [&dyn OwnMetric; 31] = [
 pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
     let mut samples = Vec::new();
     process::collect(&mut samples);
-    let cloudwatch = cloudwatch::ALL.into_iter().chain(cloudwatch_metrics::ALL);
-    for metric in ALL.into_iter().chain(lane::ALL).chain(cloudwatch) {
+    for metric in own_metrics() {
         metric.collect(&mut samples);
     }
     redactors::collect(redactors, &mut samples);
     samples
+}
+
+fn own_metrics() -> impl Iterator<Item = &'static dyn OwnMetric> {
+    let cloudwatch = cloudwatch::ALL.into_iter().chain(cloudwatch_metrics::ALL);
+    ALL.into_iter().chain(lane::ALL).chain(cloudwatch).chain(push::ALL)
+}
+
+/// What every metric of the agent is, also of those that have nothing to say yet.
+pub fn own_descriptors() -> impl Iterator<Item = &'static MetricDescriptor> {
+    let collected = process::DESCRIPTORS.into_iter().chain(redactors::DESCRIPTORS);
+    own_metrics().map(OwnMetric::descriptor).chain(collected)
 }
 
 /// [`own_samples`] as a batch, which starts when the agent started.
@@ -423,7 +434,7 @@ const fn cut_kinds() -> [&'static str; N_CUTS] {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, own_samples};
+    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, own_descriptors, own_samples, push};
     use crate::policy::Redactors;
 
     #[test]
@@ -432,10 +443,20 @@ mod tests {
             |text: &str| text.lines().filter(|line| line.starts_with("pub static ")).count();
         assert_eq!(declared(include_str!("telemetry.rs")), ALL.len());
         assert_eq!(declared(include_str!("telemetry/lane.rs")), lane::ALL.len());
+        assert_eq!(declared(include_str!("telemetry/push.rs")), push::ALL.len());
         let cloudwatch = include_str!("telemetry/cloudwatch.rs");
         assert_eq!(declared(cloudwatch), cloudwatch::ALL.len());
         let text = include_str!("telemetry/cloudwatch_metrics.rs");
         assert_eq!(declared(text), cloudwatch_metrics::ALL.len());
+    }
+
+    #[test]
+    fn every_sample_has_a_descriptor_that_is_known_before() {
+        let known: Vec<_> = own_descriptors().map(|it| it.name).collect();
+        for sample in own_samples(&Redactors::default()) {
+            let n_known = known.iter().filter(|name| **name == sample.descriptor.name).count();
+            assert_eq!(n_known, 1, "{}", sample.descriptor.name);
+        }
     }
 
     #[test]
