@@ -24,7 +24,7 @@ use crate::identity::Identity;
 use crate::scrape::http::access::AccessFiles;
 use crate::scrape::http::{Client, HttpError, Limits, UrlError};
 use crate::scrape::meter::{Cut, Meter, ScrapeStats};
-use crate::scrape::runs::Outcome;
+use crate::scrape::runs::{Moment, Outcome};
 use crate::scrape::spark::bounded;
 use crate::scrape::targets::{Target, Targets};
 use crate::scrape::{Given, ScrapeError, Scraped, Scraper, ScraperDefinition, Shared};
@@ -38,8 +38,7 @@ use redaction::{Redactor, Value};
 use rest::{JobState, ListedJob};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::time::Instant;
+use std::time::Duration;
 use vertices::Choice;
 
 /// Where a JobManager has its REST API (`rest.port`).
@@ -53,13 +52,6 @@ const MISSES_MAX: u32 = 2;
 /// `flink`
 pub const DEFINITION: ScraperDefinition =
     ScraperDefinition { name: "flink", is_default: true, configure: config::configure };
-
-/// Now, on the clock that measures and on the one that dates.
-#[derive(Debug, Clone, Copy)]
-struct Moment {
-    instant: Instant,
-    unix_ms: u64,
-}
 
 /// A URL or a file of the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -336,11 +328,7 @@ fn is_id(id: &str) -> bool {
 
 impl Scraper for FlinkScraper {
     fn scrape<'a>(&'a mut self, out: &'a mut Scraped) -> BoxFuture<'a, Result<(), ScrapeError>> {
-        Box::pin(async move {
-            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let unix_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-            self.round(Moment { instant: Instant::now(), unix_ms }, out).await
-        })
+        Box::pin(async move { self.round(Moment::now(), out).await })
     }
 
     fn interval(&self) -> Duration {

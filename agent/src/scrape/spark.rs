@@ -18,13 +18,12 @@ mod stages;
 #[cfg(test)]
 mod tests;
 
-use crate::clock;
 use crate::config::{Interval, Section};
 use crate::export::{BoxFuture, BuildError};
 use crate::identity::Identity;
 use crate::scrape::http::{Client, HttpError, Limits, UrlError};
 use crate::scrape::meter::{Cut, Meter, ScrapeStats};
-use crate::scrape::runs::{Histories, Outcome};
+use crate::scrape::runs::{self, Histories, Moment, Outcome, Run};
 use crate::scrape::targets::{Target, Targets};
 use crate::scrape::{
     Given, ScrapeError, Scraped, Scraper, ScraperConfig, ScraperDefinition, Shared,
@@ -37,14 +36,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Where Spark puts its UI: the first free port from 4040, 16 tries (`spark.port.maxRetries`).
 const PORTS: std::ops::RangeInclusive<u16> = 4040..=4055;
-/// Applications that are read at the same time.
-const LIVE_MAX: usize = 64;
-/// Applications that ended and are still shown; the oldest go first.
-const ENDED_MAX: usize = 64;
 /// Time between two rounds while no application is known.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Longest application id in bytes.
@@ -109,13 +103,6 @@ pub struct BadUrl {
     pub index: usize,
     /// What is wrong with it.
     pub source: UrlError,
-}
-
-/// Now, on the clock that measures and on the one that dates.
-#[derive(Debug, Clone, Copy)]
-struct Moment {
-    instant: Instant,
-    unix_ms: u64,
 }
 
 /// Scrapes driver UIs.
@@ -251,7 +238,7 @@ impl SparkScraper {
             // A history server lists what ended long ago; that is another source.
             return Ok(());
         }
-        let is_full = self.applications.values().filter(|a| a.is_live()).count() >= LIVE_MAX;
+        let is_full = runs::is_full(&self.applications);
         if !is_plain_id(&listed.id) || (!is_known && is_full) {
             self.meter.cut(Cut::Application, 1);
             return Ok(());
@@ -281,10 +268,8 @@ impl SparkScraper {
     /// Its end stays counted as unknown, which it was; a second end is counted again.
     fn revive(&mut self, app_id: &Value) {
         let Some(application) = self.applications.get(app_id) else { return };
-        let slot = match self.live_slots(&application.job.job_name) {
-            taken if taken.contains(&application.slot) => smallest_free(&taken),
-            _ => application.slot,
-        };
+        let job_name = &application.job.job_name;
+        let slot = runs::free_slot(&self.applications, job_name, application.slot);
         if let Some(application) = self.applications.get_mut(app_id) {
             application.ended = None;
             application.job.end_unix_ms = None;
@@ -321,15 +306,9 @@ impl SparkScraper {
             unix_ms: now.unix_ms,
         };
         let mut application = Application::new(listed, attempt, &environment, &context);
-        application.slot = smallest_free(&self.live_slots(&application.job.job_name));
+        application.slot = runs::free_slot(&self.applications, &application.job.job_name, 0);
         self.applications.insert(application.job.job_id.clone(), application);
         Ok(())
-    }
-
-    fn live_slots(&self, job_name: &Value) -> BTreeSet<u64> {
-        let live =
-            self.applications.values().filter(|a| a.is_live() && a.job.job_name == *job_name);
-        live.map(|application| application.slot).collect()
     }
 
     fn end(&mut self, app_id: &Value, now: Moment, end_unix_ms: Option<u64>, outcome: Outcome) {
@@ -342,16 +321,17 @@ impl SparkScraper {
 
     /// Writes jobs and samples, and lets go of applications that ended long enough ago.
     fn publish(&mut self, now: Moment, out: &mut Scraped) {
-        for app_id in self.expired(now) {
-            let owns = self.owns_series(&app_id);
+        for app_id in runs::expired(&self.applications, now, self.linger) {
+            let owns = runs::owns_series(&self.applications, &app_id);
             let Some(mut application) = self.applications.remove(&app_id) else { continue };
             out.spans.extend(application.take_spans());
             if owns {
                 out.metrics.push(application.empty_batch(now.unix_ms));
             }
         }
-        let owners: BTreeSet<Value> =
-            self.applications.keys().filter(|id| self.owns_series(id)).cloned().collect();
+        let applications = &self.applications;
+        let owns = |id: &&Value| runs::owns_series(applications, id);
+        let owners: BTreeSet<Value> = applications.keys().filter(owns).cloned().collect();
         for (app_id, application) in &mut self.applications {
             out.jobs.push(application.job.clone());
             out.spans.extend(application.take_spans());
@@ -361,35 +341,6 @@ impl SparkScraper {
         }
         out.metrics.extend(self.histories.batches(now.unix_ms));
     }
-
-    fn expired(&self, now: Moment) -> Vec<Value> {
-        let ended = self.applications.iter().filter_map(|(id, a)| Some((a.ended?.at, id)));
-        let mut ended: Vec<(Instant, &Value)> = ended.collect();
-        ended.sort();
-        let over = ended.len().saturating_sub(ENDED_MAX);
-        let is_expired = |index: usize, at: Instant| {
-            index < over || now.instant.saturating_duration_since(at) >= self.linger
-        };
-        let expired = ended.iter().enumerate().filter(|(index, (at, _))| is_expired(*index, *at));
-        expired.map(|(_, (_, id))| (*id).clone()).collect()
-    }
-
-    /// True if the series of its name and slot are those of this application. A run that ended
-    /// gives its slot to the next one, which may be there before the linger time is over.
-    fn owns_series(&self, app_id: &Value) -> bool {
-        let Some(this) = self.applications.get(app_id) else { return false };
-        let rank = |application: &Application| {
-            (application.is_live(), application.ended.map(|ended| ended.at))
-        };
-        let mut others = self.applications.iter().filter(|(id, other)| {
-            *id != app_id && other.job.job_name == this.job.job_name && other.slot == this.slot
-        });
-        others.all(|(id, other)| (rank(other), id) < (rank(this), app_id))
-    }
-}
-
-fn smallest_free(taken: &BTreeSet<u64>) -> u64 {
-    taken.iter().zip(0..).find(|(slot, free)| *slot != free).map_or(taken.len() as u64, |(_, n)| n)
 }
 
 /// True for ids as Spark and its resource managers make them; they become part of a path.
@@ -400,10 +351,7 @@ fn is_plain_id(id: &str) -> bool {
 
 impl Scraper for SparkScraper {
     fn scrape<'a>(&'a mut self, out: &'a mut Scraped) -> BoxFuture<'a, Result<(), ScrapeError>> {
-        Box::pin(async move {
-            let now = Moment { instant: Instant::now(), unix_ms: clock::unix_ms() };
-            self.round(now, out).await
-        })
+        Box::pin(async move { self.round(Moment::now(), out).await })
     }
 
     fn interval(&self) -> Duration {

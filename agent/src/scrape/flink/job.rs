@@ -14,10 +14,8 @@ use super::vertices::{Choice, Vertices};
 use crate::identity::Identity;
 use crate::model::{Engine, MetricBatch, Resource, Sample};
 use crate::scrape::http::HttpError;
-use crate::scrape::runs::Outcome;
-use crate::scrape::spark::metrics::job::{
-    JOB_FINAL_SNAPSHOT, JOB_RUN_INFO, JOB_RUN_START, JOB_RUN_STATE,
-};
+use crate::scrape::runs::{Ended, Outcome, Run, push_state};
+use crate::scrape::spark::metrics::job::{JOB_FINAL_SNAPSHOT, JOB_RUN_INFO, JOB_RUN_START};
 use crate::scrape::spark::{bounded, derived_name};
 use crate::scrape::{Given, Job};
 use redaction::{Redactor, Value};
@@ -30,10 +28,6 @@ const SELDOM_ROUNDS: u32 = 4;
 /// Failures that are read at a time: as many as Flink keeps (`web.exception-history-size`).
 const EXCEPTIONS_MAX: u32 = 16;
 const MILLISECONDS: f64 = 1e3;
-/// Every value of the label `state` of `job_run_state`.
-const RUN_STATES: [&str; 7] =
-    ["starting", "running", "restarting", "succeeded", "failed", "killed", "unknown"];
-
 /// Metrics of a job that are counters: the id, and the state whose time it tells in milliseconds.
 const COUNTERS: [(&str, Option<&str>); 9] = [
     ("numRestarts", None),
@@ -46,13 +40,6 @@ const COUNTERS: [(&str, Option<&str>); 9] = [
     ("failingTimeTotal", Some("failing")),
     ("cancellingTimeTotal", Some("cancelling")),
 ];
-
-/// How and when a job ended.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ended {
-    pub(super) at: Instant,
-    pub(super) outcome: Outcome,
-}
 
 /// What a new job is made from, besides its own answers.
 pub(super) struct Context<'a> {
@@ -94,6 +81,24 @@ pub(super) struct FlinkJob {
     rounds_to_seldom: u32,
     /// What the exceptions were read after.
     failures_seen: (Option<u64>, JobState),
+}
+
+impl Run for FlinkJob {
+    fn job(&self) -> &Job {
+        &self.job
+    }
+
+    fn slot(&self) -> u64 {
+        self.slot
+    }
+
+    fn ended(&self) -> Option<Ended> {
+        self.ended
+    }
+
+    fn resource(&self) -> &Arc<Resource> {
+        &self.resource
+    }
 }
 
 impl FlinkJob {
@@ -291,49 +296,21 @@ impl FlinkJob {
         self.tasks.clear();
     }
 
-    /// True until it ended.
-    pub(super) fn is_live(&self) -> bool {
-        self.ended.is_none()
-    }
-
-    /// Labels on every series of this job.
-    fn labels(&self) -> Vec<(&'static str, Value)> {
-        vec![
-            ("engine", Value::literal(Engine::Flink.as_str())),
-            ("job_name", self.job.job_name.clone()),
-            ("slot", Value::number(self.slot)),
-        ]
-    }
-
-    /// A batch without samples, which takes the series of this job away.
-    pub(super) fn empty_batch(&self, unix_ms: u64) -> MetricBatch {
-        MetricBatch {
-            resource: self.resource.clone(),
-            labels: self.labels(),
-            created_unix_ms: self.job.start_unix_ms,
-            time_unix_ms: unix_ms,
-            samples: Vec::new(),
-        }
-    }
-
     /// All samples as of the last answer.
     pub(super) fn batch(&self) -> MetricBatch {
         let mut batch = self.empty_batch(self.job.seen_unix_ms);
         let samples = &mut batch.samples;
         samples.push(Sample::number(&JOB_RUN_INFO, self.run_labels.clone(), 1.0));
         samples.push(Sample::number(&JOB_INFO, self.info_labels.clone(), 1.0));
-        let run_state = self.ended.map_or(self.state.as_run_state(), |it| it.outcome.as_str());
-        let is = |holds: bool| Some(f64::from(u8::from(holds)));
-        for name in RUN_STATES {
-            push(&JOB_RUN_STATE, &[("state", name)], is(name == run_state), samples);
-        }
+        push_state(self, self.state.as_run_state(), samples);
         // What its JobManager took along, nobody knows.
         let state = match self.ended {
             Some(Ended { outcome: Outcome::Unknown, .. }) => JobState::Other,
             _ => self.state,
         };
         for other in JobState::ALL {
-            push(&JOB_STATE, &[("state", other.as_str())], is(other == state), samples);
+            let is_it = f64::from(u8::from(other == state));
+            push(&JOB_STATE, &[("state", other.as_str())], Some(is_it), samples);
         }
         let start = self.job.start_unix_ms as f64 / MILLISECONDS;
         push(&JOB_RUN_START, &[], Some(start), samples);

@@ -1,20 +1,13 @@
 //! All jobs that are known: their slots, their ends, and whose series are shown.
 
-use super::Moment;
 use super::job::{Context, FlinkJob};
 use super::rest::ListedJob;
 use crate::scrape::Scraped;
 use crate::scrape::meter::Meter;
-use crate::scrape::runs::{Histories, Outcome};
+use crate::scrape::runs::{self, Histories, Moment, Outcome, Run};
 use redaction::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::time::Instant;
-
-/// Jobs that are read at the same time.
-const LIVE_MAX: usize = 64;
-/// Jobs that ended and are still shown; the oldest go first.
-const ENDED_MAX: usize = 64;
 
 /// See the head of the file.
 #[derive(Debug, Default)]
@@ -46,7 +39,7 @@ impl Jobs {
 
     /// True when no more can be read.
     pub(super) fn is_full(&self) -> bool {
-        self.by_id.values().filter(|job| job.is_live()).count() >= LIVE_MAX
+        runs::is_full(&self.by_id)
     }
 
     /// Adds a job, or takes back the end of one whose JobManager was out of reach for a while. That end
@@ -59,17 +52,9 @@ impl Jobs {
             Some(job) => job,
             None => FlinkJob::new(listed, context),
         };
-        let taken = self.live_slots(&job.job.job_name);
-        if taken.contains(&job.slot) {
-            job.slot = (0..).find(|slot| !taken.contains(slot)).unwrap_or_default();
-        }
+        job.slot = runs::free_slot(&self.by_id, &job.job.job_name, job.slot);
         (job.ended, job.job.end_unix_ms) = (None, None);
         self.by_id.insert(id.clone(), job);
-    }
-
-    fn live_slots(&self, job_name: &Value) -> BTreeSet<u64> {
-        let live = self.by_id.values().filter(|it| it.is_live() && it.job.job_name == *job_name);
-        live.map(|job| job.slot).collect()
     }
 
     /// Ends the job `id`, if it lives.
@@ -88,8 +73,8 @@ impl Jobs {
 
     /// Writes jobs and samples, and lets go of jobs that ended `linger` ago.
     pub(super) fn publish(&mut self, now: Moment, linger: Duration, out: &mut Scraped) {
-        for id in self.expired(now, linger) {
-            let owns = self.owns_series(&id);
+        for id in runs::expired(&self.by_id, now, linger) {
+            let owns = runs::owns_series(&self.by_id, &id);
             let Some(job) = self.by_id.remove(&id) else { continue };
             if owns {
                 out.metrics.push(job.empty_batch(now.unix_ms));
@@ -97,33 +82,10 @@ impl Jobs {
         }
         for (id, job) in &self.by_id {
             out.jobs.push(job.job.clone());
-            if self.owns_series(id) {
+            if runs::owns_series(&self.by_id, id) {
                 out.metrics.push(job.batch());
             }
         }
         out.metrics.extend(self.histories.batches(now.unix_ms));
-    }
-
-    fn expired(&self, now: Moment, linger: Duration) -> Vec<Value> {
-        let ended = self.by_id.iter().filter_map(|(id, job)| Some((job.ended?.at, id)));
-        let mut ended: Vec<(Instant, &Value)> = ended.collect();
-        ended.sort();
-        let over = ended.len().saturating_sub(ENDED_MAX);
-        let is_expired = |index: usize, at: Instant| {
-            index < over || now.instant.saturating_duration_since(at) >= linger
-        };
-        let expired = ended.iter().enumerate().filter(|(index, (at, _))| is_expired(*index, *at));
-        expired.map(|(_, (_, id))| (*id).clone()).collect()
-    }
-
-    /// True if the series of its name and slot are those of this job. A job that ended gives its slot
-    /// to the next one, which may be there before the linger time is over.
-    fn owns_series(&self, id: &Value) -> bool {
-        let Some(this) = self.by_id.get(id) else { return false };
-        let rank = |job: &FlinkJob| (job.is_live(), job.ended.map(|ended| ended.at));
-        let mut others = self.by_id.iter().filter(|(other_id, other)| {
-            *other_id != id && other.job.job_name == this.job.job_name && other.slot == this.slot
-        });
-        others.all(|(other_id, other)| (rank(other), other_id) < (rank(this), id))
     }
 }

@@ -5,7 +5,7 @@ use super::identity::{bounded, derived_name, properties};
 use super::jobs::Jobs;
 use super::metrics::MILLISECONDS;
 use super::metrics::application::APP_INFO;
-use super::metrics::job::{JOB_FINAL_SNAPSHOT, JOB_RUN_INFO, JOB_RUN_START, JOB_RUN_STATE};
+use super::metrics::job::{JOB_FINAL_SNAPSHOT, JOB_RUN_INFO, JOB_RUN_START};
 use super::peaks::spark_bytes;
 use super::rest;
 use super::spans::Spans;
@@ -14,7 +14,7 @@ use crate::identity::Identity;
 use crate::model::{Engine, MetricBatch, Resource, Sample, SpanBatch};
 use crate::scrape::http::{Client, HttpError};
 use crate::scrape::meter::{Cut, Meter};
-use crate::scrape::runs::Outcome;
+use crate::scrape::runs::{Ended, Outcome, Run, push_state};
 use crate::scrape::{Given, Job};
 use redaction::{Redactor, Value};
 use std::collections::BTreeSet;
@@ -26,10 +26,6 @@ use tokio::time::Instant;
 const STAGE_REQUESTS_MAX: usize = 64;
 /// Quantiles over tasks that the skew metrics need.
 const SUMMARIES: &str = "withSummaries=true&quantiles=0.5,0.95,1.0";
-/// Every value of the label `state` of `job_run_state`.
-const STATES: [&str; 7] =
-    ["starting", "running", "restarting", "succeeded", "failed", "killed", "unknown"];
-
 /// One run of an application.
 #[derive(Debug)]
 pub(super) struct Application {
@@ -50,13 +46,6 @@ pub(super) struct Application {
     is_list_too_large: bool,
 }
 
-/// How and when a run ended.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ended {
-    pub(super) at: Instant,
-    pub(super) outcome: Outcome,
-}
-
 /// What a new application is made from, besides its own answers.
 pub(super) struct Context<'a> {
     pub(super) redactor: &'a Arc<Redactor>,
@@ -66,6 +55,24 @@ pub(super) struct Context<'a> {
     /// Version of the engine.
     pub(super) version: &'a Value,
     pub(super) unix_ms: u64,
+}
+
+impl Run for Application {
+    fn job(&self) -> &Job {
+        &self.job
+    }
+
+    fn slot(&self) -> u64 {
+        self.slot
+    }
+
+    fn ended(&self) -> Option<Ended> {
+        self.ended
+    }
+
+    fn resource(&self) -> &Arc<Resource> {
+        &self.resource
+    }
 }
 
 impl Application {
@@ -251,43 +258,13 @@ impl Application {
         self.spans.take()
     }
 
-    /// True while the UI answers.
-    pub(super) fn is_live(&self) -> bool {
-        self.ended.is_none()
-    }
-
-    /// Labels on every series of this run.
-    fn labels(&self) -> Vec<(&'static str, Value)> {
-        vec![
-            ("engine", Value::literal(Engine::Spark.as_str())),
-            ("job_name", self.job.job_name.clone()),
-            ("slot", Value::number(self.slot)),
-        ]
-    }
-
-    /// A batch without samples, which takes the series of this run away.
-    pub(super) fn empty_batch(&self, unix_ms: u64) -> MetricBatch {
-        MetricBatch {
-            resource: self.resource.clone(),
-            labels: self.labels(),
-            created_unix_ms: self.job.start_unix_ms,
-            time_unix_ms: unix_ms,
-            samples: Vec::new(),
-        }
-    }
-
     /// All samples as of the last answer.
     pub(super) fn batch(&mut self) -> MetricBatch {
         let mut batch = self.empty_batch(self.job.seen_unix_ms);
         let samples = &mut batch.samples;
         samples.push(Sample::number(&JOB_RUN_INFO, self.run_labels.clone(), 1.0));
         samples.push(Sample::number(&APP_INFO, self.info_labels.clone(), 1.0));
-        let state = self.ended.map_or("running", |ended| ended.outcome.as_str());
-        for name in STATES {
-            let labels = vec![("state", Value::literal(name))];
-            let value = f64::from(u8::from(name == state));
-            samples.push(Sample::number(&JOB_RUN_STATE, labels, value));
-        }
+        push_state(self, "running", samples);
         let start = self.job.start_unix_ms as f64 / MILLISECONDS;
         samples.push(Sample::number(&JOB_RUN_START, Vec::new(), start));
         if self.ended.is_some() {

@@ -72,9 +72,9 @@ pub(super) fn push_totals<T, const N: usize>(
 }
 
 /// Milliseconds in a second.
-pub(super) const MILLISECONDS: f64 = 1e3;
+pub(in crate::scrape) const MILLISECONDS: f64 = 1e3;
 /// Nanoseconds in a second.
-pub(super) const NANOSECONDS: f64 = 1e9;
+pub(in crate::scrape) const NANOSECONDS: f64 = 1e9;
 /// For counts and bytes, which are exported as they are.
 pub(super) const PLAIN: f64 = 1.0;
 
