@@ -21,6 +21,7 @@ mod tests;
 pub use config::{Compression, Config, Histograms, Protocol, Secret, SignalName, Temporality};
 
 use super::{Answer, BoxFuture, ExportError, Exporter, ExporterDefinition};
+use crate::clock;
 use crate::model::{LogBatch, Signal, SignalKind};
 use config::Routes;
 use exchange::Exchange;
@@ -28,7 +29,7 @@ use failure::Failure;
 use log_sender::LogSender;
 use logs::LogEncoder;
 use metrics::MetricEncoder;
-use part_sender::{MetricSender, Parts, SpanSender, unix_ms};
+use part_sender::{MetricSender, Parts, SpanSender};
 use redaction::Redactor;
 use resource::Given;
 use std::sync::Arc;
@@ -82,7 +83,7 @@ impl Otlp {
             parts(SignalName::Traces).map(|parts| SpanSender { parts, given: given.clone() });
         let metrics = parts(SignalName::Metrics).map(|parts| MetricSender {
             parts,
-            encoder: MetricEncoder::new(given, temporality, histograms, unix_ms()),
+            encoder: MetricEncoder::new(given, temporality, histograms, clock::unix_ms()),
         });
         Self { logs, metrics, spans, is_for_logs: false }
     }

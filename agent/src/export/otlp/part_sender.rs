@@ -7,11 +7,11 @@ use super::logs::new_message;
 use super::metrics::MetricEncoder;
 use super::resource::Given;
 use super::spans;
+use crate::clock;
 use crate::export::lane::Work;
 use crate::model::{MetricBatch, SignalKind, SpanBatch};
 use crate::telemetry::{self, RateLimit};
 use std::ops::Range;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 static REFUSED: RateLimit = RateLimit::new();
 
@@ -49,7 +49,7 @@ impl MetricSender {
     /// Delivers one batch. What fails in the middle is sent again from its beginning: an equal point of
     /// a gauge or a total changes nothing, and what was added is known for each metric.
     pub(super) async fn deliver(&mut self, batch: &MetricBatch) -> Result<(), Failure> {
-        let now_unix_ms = unix_ms();
+        let now_unix_ms = clock::unix_ms();
         let mut prepared = self.encoder.prepare(batch, now_unix_ms);
         let mut work = Work::new(prepared.metrics.len());
         while let Some(range) = work.next().filter(|range| !range.is_empty()) {
@@ -137,10 +137,4 @@ fn tell(n_items: usize, failure: &Failure) {
         let what = "the receiver refuses metrics or spans; they are dropped";
         tracing::warn!(n_items, reason = %failure.reason, n_suppressed, "{what}");
     }
-}
-
-/// Milliseconds since the epoch.
-pub(super) fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
