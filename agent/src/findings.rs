@@ -18,6 +18,7 @@ mod thresholds;
 
 pub use thresholds::Thresholds;
 
+use crate::config::Interval;
 use crate::event_log::{Run, Stage, StageKey};
 use redaction::Value;
 use serde::Serialize;
@@ -161,6 +162,11 @@ impl<T> Worst<'_, T> {
 /// The property that gives the processes of tasks more memory.
 fn memory_property(run: &Run) -> &'static str {
     if run.executors.is_local() { "spark.driver.memory" } else { "spark.executor.memory" }
+}
+
+/// A threshold in milliseconds.
+fn ms(interval: Interval) -> u64 {
+    u64::try_from(interval.0.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A size in whole MiB, as Spark's properties have it.

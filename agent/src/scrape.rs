@@ -6,6 +6,8 @@ pub mod flink;
 pub mod http;
 pub mod meter;
 mod runs;
+#[cfg(test)]
+mod samples;
 pub mod spark;
 mod targets;
 pub mod timer;

@@ -146,7 +146,7 @@ impl Executors {
 
     pub(super) fn removed(&mut self, event: &ExecutorRemoved<'_>, redactor: &Redactor) {
         let removal = Removal::classify(event.reason.as_deref().unwrap_or(""));
-        *self.removed.entry(name_of(removal)).or_default() += 1;
+        *self.removed.entry(removal.as_str()).or_default() += 1;
         if let Some(executor) = self.live.remove(&redactor.value(&event.id)) {
             self.settle(&executor, event.time.0);
         }
@@ -205,16 +205,4 @@ impl Executors {
 
 fn lifetime(executor: &Executor, end_ms: u64) -> u64 {
     end_ms.saturating_sub(executor.added_ms)
-}
-
-fn name_of(removal: Removal) -> &'static str {
-    match removal {
-        Removal::Idle => "idle",
-        Removal::Lost => "lost",
-        Removal::OutOfMemory => "oom",
-        Removal::Preempted => "preempted",
-        Removal::Decommission => "decommission",
-        Removal::Heartbeat => "heartbeat",
-        Removal::Other => "other",
-    }
 }

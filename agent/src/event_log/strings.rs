@@ -1,5 +1,6 @@
 //! Texts of events that are kept: redacted where they enter, and short.
 
+use crate::scrape::spark::{bounded_to, spark_bytes};
 use redaction::{Redactor, Value};
 
 /// What is read of a text at most: the beginning of a plan or of a trace.
@@ -9,12 +10,7 @@ const RAW_BYTES_MAX: usize = 64 << 10;
 ///
 /// It is redacted before it is cut: half of a secret would not be recognised.
 pub(super) fn short(redactor: &Redactor, raw: &str, bytes_max: usize) -> Value {
-    let raw = &raw[..raw.floor_char_boundary(RAW_BYTES_MAX)];
-    let value = redactor.value(raw);
-    if value.len() <= bytes_max {
-        return value;
-    }
-    redactor.value(&value[..value.floor_char_boundary(bytes_max)])
+    bounded_to(&raw[..raw.floor_char_boundary(RAW_BYTES_MAX)], bytes_max, redactor)
 }
 
 /// The first line of `raw` that is not empty, as [`short`].
@@ -23,20 +19,10 @@ pub(super) fn first_line(redactor: &Redactor, raw: &str, bytes_max: usize) -> Va
     short(redactor, line, bytes_max)
 }
 
-/// A size as Spark's properties have it: `4g`, `512m`, a plain number in MiB.
+/// A size as Spark's properties have it, and as people write it: `4g`, `512m`, `2GiB`, a plain number in
+/// MiB.
 pub(super) fn memory_bytes(text: &str) -> Option<u64> {
-    let text = text.trim().to_ascii_lowercase();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.trim_end_matches("ib").trim_end_matches('b') {
-        "k" => 10,
-        "" if unit == "b" => 0,
-        "" | "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+    spark_bytes(&text.to_ascii_lowercase().replace("ib", "b"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Tasks waited for garbage collection.
 
-use super::skew::ms;
-use super::{Check, Found, Severity, Thresholds, mebibytes, memory_property, time};
+use super::{Check, Found, Severity, Thresholds, mebibytes, memory_property, ms, time};
 use crate::event_log::Run;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,6 @@
 //! Cores were there and no task ran on them.
 
-use super::skew::ms;
-use super::{Check, Found, Severity, Thresholds};
+use super::{Check, Found, Severity, Thresholds, ms};
 use crate::event_log::Run;
 use std::collections::BTreeMap;
 

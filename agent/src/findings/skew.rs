@@ -1,6 +1,6 @@
 //! Some tasks of a stage have much more to do than the others.
 
-use super::{Check, Found, Severity, Thresholds, size, straggler, time, worst_stage};
+use super::{Check, Found, Severity, Thresholds, ms, size, straggler, time, worst_stage};
 use crate::event_log::{Quantiles, Run, Stage};
 use std::collections::BTreeMap;
 
@@ -74,8 +74,4 @@ fn skew_of(stage: &Stage, thresholds: &Thresholds) -> Option<Skew> {
         return None;
     }
     found.into_iter().max_by(|one, other| one.ratio.total_cmp(&other.ratio))
-}
-
-pub(super) fn ms(interval: crate::config::Interval) -> u64 {
-    u64::try_from(interval.0.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,6 @@
 //! One task took much longer than the others, though it had no more to read.
 
-use super::skew::ms;
-use super::{Check, Found, Severity, Thresholds, time, worst_stage};
+use super::{Check, Found, Severity, Thresholds, ms, time, worst_stage};
 use crate::event_log::{Quantiles, Run, Stage};
 use std::collections::BTreeMap;
 

@@ -30,7 +30,8 @@ use crate::scrape::{
 };
 use application::{Application, Context};
 pub(crate) use executors::Removal;
-pub(crate) use identity::{bounded, derived_name};
+pub(crate) use identity::{bounded, bounded_to, derived_name, named};
+pub(crate) use peaks::spark_bytes;
 use redaction::{Redactor, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

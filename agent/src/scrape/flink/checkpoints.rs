@@ -13,6 +13,7 @@ use crate::model::metric::Histogram;
 use crate::model::{Sample, SampleValue};
 use crate::scrape::meter::{Cut, Meter};
 use crate::scrape::spark::bounded;
+use crate::scrape::spark::metrics::MILLISECONDS;
 use redaction::{Redactor, Value};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,6 @@ use std::sync::Arc;
 /// Bounds of durations in seconds.
 static BOUNDS: [f64; 12] =
     [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
-const MILLISECONDS: f64 = 1e3;
 /// `/checkpoints/config` of a job whose checkpoints only come when asked for: `Long.MAX_VALUE`.
 const INTERVAL_MS_MAX: u64 = 1 << 53;
 

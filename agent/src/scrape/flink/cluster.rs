@@ -13,6 +13,7 @@ use super::rest::{
 use crate::model::{Engine, MetricBatch, MetricDescriptor, Resource, Sample};
 use crate::scrape::http::HttpError;
 use crate::scrape::spark::bounded;
+use crate::scrape::spark::metrics::MILLISECONDS;
 use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +21,6 @@ use std::time::Duration;
 
 /// How often a JobManager renews the metrics that it knows, unless it is told otherwise.
 const FETCH_INTERVAL: Duration = Duration::from_secs(10);
-const MILLISECONDS: f64 = 1e3;
 
 const HEAP: [&str; 2] = ["Status.JVM.Memory.Heap.Used", "Status.JVM.Memory.Heap.Max"];
 const METASPACE: [&str; 2] =

@@ -1,5 +1,6 @@
 //! Failures of one job, by class. Each one is counted once: the time of the last one is the cursor.
 
+use super::metrics::OTHER;
 use super::metrics::job::JOB_EXCEPTIONS;
 use super::rest;
 use crate::model::Sample;
@@ -10,8 +11,6 @@ use std::collections::BTreeMap;
 
 /// Classes of one job; all others are counted together.
 const CLASSES_MAX: usize = 20;
-/// Label of what is over a limit.
-const OTHER: &str = "__other__";
 
 /// See the head of the file.
 #[derive(Debug, Default)]

@@ -15,8 +15,9 @@ use crate::identity::Identity;
 use crate::model::{Engine, MetricBatch, Resource, Sample};
 use crate::scrape::http::HttpError;
 use crate::scrape::runs::{Ended, Outcome, Run, push_state};
+use crate::scrape::spark::metrics::MILLISECONDS;
 use crate::scrape::spark::metrics::job::{JOB_FINAL_SNAPSHOT, JOB_RUN_INFO, JOB_RUN_START};
-use crate::scrape::spark::{bounded, derived_name};
+use crate::scrape::spark::{bounded, named};
 use crate::scrape::{Given, Job};
 use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
@@ -27,7 +28,6 @@ use tokio::time::Instant;
 const SELDOM_ROUNDS: u32 = 4;
 /// Failures that are read at a time: as many as Flink keeps (`web.exception-history-size`).
 const EXCEPTIONS_MAX: u32 = 16;
-const MILLISECONDS: f64 = 1e3;
 /// Metrics of a job that are counters: the id, and the state whose time it tells in milliseconds.
 const COUNTERS: [(&str, Option<&str>); 9] = [
     ("numRestarts", None),
@@ -105,15 +105,11 @@ impl FlinkJob {
     /// A job that was just seen for the first time. Its slot is set by the caller.
     pub(super) fn new(listed: &ListedJob, context: &Context<'_>) -> Self {
         let redactor = context.redactor;
-        let derived_name = || match derived_name(&listed.name, redactor) {
-            name if name.is_empty() => Value::literal("unnamed"),
-            name => name,
-        };
         let job_id = bounded(&listed.jid, redactor);
         let given = context.given;
         let job = Job {
             engine: Engine::Flink,
-            job_name: given.job_name.clone().unwrap_or_else(derived_name),
+            job_name: given.job_name.clone().unwrap_or_else(|| named(&listed.name, redactor)),
             attempt: None,
             run_id: given.run_id.clone().unwrap_or_else(|| job_id.clone()),
             user_id: given.user_id.clone(),

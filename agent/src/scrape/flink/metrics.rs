@@ -13,6 +13,9 @@ use redaction::Value;
 pub static METRICS: &[&[&MetricDescriptor]] =
     &[cluster::METRICS, job::METRICS, checkpoint::METRICS, vertex::METRICS];
 
+/// Label of all that is over a limit.
+pub(super) const OTHER: &str = "__other__";
+
 /// Labels with values that the code names.
 pub(super) type Labels<'a> = &'a [(&'static str, &'static str)];
 

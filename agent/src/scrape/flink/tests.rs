@@ -10,12 +10,13 @@ mod security;
 use super::{Config, FlinkScraper, Moment};
 use crate::config::{self, Interval};
 use crate::identity::Identity;
-use crate::model::{MetricBatch, Sample, SampleValue};
+use crate::model::MetricBatch;
 use crate::scrape::fake_ui::FakeUi;
 use crate::scrape::http::Limits;
+use crate::scrape::samples::{find, label, number};
 use crate::scrape::{Given, ScrapeError, Scraped, Shared};
 use recording::Recording;
-use redaction::{Redactor, Value};
+use redaction::Redactor;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,10 +78,6 @@ async fn manager_of(recording: Recording) -> FakeUi {
     FakeUi::start(move |path| recording.answer(path)).await
 }
 
-fn label<'a>(labels: &'a [(&'static str, Value)], name: &str) -> Option<&'a str> {
-    labels.iter().find(|(label, _)| *label == name).map(|(_, value)| value.as_str())
-}
-
 /// The batch of the job `name` in slot `slot`.
 fn job<'a>(out: &'a Scraped, name: &str, slot: &str) -> &'a MetricBatch {
     let is_it = |batch: &&MetricBatch| {
@@ -94,22 +91,4 @@ fn job<'a>(out: &'a Scraped, name: &str, slot: &str) -> &'a MetricBatch {
 
 fn cluster(out: &Scraped) -> &MetricBatch {
     out.metrics.iter().find(|batch| label(&batch.labels, "cluster").is_some()).unwrap()
-}
-
-fn find<'a>(batch: &'a MetricBatch, name: &str, labels: &[(&str, &str)]) -> Option<&'a Sample> {
-    let matches = |sample: &&Sample| {
-        sample.descriptor.name == name
-            && labels.iter().all(|(key, value)| label(&sample.labels, key) == Some(value))
-    };
-    let mut found = batch.samples.iter().filter(matches);
-    let first = found.next();
-    assert!(found.next().is_none(), "{name} {labels:?} is one series");
-    first
-}
-
-fn number(batch: &MetricBatch, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-    find(batch, name, labels).map(|sample| match &sample.value {
-        SampleValue::Number(number) => *number,
-        SampleValue::Histogram(histogram) => histogram.count() as f64,
-    })
 }

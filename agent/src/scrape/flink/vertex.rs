@@ -12,6 +12,7 @@ use super::wanted::{Numbers, PLAIN, Wanted};
 use crate::model::{MetricDescriptor, Sample};
 use crate::scrape::http::HttpError;
 use crate::scrape::meter::Cut;
+use crate::scrape::spark::metrics::MILLISECONDS;
 use redaction::Value;
 use std::collections::BTreeMap;
 
@@ -21,7 +22,6 @@ const NAMES_MAX: usize = 256;
 const NAMES_ROUNDS: u32 = 30;
 /// Until a vertex has run for so long, operators may still add metrics.
 const NAMES_SETTLE_MS: u64 = 30_000;
-const MILLISECONDS: f64 = 1e3;
 
 /// A counter that a vertex feeds: descriptor, label, raw units in one exported unit.
 type Counter = (&'static MetricDescriptor, (&'static str, &'static str), f64);

@@ -1,7 +1,7 @@
 //! All vertices of one job: which of them are read one by one, and what they come to together.
 
 use super::metrics::job::{JOB_HEADROOM, JOB_LAG_RECORDS, JOB_LAG_SECONDS, JOB_PARALLELISM};
-use super::metrics::push;
+use super::metrics::{OTHER, push};
 use super::query::Round;
 use super::rest;
 use super::vertex::{Vertex, push_work};
@@ -10,6 +10,7 @@ use crate::model::{MetricDescriptor, Sample};
 use crate::scrape::http::HttpError;
 use crate::scrape::meter::{Cut, Meter};
 use crate::scrape::spark::bounded;
+use crate::scrape::spark::metrics::MILLISECONDS;
 use crate::scrape::spark::metrics::job::{
     JOB_READ_BYTES, JOB_RECORDS_READ, JOB_RECORDS_WRITTEN, JOB_WRITTEN_BYTES,
 };
@@ -19,9 +20,6 @@ use std::sync::Arc;
 
 /// Vertices of one job whose counters are kept, those that share a label included.
 const VERTICES_MAX: usize = 256;
-/// Label of those that are not read one by one.
-const OTHER: &str = "__other__";
-const MILLISECONDS: f64 = 1e3;
 
 /// What the user says about vertices.
 #[derive(Debug)]

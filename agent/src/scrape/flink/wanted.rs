@@ -9,6 +9,7 @@ use super::metrics::vertex::{
 };
 use super::rest::{Aggregate, Real};
 use crate::model::MetricDescriptor;
+use crate::scrape::spark::metrics::{MILLISECONDS, NANOSECONDS};
 
 /// What a metric of a vertex says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -175,9 +176,6 @@ pub(super) struct Plain {
     /// Without one.
     pub(super) one: Option<fn(&Numbers) -> Option<f64>>,
 }
-
-const MILLISECONDS: f64 = 1e3;
-const NANOSECONDS: f64 = 1e9;
 
 const fn several(
     wanted: Wanted,

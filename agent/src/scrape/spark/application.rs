@@ -1,7 +1,7 @@
 //! One application: reads its part of the REST API and keeps what it counted.
 
 use super::executors::Executors;
-use super::identity::{bounded, derived_name, properties};
+use super::identity::{bounded, named, properties};
 use super::jobs::Jobs;
 use super::metrics::MILLISECONDS;
 use super::metrics::application::APP_INFO;
@@ -87,10 +87,6 @@ impl Application {
         let label = |text: &Option<String>| text.as_deref().map(|text| bounded(text, redactor));
         let properties = properties(environment, redactor);
         let given = |name: &str| properties.get(name).cloned();
-        let derived_name = || match derived_name(&listed.name, redactor) {
-            name if name.is_empty() => Value::literal("unnamed"),
-            name => name,
-        };
         let job_name = context.given.job_name.clone().or_else(|| given("spark.sidelight.job_name"));
         let app_id = bounded(&listed.id, redactor);
         let attempt_id = label(&attempt.attempt_id);
@@ -123,7 +119,7 @@ impl Application {
         let job = Job {
             engine: Engine::Spark,
             job_id: app_id,
-            job_name: job_name.unwrap_or_else(derived_name),
+            job_name: job_name.unwrap_or_else(|| named(&listed.name, redactor)),
             attempt: attempt_id,
             run_id,
             user_id,

@@ -45,6 +45,19 @@ pub(crate) enum Removal {
 }
 
 impl Removal {
+    /// Value of the label `reason`.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Lost => "lost",
+            Self::OutOfMemory => "oom",
+            Self::Preempted => "preempted",
+            Self::Decommission => "decommission",
+            Self::Heartbeat => "heartbeat",
+            Self::Other => "other",
+        }
+    }
+
     /// Reads the reason that Spark gives as free text; only the class leaves this function.
     pub(crate) fn classify(reason: &str) -> Self {
         let reason = reason.to_ascii_lowercase();
@@ -79,25 +92,33 @@ fn peak(seen: &Seen, read: fn(&PeakMemory) -> Number) -> Option<u64> {
 
 static COUNTERS: [Counter<Seen>; 18] = [
     Counter::new(&APP_EXECUTORS_ADDED, PLAIN, |_| Some(1)),
-    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", "idle", PLAIN, |s| {
+    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", Removal::Idle.as_str(), PLAIN, |s| {
         removed(s, Removal::Idle)
     }),
-    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", "lost", PLAIN, |s| {
+    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", Removal::Lost.as_str(), PLAIN, |s| {
         removed(s, Removal::Lost)
     }),
-    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", "oom", PLAIN, |s| {
-        removed(s, Removal::OutOfMemory)
-    }),
-    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", "preempted", PLAIN, |s| {
+    Counter::labelled(
+        &APP_EXECUTORS_REMOVED,
+        "reason",
+        Removal::OutOfMemory.as_str(),
+        PLAIN,
+        |s| removed(s, Removal::OutOfMemory),
+    ),
+    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", Removal::Preempted.as_str(), PLAIN, |s| {
         removed(s, Removal::Preempted)
     }),
-    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", "decommission", PLAIN, |s| {
-        removed(s, Removal::Decommission)
-    }),
-    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", "heartbeat", PLAIN, |s| {
+    Counter::labelled(
+        &APP_EXECUTORS_REMOVED,
+        "reason",
+        Removal::Decommission.as_str(),
+        PLAIN,
+        |s| removed(s, Removal::Decommission),
+    ),
+    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", Removal::Heartbeat.as_str(), PLAIN, |s| {
         removed(s, Removal::Heartbeat)
     }),
-    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", "other", PLAIN, |s| {
+    Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", Removal::Other.as_str(), PLAIN, |s| {
         removed(s, Removal::Other)
     }),
     Counter::new(&APP_EXECUTOR_CORE_SECONDS, MILLISECONDS, |s| {

@@ -54,7 +54,7 @@ pub(crate) fn bounded(raw: &str, redactor: &Redactor) -> Value {
 }
 
 /// [`bounded`] to `bytes_max` bytes.
-pub(super) fn bounded_to(raw: &str, bytes_max: usize, redactor: &Redactor) -> Value {
+pub(crate) fn bounded_to(raw: &str, bytes_max: usize, redactor: &Redactor) -> Value {
     let value = redactor.value(raw);
     if value.len() <= bytes_max {
         return value;
@@ -118,6 +118,14 @@ fn without_uuids(name: &str) -> String {
         cleaned.replace_range(start..start + LEN, "0");
     }
     cleaned
+}
+
+/// [`derived_name`], with a word for an application whose name has no stable part.
+pub(crate) fn named(raw: &str, redactor: &Redactor) -> Value {
+    match derived_name(raw, redactor) {
+        name if name.is_empty() => Value::literal("unnamed"),
+        name => name,
+    }
 }
 
 #[cfg(test)]

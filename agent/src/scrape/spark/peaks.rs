@@ -89,7 +89,7 @@ fn push_statistics(
 }
 
 /// Reads a size as Spark writes it, such as `1g` or `512`, which is MiB. Bytes.
-pub(super) fn spark_bytes(text: &str) -> Option<u64> {
+pub(crate) fn spark_bytes(text: &str) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

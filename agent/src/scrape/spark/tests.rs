@@ -9,9 +9,10 @@ mod spans;
 use super::{Config, Moment, SparkScraper};
 use crate::config::{self, Interval};
 use crate::identity::Identity;
-use crate::model::{MetricBatch, Sample, SampleValue};
+use crate::model::MetricBatch;
 use crate::scrape::fake_ui::FakeUi;
 use crate::scrape::http::Limits;
+use crate::scrape::samples::{find, label, number};
 use crate::scrape::{Given, ScrapeError, Scraped, Shared};
 use redaction::{Redactor, Value};
 use std::sync::Arc;
@@ -78,10 +79,6 @@ fn shared(given: Given, environment: &[(&str, &str)]) -> Shared {
     Shared { redactor, given, identity: Arc::new(identity) }
 }
 
-fn label<'a>(labels: &'a [(&'static str, Value)], name: &str) -> Option<&'a str> {
-    labels.iter().find(|(label, _)| *label == name).map(|(_, value)| value.as_str())
-}
-
 /// The one batch of a run.
 fn run_batch(out: &Scraped) -> &MetricBatch {
     let runs: Vec<&MetricBatch> = run_batches(out);
@@ -92,22 +89,4 @@ fn run_batch(out: &Scraped) -> &MetricBatch {
 /// The batches of runs, which unlike those of job names have a slot.
 fn run_batches(out: &Scraped) -> Vec<&MetricBatch> {
     out.metrics.iter().filter(|batch| label(&batch.labels, "slot").is_some()).collect()
-}
-
-fn find<'a>(batch: &'a MetricBatch, name: &str, labels: &[(&str, &str)]) -> Option<&'a Sample> {
-    let matches = |sample: &&Sample| {
-        sample.descriptor.name == name
-            && labels.iter().all(|(key, value)| label(&sample.labels, key) == Some(value))
-    };
-    let mut found = batch.samples.iter().filter(matches);
-    let first = found.next();
-    assert!(found.next().is_none(), "{name} {labels:?} is one series");
-    first
-}
-
-fn number(batch: &MetricBatch, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-    find(batch, name, labels).map(|sample| match &sample.value {
-        SampleValue::Number(number) => *number,
-        SampleValue::Histogram(histogram) => histogram.count() as f64,
-    })
 }

@@ -1,7 +1,7 @@
 //! Runs begin, end, linger and hand over their slot.
 
 use super::recording::Recording;
-use super::{Harness, LINGER_SECONDS, label, number, run_batch, run_batches};
+use super::{Harness, LINGER_SECONDS, find, label, number, run_batch, run_batches};
 use crate::scrape::fake_ui::FakeUi;
 use crate::scrape::http::Limits;
 use crate::scrape::{ScrapeError, Scraped, Scraper};
@@ -78,7 +78,7 @@ async fn a_port_that_goes_to_another_application_is_a_new_run_in_the_same_slot()
     let out = harness.scrape().await;
     assert_eq!(names_and_slots(&out), [("orders".to_owned(), "0".to_owned())]);
     let batch = run_batch(&out);
-    assert!(super::find(batch, "job_run_info", &[("app_id", "app-2")]).is_some());
+    assert!(find(batch, "job_run_info", &[("app_id", "app-2")]).is_some());
     let ends: Vec<bool> = out.jobs.iter().map(|job| job.end_unix_ms.is_some()).collect();
     assert_eq!(ends, [true, false], "the job table still knows the one that ended");
     // When the first one's linger time is over, the series of the second one stay.
