@@ -8,7 +8,7 @@ use crate::clock::{to_unix_ms, unix_ms};
 use crate::identity::{Evidence, HEAD_BYTES, Identity, Written};
 use crate::model::{FileId, Resource};
 use crate::tail::file::LogFile;
-use crate::tail::fingerprint::{Digest, HEAD_BYTES_MAX, Inode, Seen};
+use crate::tail::fingerprint::{Digest, HEAD_BYTES_MAX, Inode, Seen, read_head};
 use crate::tail::known::{
     Begin, Candidate, PROOF_BYTES_MIN, archive_begins, tells_apart, text_bytes,
 };
@@ -188,8 +188,8 @@ impl Tail {
         let is_begun_by = |entry: &Entry| {
             has_head(entry.head)
                 || !is_gzip
-                    && File::open(&entry.path)
-                        .and_then(|original| source::head_bytes(&original, false, HEAD_BYTES_MAX))
+                    && source::open(&entry.path)
+                        .and_then(|(original, _)| read_head(&original, HEAD_BYTES_MAX))
                         .is_ok_and(|head| is_prefix(&head))
         };
         // The hole that a writer leaves which does not append is the same in all files.
