@@ -123,10 +123,7 @@ pub(super) fn make(
     if made.object.key.is_some() {
         made.object.bytes += lines.len() as u64;
         writer.write_all(&lines)?;
-        let parts = writer.finish()?;
-        let out = parts.out.clone();
-        (made.object.compressed_bytes, made.object.sha256) = parts.finish()?;
-        out.blocking_send(Piece::End).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        (made.object.compressed_bytes, made.object.sha256) = writer.finish()?.finish()?;
     }
     Ok(made)
 }
@@ -149,11 +146,12 @@ impl Parts {
         self.send(Piece::Part(part))
     }
 
-    /// Hands over the last part; bytes and hash of the whole.
+    /// Hands over the last part and the end; bytes and hash of the whole.
     fn finish(mut self) -> io::Result<(u64, String)> {
         if !self.buffer.is_empty() {
             self.send_part()?;
         }
+        self.send(Piece::End)?;
         let hash = self.hash.finalize();
         Ok((self.n_bytes, hash.iter().map(|byte| format!("{byte:02x}")).collect()))
     }

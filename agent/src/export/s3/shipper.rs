@@ -6,6 +6,7 @@ use super::stage::Stage;
 use super::staging::Next;
 use crate::export::cloudwatch::failure::{Class, Failure};
 use crate::telemetry;
+use std::io::{Error, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -108,16 +109,15 @@ impl Shipper {
         let put = self.bucket.put_parts(pieces, compression.content_type(), is_left_over).await;
         self.count(&put);
         // It ends soon when nobody takes its parts.
-        let made = making.await.map_err(std::io::Error::other).flatten();
-        // Why there are no more parts says more than that there are none.
-        let is_nobody_there =
-            |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-        if made.as_ref().err().is_some_and(is_nobody_there) {
-            put?;
-            return Err(self.own("nobody took the parts of the object"));
+        let made = making.await.map_err(Error::other).flatten();
+        let unmade = |error: &Error| self.own(&format!("{}: {error}", next.name));
+        // Why the segment gave no more says more than that no more came. When nobody took its parts,
+        // the bucket says why.
+        match (&made, put) {
+            (Err(error), _) if error.kind() != ErrorKind::BrokenPipe => return Err(unmade(error)),
+            (_, put) => put?,
         }
-        let made = made.map_err(|error| self.own(&format!("{}: {error}", next.name)))?;
-        put?;
+        let made = made.map_err(|error| unmade(&error))?;
         let object = made.object.clone();
         let manifests = self.stage.with(move |staging| staging.note_object(next.number, made));
         let manifests = manifests.await.map_err(|error| self.own(&error.to_string()))?;
