@@ -377,6 +377,7 @@ impl Lane {
                 self.n_together = 1;
                 Some(Sent::Group)
             }
+            Err(ExportError::Unfinished) => Some(Sent::Group),
             Err(ExportError::Transient { source, retry_after }) => {
                 telemetry::EXPORTS.add(self.name, "error", 1);
                 Some(self.failed(retry_after, &*source))
