@@ -133,7 +133,8 @@ impl<'b> Stream<'b> {
                     }
                     let origin = Origin { batch: at, record };
                     if request.add(time_ms, message, origin) == Err(Full) {
-                        let full = std::mem::replace(&mut request, Request::new());
+                        let next = Request::like(&request);
+                        let full = std::mem::replace(&mut request, next);
                         is_any_sent = true;
                         if !self.begin(full, &mut under_way, service, deadline).await {
                             return;
@@ -257,13 +258,12 @@ fn says_nothing(logs: &LogBatch, record: &LogRecord) -> bool {
 }
 
 /// Sends one request. Halves of a refused one are sent alone, until what is to blame is alone.
-async fn send(service: &Service, target: Target, mut request: Request, deadline: Deadline) -> Sent {
-    request.sort();
+async fn send(service: &Service, target: Target, request: Request, deadline: Deadline) -> Sent {
     // The next one is the last.
     let (mut rest, mut n_refusals) = (vec![request], 0);
     let mut sent = Sent::default();
-    while let Some(request) = rest.pop() {
-        match service.put(&target, &request, Format::Plain, deadline).await {
+    while let Some(mut request) = rest.pop() {
+        match service.put(&target, &mut request, Format::Plain, deadline).await {
             Ok(rejected) => sent.pieces.push((request, Ok(rejected))),
             Err(failure) if failure.class == Class::Refused => {
                 n_refusals += 1;
