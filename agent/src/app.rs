@@ -20,6 +20,7 @@ use crate::scrape::{self, Job, ScraperConfig, ScraperDefinition};
 use crate::tail::batch::BatchLimits;
 use crate::tail::discover::{Finder, GlobError};
 use crate::tail::{self, Start, Tail};
+use crate::telemetry::push::{Push, PushError};
 use jiff::tz::TimeZone;
 use lanes::Lanes;
 use std::collections::BTreeMap;
@@ -74,6 +75,9 @@ pub enum StartError {
     /// A glob is not one.
     #[error(transparent)]
     Glob(#[from] GlobError),
+    /// The agent's own telemetry cannot be pushed.
+    #[error(transparent)]
+    Push(#[from] PushError),
     /// A thread cannot be made.
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -133,6 +137,7 @@ pub struct App {
     admin: AdminHandle,
     heartbeat: JoinHandle<()>,
     health: Arc<Health>,
+    push: Option<Push>,
     grace: Duration,
 }
 
@@ -145,6 +150,7 @@ struct Prepared {
     tail: tail_thread::Idle,
     admin: AdminHandle,
     health: Arc<Health>,
+    push: Option<Push>,
 }
 
 impl Prepared {
@@ -165,7 +171,9 @@ impl Prepared {
         let tail = tail_thread::Idle::spawn()?;
         let state = AdminState::new(shared.series(), config.redaction.clone(), health.clone());
         let admin = core.admin.try_clone()?.serve(Arc::new(state))?;
-        Ok(Self { finder, identity, lanes, scrapers, tail, admin, health })
+        // Last: it would go on where something after it failed.
+        let push = Push::start(&config.telemetry, &config.redaction)?;
+        Ok(Self { finder, identity, lanes, scrapers, tail, admin, health, push })
     }
 }
 
@@ -236,6 +244,7 @@ impl App {
             admin: prepared.admin,
             heartbeat: tokio::spawn(health::heartbeat(prepared.health.clone())),
             health: prepared.health,
+            push: prepared.push,
             grace: config.shutdown.grace.0,
         })
     }
@@ -294,7 +303,8 @@ impl App {
             drop(events);
             (&mut checkpointer).await
         };
-        let is_written = match tokio::time::timeout_at(write, last).await {
+        let (written, ()) = tokio::join!(tokio::time::timeout_at(write, last), end_push(self.push));
+        let is_written = match written {
             Ok(written) => written.unwrap_or(false),
             Err(_) => false,
         };
@@ -310,6 +320,13 @@ impl App {
         add(&mut all, &self.span_lanes.undelivered());
         add(&mut all, &self.core.given_up);
         all
+    }
+}
+
+/// Pushes the last of the agent's own telemetry.
+async fn end_push(push: Option<Push>) {
+    if let Some(push) = push {
+        push.end().await;
     }
 }
 

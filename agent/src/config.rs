@@ -33,6 +33,7 @@ use crate::model::SignalKind;
 use crate::policy::{self, Redactors};
 use crate::scrape::{SCRAPERS, ScraperConfig, ScraperDefinition};
 use crate::tail;
+use crate::telemetry;
 use report::Report;
 use serde::{Deserialize, Serialize};
 use source::{NOWHERE, Sources};
@@ -67,6 +68,8 @@ pub struct Config {
     pub findings: Thresholds,
     /// The agent's own log.
     pub log: Log,
+    /// Where the agent's own metrics and traces are pushed to.
+    pub telemetry: telemetry::push::Config,
     /// Scrapers that run, in the order of their registry.
     pub scrapers: Vec<(&'static ScraperDefinition, Box<dyn ScraperConfig>)>,
     /// Exporters that run, in the order of their registry. At least one takes logs.
@@ -144,6 +147,7 @@ impl Config {
             shutdown: Shutdown::configure(&mut root.section("shutdown")),
             findings: Thresholds::configure(&mut root.section("findings")),
             log: root.section("log").parse(),
+            telemetry: telemetry::push::Config::configure(&mut root.section("telemetry")),
             scrapers: root.components(
                 "scrapers",
                 SCRAPERS,

@@ -10,6 +10,7 @@ mod log;
 mod metric;
 mod otlp;
 mod process;
+pub mod push;
 mod redactors;
 mod s3;
 
@@ -38,7 +39,7 @@ pub use s3::{
 };
 
 use crate::export::EXPORTERS;
-use crate::model::{Kind, MetricBatch, Sample, SignalKind};
+use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample, SignalKind};
 use crate::policy::Redactors;
 use crate::scrape::SCRAPERS;
 use crate::scrape::meter::{Cut, Outcome};
@@ -370,13 +371,23 @@ static ALL: [&dyn OwnMetric; 31] = [
 pub fn own_samples(redactors: &Redactors) -> Vec<Sample> {
     let mut samples = Vec::new();
     process::collect(&mut samples);
-    let cloudwatch = cloudwatch::ALL.into_iter().chain(cloudwatch_metrics::ALL);
-    let exporters = cloudwatch.chain(otlp::ALL).chain(s3::ALL);
-    for metric in ALL.into_iter().chain(lane::ALL).chain(exporters) {
+    for metric in own_metrics() {
         metric.collect(&mut samples);
     }
     redactors::collect(redactors, &mut samples);
     samples
+}
+
+fn own_metrics() -> impl Iterator<Item = &'static dyn OwnMetric> {
+    let cloudwatch = cloudwatch::ALL.into_iter().chain(cloudwatch_metrics::ALL);
+    let exporters = cloudwatch.chain(otlp::ALL).chain(s3::ALL);
+    ALL.into_iter().chain(lane::ALL).chain(exporters).chain(push::ALL)
+}
+
+/// What every metric of the agent is, also of those that have nothing to say yet.
+pub fn own_descriptors() -> impl Iterator<Item = &'static MetricDescriptor> {
+    let collected = process::DESCRIPTORS.into_iter().chain(redactors::DESCRIPTORS);
+    own_metrics().map(OwnMetric::descriptor).chain(collected)
 }
 
 /// [`own_samples`] as a batch, which starts when the agent started.
@@ -433,7 +444,9 @@ const fn cut_kinds() -> [&'static str; N_CUTS] {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, cloudwatch, cloudwatch_metrics, lane, otlp, own_samples, s3};
+    use super::{
+        ALL, cloudwatch, cloudwatch_metrics, lane, otlp, own_descriptors, own_samples, push, s3,
+    };
     use crate::policy::Redactors;
 
     #[test]
@@ -442,12 +455,22 @@ mod tests {
             |text: &str| text.lines().filter(|line| line.starts_with("pub static ")).count();
         assert_eq!(declared(include_str!("telemetry.rs")), ALL.len());
         assert_eq!(declared(include_str!("telemetry/lane.rs")), lane::ALL.len());
+        assert_eq!(declared(include_str!("telemetry/push.rs")), push::ALL.len());
         let cloudwatch = include_str!("telemetry/cloudwatch.rs");
         assert_eq!(declared(cloudwatch), cloudwatch::ALL.len());
         let text = include_str!("telemetry/cloudwatch_metrics.rs");
         assert_eq!(declared(text), cloudwatch_metrics::ALL.len());
         assert_eq!(declared(include_str!("telemetry/otlp.rs")), otlp::ALL.len());
         assert_eq!(declared(include_str!("telemetry/s3.rs")), s3::ALL.len());
+    }
+
+    #[test]
+    fn every_sample_has_a_descriptor_that_is_known_before() {
+        let known: Vec<_> = own_descriptors().map(|it| it.name).collect();
+        for sample in own_samples(&Redactors::default()) {
+            let n_known = known.iter().filter(|name| **name == sample.descriptor.name).count();
+            assert_eq!(n_known, 1, "{}", sample.descriptor.name);
+        }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! open files, the same checkpoint, the same counts, and what no destination has taken yet.
 
 use super::tail_thread::Left;
-use super::{App, Core, LAST_BATCH, LAST_STEPS, StartError, finder, identity, shared_scrape};
+use super::{
+    App, Core, LAST_BATCH, LAST_STEPS, StartError, end_push, finder, identity, shared_scrape,
+};
 use crate::config::Config;
 use crate::export;
 use crate::health::Phase;
@@ -67,6 +69,7 @@ impl App {
             self.core.former = finder(config).ok();
         }
         self.heartbeat.abort();
+        end_push(self.push).await;
         let admin = self.admin;
         // It joins a thread.
         let _ = tokio::task::spawn_blocking(move || admin.shutdown()).await;

@@ -27,7 +27,7 @@ use super::{Answer, ExportError, Exporter};
 use crate::health::Health;
 use crate::model::{Batch, LogBatch, Signal, SignalKind};
 use crate::policy::Redactors;
-use crate::telemetry;
+use crate::telemetry::{self, push};
 use circuit::Circuit;
 use head::Head;
 use intake::Intake;
@@ -36,7 +36,7 @@ use redaction::Value;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -322,12 +322,18 @@ impl Lane {
         let export = timeout(limit.min(self.request_timeout), self.exporter.export(head.signal()));
         let status = self.status.clone();
         let export = status.unless_cut_off(export);
-        let began = Instant::now();
+        let (began, began_at) = (Instant::now(), SystemTime::now());
         let result = if head.is_spooled() && is_behind {
             self.intake.run_while(export).await
         } else {
             export.await
         };
+        let outcome = match &result {
+            None => "stopped",
+            Some(Ok(answer)) => outcome(answer),
+            Some(Err(_)) => "timeout",
+        };
+        push::delivered(self.name, head.signal().kind(), outcome, began_at);
         match result {
             None => Sent::CutOff,
             Some(Ok(Err(ExportError::Rejected { reason }))) => self.refused(head, &reason).await,
@@ -454,6 +460,18 @@ impl Lane {
         self.status.is_down.store(true, Ordering::Release);
         self.circuit.failed(Some(intake::DISK_PAUSE));
         false
+    }
+}
+
+/// What became of a delivery, as the agent's own traces say it.
+fn outcome(answer: &Answer) -> &'static str {
+    match answer {
+        // What is left for the next call has not failed.
+        Ok(_) | Err(ExportError::Unfinished) => "ok",
+        Err(ExportError::Transient { .. }) => "error",
+        Err(ExportError::Rejected { .. }) => "rejected",
+        Err(ExportError::Parked { .. }) => "parked",
+        Err(ExportError::Gone) => "gone",
     }
 }
 

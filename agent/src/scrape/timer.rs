@@ -4,10 +4,10 @@ use super::{ScrapeError, Scraped, Scraper};
 use crate::model::{Batch, MetricBatch, SpanBatch};
 use crate::scrape::Job;
 use crate::scrape::meter::{Cut, Outcome, ScrapeStats};
-use crate::telemetry;
+use crate::telemetry::{self, push};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, watch};
 
 /// What the last scrape before the end may take.
@@ -178,6 +178,7 @@ async fn round(
     end: &mut watch::Receiver<End>,
 ) -> bool {
     let mut scraped = Scraped::default();
+    let began = SystemTime::now();
     let result = {
         let mut scrape = scraper.scrape(&mut scraped);
         tokio::select! {
@@ -190,8 +191,15 @@ async fn round(
     };
     let Some(result) = result else {
         tracing::info!(scraper = name, "the last scrape took too long and was given up");
+        push::scraped(name, "timeout", began);
         return false;
     };
+    match &result {
+        Ok(()) => push::scraped(name, "ok", began),
+        Err(ScrapeError::Failed(_)) => push::scraped(name, "error", began),
+        // Nobody was there to be asked.
+        Err(ScrapeError::Gone) => {}
+    }
     complain(name, result, failing);
     jobs.replace(name, scraped.jobs);
     outlets.send(scraped.metrics, scraped.spans);

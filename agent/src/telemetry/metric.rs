@@ -12,6 +12,9 @@ const ABSENT: u64 = f64::NAN.to_bits();
 
 /// Something that turns itself into samples.
 pub(super) trait OwnMetric: Sync {
+    /// What it is.
+    fn descriptor(&'static self) -> &'static MetricDescriptor;
+
     /// Appends its present samples to `out`.
     fn collect(&'static self, out: &mut Vec<Sample>);
 }
@@ -82,6 +85,10 @@ impl Counter {
 }
 
 impl OwnMetric for Counter {
+    fn descriptor(&'static self) -> &'static MetricDescriptor {
+        &self.descriptor
+    }
+
     fn collect(&'static self, out: &mut Vec<Sample>) {
         out.extend(self.cell.get().map(|value| Sample::number(&self.descriptor, vec![], value)));
     }
@@ -112,6 +119,10 @@ impl Gauge {
 }
 
 impl OwnMetric for Gauge {
+    fn descriptor(&'static self) -> &'static MetricDescriptor {
+        &self.descriptor
+    }
+
     fn collect(&'static self, out: &mut Vec<Sample>) {
         out.extend(self.cell.get().map(|value| Sample::number(&self.descriptor, vec![], value)));
     }
@@ -176,6 +187,10 @@ impl<const N: usize> Family<N> {
 }
 
 impl<const N: usize> OwnMetric for Family<N> {
+    fn descriptor(&'static self) -> &'static MetricDescriptor {
+        &self.descriptor
+    }
+
     fn collect(&'static self, out: &mut Vec<Sample>) {
         for (value, cell) in self.values.iter().zip(&self.cells) {
             let zero = (self.starts_at_zero && *value != OTHER).then_some(0.0);
@@ -243,6 +258,10 @@ impl<const A: usize, const B: usize> Family2<A, B> {
 }
 
 impl<const A: usize, const B: usize> OwnMetric for Family2<A, B> {
+    fn descriptor(&'static self) -> &'static MetricDescriptor {
+        &self.descriptor
+    }
+
     fn collect(&'static self, out: &mut Vec<Sample>) {
         for (first, row) in self.first.iter().zip(&self.cells) {
             if row.iter().all(|cell| cell.get().is_none()) {

@@ -36,6 +36,9 @@ static OPEN_FILES: MetricDescriptor = descriptor(
     "Descriptors that the agent holds open: log files, sockets, its own.",
 );
 
+/// What [`collect`] collects.
+pub(super) const DESCRIPTORS: [&MetricDescriptor; 5] = [&INFO, &START, &CPU, &MEMORY, &OPEN_FILES];
+
 /// Start of the agent, milliseconds since the epoch; fixed by the first call.
 pub(super) fn start_unix_ms() -> u64 {
     static START_UNIX_MS: OnceLock<u64> = OnceLock::new();

@@ -30,6 +30,9 @@ static RULES: MetricDescriptor = descriptor(
     "Version of the redactor and hash of its rules: equal where the same is redacted.",
 );
 
+/// What [`collect`] collects.
+pub(super) const DESCRIPTORS: [&MetricDescriptor; 4] = [&REDACTIONS, &FAILURES, &SUSPECTS, &RULES];
+
 /// Appends what all redactors counted.
 pub(super) fn collect(redactors: &Redactors, out: &mut Vec<Sample>) {
     for ((entity, strategy), n) in redactors.counts() {

@@ -3,11 +3,11 @@
 use super::{Head, Lane, Sent};
 use crate::export::{Answer, ExportError};
 use crate::model::{Batch, LogBatch};
-use crate::telemetry;
+use crate::telemetry::{self, push};
 use redaction::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
 impl Lane {
@@ -22,10 +22,20 @@ impl Lane {
 
     /// Sends them, and settles those that are delivered.
     pub(super) async fn send_group(&mut self, group: &[Arc<Batch>]) -> Sent {
-        let began = tokio::time::Instant::now();
+        let (began, began_at) = (tokio::time::Instant::now(), SystemTime::now());
         let signals: Vec<_> = group.iter().map(|batch| &batch.signal).collect();
         let export = timeout(self.request_timeout, self.exporter.export_all(&signals));
-        let answers = match self.status.unless_cut_off(export).await {
+        let answers = self.status.unless_cut_off(export).await;
+        let outcome = match &answers {
+            None => "stopped",
+            Some(Ok(answers)) => {
+                let mut outcomes = answers.iter().map(super::outcome);
+                outcomes.find(|outcome| *outcome != "ok").unwrap_or("ok")
+            }
+            Some(Err(_)) => "timeout",
+        };
+        push::delivered(self.name, group[0].signal.kind(), outcome, began_at);
+        let answers = match answers {
             None => return Sent::CutOff,
             Some(Ok(answers)) => answers,
             Some(Err(elapsed)) => {

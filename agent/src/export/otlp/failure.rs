@@ -141,7 +141,9 @@ fn class_of_http(status: u16) -> Class {
         408 | 429 | 502 | 503 | 504 => Class::Transient,
         413 => Class::TooLarge,
         // Redirections too: a POST is not sent elsewhere, with its token, because somebody says so.
-        300..=399 | 401 | 403 | 404 | 405 | 407 => Class::Denied,
+        // 402, 415 and 501: an account, a compression or a path that somebody has to set right; nothing
+        // is wrong with the records.
+        300..=399 | 401..=405 | 407 | 415 | 501 => Class::Denied,
         _ => Class::Refused,
     }
 }
@@ -288,10 +290,10 @@ mod tests {
         for status in [408, 429, 502, 503, 504] {
             assert_eq!(class_of_http(status), Class::Transient, "{status}");
         }
-        for status in [301, 307, 401, 403, 404, 405, 407] {
+        for status in [301, 307, 401, 402, 403, 404, 405, 407, 415, 501] {
             assert_eq!(class_of_http(status), Class::Denied, "{status}");
         }
-        for status in [400, 415, 422, 500, 501] {
+        for status in [400, 422, 500] {
             assert_eq!(class_of_http(status), Class::Refused, "{status}");
         }
         assert_eq!(class_of_http(413), Class::TooLarge);

@@ -141,7 +141,8 @@ impl Bucket {
         }
         let Some(Piece::Part(first)) = pieces.recv().await else { return Ok(()) };
         match pieces.recv().await {
-            None => self.put(&key, content_type, first).await,
+            None => Err(self.cut_short()),
+            Some(Piece::End) => self.put(&key, content_type, first).await,
             Some(second) => {
                 let upload = self.begin(&key, content_type).await?;
                 let sent = self.send_parts(&key, &upload, first, second, pieces).await;
@@ -151,6 +152,10 @@ impl Bucket {
                 sent
             }
         }
+    }
+
+    fn cut_short(&self) -> Failure {
+        self.own("the segment could not be read to its end")
     }
 
     async fn begin(&self, key: &str, content_type: &str) -> Result<String, Failure> {
@@ -186,7 +191,12 @@ impl Bucket {
         let (config, client) = (&self.config, self.client().await?);
         let (mut next, mut parts) = (Some(Piece::Part(first)), Vec::new());
         let mut second = Some(second);
-        while let Some(Piece::Part(bytes)) = next.take() {
+        loop {
+            let bytes = match next {
+                Some(Piece::Part(bytes)) => bytes,
+                Some(Piece::End) => break,
+                Some(Piece::Key(_)) | None => return Err(self.cut_short()),
+            };
             let number = parts.len() as i32 + 1;
             let hash = base64::encode(Sha256::digest(&bytes));
             let sent = client

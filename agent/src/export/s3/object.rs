@@ -60,6 +60,9 @@ pub(super) enum Piece {
     Key(String),
     /// Its bytes; all but the last have [`PART_BYTES`].
     Part(Vec<u8>),
+    /// All of it was handed over. A channel that is closed without this one holds a piece of an
+    /// object, which must not be put.
+    End,
 }
 
 /// The object of a segment, and whose it is. There are no parts when no record is left in it.
@@ -120,7 +123,10 @@ pub(super) fn make(
     if made.object.key.is_some() {
         made.object.bytes += lines.len() as u64;
         writer.write_all(&lines)?;
-        (made.object.compressed_bytes, made.object.sha256) = writer.finish()?.finish()?;
+        let parts = writer.finish()?;
+        let out = parts.out.clone();
+        (made.object.compressed_bytes, made.object.sha256) = parts.finish()?;
+        out.blocking_send(Piece::End).map_err(|_| io::ErrorKind::BrokenPipe)?;
     }
     Ok(made)
 }

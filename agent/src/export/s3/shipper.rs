@@ -109,8 +109,15 @@ impl Shipper {
         self.count(&put);
         // It ends soon when nobody takes its parts.
         let made = making.await.map_err(std::io::Error::other).flatten();
-        put?;
+        // Why there are no more parts says more than that there are none.
+        let is_nobody_there =
+            |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+        if made.as_ref().err().is_some_and(is_nobody_there) {
+            put?;
+            return Err(self.own("nobody took the parts of the object"));
+        }
         let made = made.map_err(|error| self.own(&format!("{}: {error}", next.name)))?;
+        put?;
         let object = made.object.clone();
         let manifests = self.stage.with(move |staging| staging.note_object(next.number, made));
         let manifests = manifests.await.map_err(|error| self.own(&error.to_string()))?;

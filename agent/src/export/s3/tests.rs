@@ -144,14 +144,16 @@ impl World {
     fn make(&self, path: &Path, name: &str) -> (Made, Vec<u8>) {
         let (send, mut pieces) = tokio::sync::mpsc::channel(1_000);
         let made = make(path, name, Compression::Zstd, &self.redactors, send).unwrap();
-        let (mut key, mut bytes) = (None, Vec::new());
+        let (mut key, mut bytes, mut is_whole) = (None, Vec::new(), false);
         while let Some(piece) = pieces.blocking_recv() {
             match piece {
                 Piece::Key(its) => key = Some(its),
                 Piece::Part(part) => bytes.extend(part),
+                Piece::End => is_whole = true,
             }
         }
         assert_eq!(key, made.object.key);
+        assert_eq!(is_whole, key.is_some(), "what is not told to be whole is not put");
         (made, bytes)
     }
 
