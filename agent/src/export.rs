@@ -124,6 +124,10 @@ pub enum ExportError {
         /// When it is worth a try.
         retry_after: Duration,
     },
+    /// A part of it is to be sent with the next batches, as the request would not be full; nothing has
+    /// failed. Of a call with several batches alone, and only when it has sent something else.
+    #[error("a part waits for a full request")]
+    Unfinished,
     /// Nobody will ever take anything there again: the reader of our standard output went away.
     #[error("the destination is gone for good")]
     Gone,

@@ -88,11 +88,13 @@ impl CloudWatchLogs {
         let remembered = &mut self.remembered;
         let mut guard = Remember { remembered, streams };
         let denied = &self.denied;
+        // More than one come together when more come than are sent: then no request goes half full.
+        let may_wait = batches.len() > 1;
         let is_open = |stream: &&mut Stream<'_>| denied.now(&stream.target).is_none();
         let open = guard.streams.iter_mut().filter(is_open);
         let sent = open.map(|stream| {
             let is_made_once = denied.has(&stream.target);
-            stream.send(service, Deadline { end, is_made_once })
+            stream.send(service, Deadline { end, is_made_once }, may_wait)
         });
         join_all(sent).await;
         let streams = std::mem::take(&mut guard.streams);
@@ -127,7 +129,7 @@ struct Remember<'r, 'b> {
 
 impl Remember<'_, '_> {
     fn keep(&mut self, key: BatchKey, work: Work<'_>) {
-        if work.n_done == 0 {
+        if work.n_done == 0 && work.refused.is_empty() {
             return;
         }
         if self.remembered.len() >= REMEMBERED_MAX {

@@ -383,6 +383,7 @@ impl Lane {
                 self.n_together = 1;
                 Some(Sent::Group)
             }
+            Err(ExportError::Unfinished) => Some(Sent::Group),
             Err(ExportError::Transient { source, retry_after }) => {
                 telemetry::EXPORTS.add(self.name, "error", 1);
                 Some(self.failed(retry_after, &*source))
@@ -465,7 +466,8 @@ impl Lane {
 /// What became of a delivery, as the agent's own traces say it.
 fn outcome(answer: &Answer) -> &'static str {
     match answer {
-        Ok(_) => "ok",
+        // What is left for the next call has not failed.
+        Ok(_) | Err(ExportError::Unfinished) => "ok",
         Err(ExportError::Transient { .. }) => "error",
         Err(ExportError::Rejected { .. }) => "rejected",
         Err(ExportError::Parked { .. }) => "parked",

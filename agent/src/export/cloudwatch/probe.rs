@@ -163,7 +163,7 @@ impl Service {
         let now_ms = i64::try_from(unix_ms()).unwrap_or(i64::MAX);
         // One short event fits into any request.
         let _ = request.add(now_ms, message, Origin { batch: 0, record: 0 });
-        let body = request.body(group, NO_STREAM).into();
+        let body = request.body(group, NO_STREAM);
         match self.put_once(&target, body, Format::Plain).await {
             Ok(_) => {
                 let reason = "a stream that is not there took an event";

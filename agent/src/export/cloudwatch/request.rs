@@ -5,6 +5,7 @@
 //! their times, no more than 24 hours between the first and the last.
 
 use crate::encode::write_escaped;
+use hyper::body::Bytes;
 use std::io::Write;
 use std::ops::Range;
 
@@ -19,6 +20,10 @@ pub const REQUEST_EVENTS_MAX: usize = 10_000;
 const REQUEST_SPAN_MAX_MS: i64 = 24 * 3_600_000;
 /// Longest message that is sent whole. The model says "1 MB" and not which.
 pub const MESSAGE_BYTES_MAX: usize = 1_000_000;
+
+/// What stands before the events in a body. They come first, so that a request is written once, in
+/// the place from which it is sent.
+const HEAD: &[u8] = b"{\"logEvents\":[";
 
 /// The message of an event.
 #[derive(Debug, Clone, Copy)]
@@ -65,8 +70,11 @@ pub struct Event {
 pub struct Request {
     /// In the order in which they are sent, which is what indices in answers refer to.
     pub events: Vec<Event>,
-    /// `{"timestamp":1,"message":"…"}` one after the other.
+    /// The body as far as it is written: [`HEAD`], and `{"timestamp":1,"message":"…"}` one after the
+    /// other.
     text: Vec<u8>,
+    /// The whole body, once it is sent; `text` is empty then.
+    body: Bytes,
     /// What counts against the limit.
     bytes: usize,
     /// Earliest and latest time.
@@ -83,6 +91,16 @@ impl Request {
     #[must_use]
     pub fn new() -> Self {
         Self { is_sorted: true, ..Self::default() }
+    }
+
+    /// Nothing in it yet, with room for as much as `full` holds.
+    #[must_use]
+    pub fn like(full: &Self) -> Self {
+        Self {
+            events: Vec::with_capacity(full.events.len()),
+            text: Vec::with_capacity(full.text.len() + full.text.len() / 16),
+            ..Self::new()
+        }
     }
 
     /// What counts against [`REQUEST_BYTES_MAX`].
@@ -105,6 +123,7 @@ impl Request {
         if !is_within {
             return Err(Full);
         }
+        self.text.extend_from_slice(if self.events.is_empty() { HEAD } else { b"," });
         let start = self.text.len();
         // A write to memory does not fail.
         let _ = write!(self.text, "{{\"timestamp\":{time_ms},\"message\":\"");
@@ -117,47 +136,46 @@ impl Request {
         Ok(())
     }
 
-    /// Brings the events into the order of their times; those of one time stay as they came.
-    pub fn sort(&mut self) {
-        if !self.is_sorted {
-            self.events.sort_by_key(|event| event.time_ms);
-            self.is_sorted = true;
-        }
-    }
-
-    /// The first and the second half of the events.
+    /// The first and the second half of the events of one that was sent.
     #[must_use]
     pub fn halves(&self) -> [Self; 2] {
         let middle = self.events.len() / 2;
         [&self.events[..middle], &self.events[middle..]].map(|events| {
             let mut half = Self::new();
-            for event in events {
-                let start = half.text.len();
-                half.text.extend_from_slice(&self.text[event.text.clone()]);
-                half.bytes += event.message_bytes + EVENT_OVERHEAD_BYTES;
-                half.events.push(Event { text: start..half.text.len(), ..event.clone() });
-            }
+            half.copy(events, &self.body);
+            half.bytes = events.iter().map(|it| it.message_bytes + EVENT_OVERHEAD_BYTES).sum();
             half
         })
     }
 
-    /// The body of the HTTP request.
-    #[must_use]
-    pub fn body(&self, group: &str, stream: &str) -> Vec<u8> {
-        let mut body = Vec::with_capacity(self.text.len() + self.events.len() + 256);
-        body.extend_from_slice(b"{\"logGroupName\":\"");
+    /// Appends events that stand in `text`.
+    fn copy(&mut self, events: &[Event], text: &[u8]) {
+        for event in events {
+            self.text.extend_from_slice(if self.events.is_empty() { HEAD } else { b"," });
+            let start = self.text.len();
+            self.text.extend_from_slice(&text[event.text.clone()]);
+            self.events.push(Event { text: start..self.text.len(), ..event.clone() });
+        }
+    }
+
+    /// The body of the HTTP request. Nothing is added afterwards. Brings the events into the order of
+    /// their times; those of one time stay as they came.
+    pub fn body(&mut self, group: &str, stream: &str) -> Bytes {
+        if !self.is_sorted {
+            self.events.sort_by_key(|event| event.time_ms);
+            self.is_sorted = true;
+            let mut sorted = Self::like(self);
+            sorted.copy(&self.events, &self.text);
+            (self.events, self.text) = (sorted.events, sorted.text);
+        }
+        let mut body = std::mem::take(&mut self.text);
+        body.extend_from_slice(b"],\"logGroupName\":\"");
         write_escaped(group.as_bytes(), &mut body);
         body.extend_from_slice(b"\",\"logStreamName\":\"");
         write_escaped(stream.as_bytes(), &mut body);
-        body.extend_from_slice(b"\",\"logEvents\":[");
-        for (index, event) in self.events.iter().enumerate() {
-            if index > 0 {
-                body.push(b',');
-            }
-            body.extend_from_slice(&self.text[event.text.clone()]);
-        }
-        body.extend_from_slice(b"]}");
-        body
+        body.extend_from_slice(b"\"}");
+        self.body = body.into();
+        self.body.clone()
     }
 }
 
@@ -183,17 +201,19 @@ mod tests {
         for (record, (time_ms, message)) in events.iter().enumerate() {
             let origin = Origin { batch: 0, record };
             if add(&mut open, *time_ms, message, origin).is_err() {
-                done.push(std::mem::replace(&mut open, Request::new()));
+                let next = Request::like(&open);
+                done.push(std::mem::replace(&mut open, next));
                 add(&mut open, *time_ms, message, origin).unwrap();
             }
         }
         done.extend((!open.events.is_empty()).then_some(open));
-        done.iter_mut().for_each(Request::sort);
+        done.iter_mut().for_each(|request| drop(request.body("g", "\"s\"")));
         done
     }
 
     fn read(request: &Request) -> Vec<(i64, String)> {
-        let body: serde_json::Value = serde_json::from_slice(&request.body("g", "s")).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!((&body["logGroupName"], &body["logStreamName"]), (&"g".into(), &"\"s\"".into()));
         let event = |event: &serde_json::Value| {
             (event["timestamp"].as_i64().unwrap(), event["message"].as_str().unwrap().to_owned())
         };
@@ -268,7 +288,8 @@ mod tests {
             read(request).into_iter().map(|(time, text)| (time, text.parse().unwrap())).collect()
         };
         assert!(numbers(&request).is_sorted());
-        let halves = request.halves();
+        let mut halves = request.halves();
+        halves.iter_mut().for_each(|half| drop(half.body("g", "\"s\"")));
         halves.iter().for_each(check);
         assert_eq!([numbers(&halves[0]), numbers(&halves[1])].concat(), numbers(&request));
     }

@@ -249,11 +249,11 @@ impl Service {
     pub async fn put(
         &self,
         target: &Target,
-        request: &Request,
+        request: &mut Request,
         format: Format,
         deadline: Deadline,
     ) -> Result<Rejected, Failure> {
-        let body = hyper::body::Bytes::from(request.body(&target.group, &target.stream));
+        let body = request.body(&target.group, &target.stream);
         let (mut is_made, mut is_timed, mut is_renewed, mut n_tries) = (false, false, false, 0);
         loop {
             let pass = self.gate.enter().await;

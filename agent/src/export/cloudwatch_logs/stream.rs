@@ -89,11 +89,13 @@ pub(super) struct Stream<'b> {
     pub(super) works: Vec<Work<'b>>,
     failure: Option<Failure>,
     is_taken: bool,
+    /// True when the last request was not sent, as it was not full.
+    is_unfinished: bool,
 }
 
 impl<'b> Stream<'b> {
     pub(super) fn new(target: Target, work: Work<'b>) -> Self {
-        Self { target, works: vec![work], failure: None, is_taken: false }
+        Self { target, works: vec![work], failure: None, is_taken: false, is_unfinished: false }
     }
 
     /// True when at least one request was taken.
@@ -106,9 +108,11 @@ impl<'b> Stream<'b> {
         self.failure.as_ref()
     }
 
-    /// Sends everything, or up to the first failure.
-    pub(super) async fn send(&mut self, service: &Service, deadline: Deadline) {
+    /// Sends everything, or up to the first failure. When a request was sent, events that fill none
+    /// `may_wait` for the next call.
+    pub(super) async fn send(&mut self, service: &Service, deadline: Deadline, may_wait: bool) {
         let (mut messages, mut request) = (Messages::default(), Request::new());
+        let mut is_any_sent = false;
         let mut under_way = UnderWay::new();
         for at in 0..self.works.len() {
             let (logs, n_done) = (self.works[at].logs, self.works[at].n_done);
@@ -129,7 +133,9 @@ impl<'b> Stream<'b> {
                     }
                     let origin = Origin { batch: at, record };
                     if request.add(time_ms, message, origin) == Err(Full) {
-                        let full = std::mem::replace(&mut request, Request::new());
+                        let next = Request::like(&request);
+                        let full = std::mem::replace(&mut request, next);
+                        is_any_sent = true;
                         if !self.begin(full, &mut under_way, service, deadline).await {
                             return;
                         }
@@ -141,7 +147,9 @@ impl<'b> Stream<'b> {
             self.works[at].n_events = Some(n_events);
             self.works[at].n_empty = n_empty;
         }
+        self.is_unfinished = may_wait && is_any_sent && !request.events.is_empty();
         if !request.events.is_empty()
+            && !self.is_unfinished
             && !self.begin(request, &mut under_way, service, deadline).await
         {
             return;
@@ -217,6 +225,7 @@ impl<'b> Stream<'b> {
     /// What became of each batch. `left_alone` says what takes nothing: the group, or the stream alone.
     pub(super) fn answers(self, left_alone: Option<&LeftAlone>) -> Vec<(Work<'b>, Answer)> {
         let (failure, target) = (self.failure, self.target);
+        let is_unfinished = self.is_unfinished && failure.is_none();
         let answer = |work: Work<'b>| {
             if work.is_done() {
                 let refused = work.all_refused();
@@ -226,6 +235,9 @@ impl<'b> Stream<'b> {
             if let Some(LeftAlone { name, reason, retry_after }) = left_alone {
                 let (target, reason, retry_after) = (name.clone(), reason.clone(), *retry_after);
                 return (work, Err(ExportError::Parked { target, reason, retry_after }));
+            }
+            if is_unfinished {
+                return (work, Err(ExportError::Unfinished));
             }
             let error = ExportError::Transient {
                 source: told(&target, failure.as_ref()).into(),
@@ -246,13 +258,12 @@ fn says_nothing(logs: &LogBatch, record: &LogRecord) -> bool {
 }
 
 /// Sends one request. Halves of a refused one are sent alone, until what is to blame is alone.
-async fn send(service: &Service, target: Target, mut request: Request, deadline: Deadline) -> Sent {
-    request.sort();
+async fn send(service: &Service, target: Target, request: Request, deadline: Deadline) -> Sent {
     // The next one is the last.
     let (mut rest, mut n_refusals) = (vec![request], 0);
     let mut sent = Sent::default();
-    while let Some(request) = rest.pop() {
-        match service.put(&target, &request, Format::Plain, deadline).await {
+    while let Some(mut request) = rest.pop() {
+        match service.put(&target, &mut request, Format::Plain, deadline).await {
             Ok(rejected) => sent.pieces.push((request, Ok(rejected))),
             Err(failure) if failure.class == Class::Refused => {
                 n_refusals += 1;

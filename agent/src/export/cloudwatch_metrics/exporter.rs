@@ -175,14 +175,14 @@ impl CloudWatchMetrics {
             let origin = Origin { batch: 0, record };
             let message = Message::new(event, &mut nested);
             if request.add(time_ms, message, origin) == Err(Full) {
-                let full = std::mem::replace(&mut request, Request::new());
-                is_taken &= self.put(&full, deadline).await?;
+                let mut full = std::mem::replace(&mut request, Request::new());
+                is_taken &= self.put(&mut full, deadline).await?;
                 // It fits into an empty one: no event is longer than a request.
                 let _ = request.add(time_ms, message, origin);
             }
         }
         if !request.events.is_empty() {
-            is_taken &= self.put(&request, deadline).await?;
+            is_taken &= self.put(&mut request, deadline).await?;
         }
         // Before all is taken, nothing counts as delivered: what is added up stays added up. What is
         // rejected for its time comes with the next batch, which has another one.
@@ -193,7 +193,7 @@ impl CloudWatchMetrics {
     }
 
     /// True when all events are taken, and none is rejected.
-    async fn put(&mut self, request: &Request, deadline: Deadline) -> Result<bool, Failure> {
+    async fn put(&mut self, request: &mut Request, deadline: Deadline) -> Result<bool, Failure> {
         let format = Format::EmbeddedMetrics;
         let rejected = self.service.put(&self.target, request, format, deadline).await?;
         let mut is_taken = true;

@@ -71,6 +71,8 @@ impl Lane {
                     let none = (reason, retry_after, Vec::new());
                     parked.entry(target).or_insert(none).2.push(index);
                 }
+                // It is the first of the next call.
+                Err(ExportError::Unfinished) => {}
                 // What works must not hide what does not: that comes last.
                 Err(_) => failed = failed.or(Some((index, answer))),
             }

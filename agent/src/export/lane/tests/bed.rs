@@ -35,6 +35,8 @@ pub(super) struct Destination {
     pub(super) denied: BTreeSet<u64>,
     /// It takes what stands in one batch with a poison.
     pub(super) takes_rest: bool,
+    /// Of several batches it leaves the last for the next call.
+    pub(super) leaves_last: bool,
     n_calls: u64,
     n_groups: u64,
     delivered: Vec<u64>,
@@ -91,14 +93,16 @@ impl Exporter for Fake {
         Box::pin(async move {
             self.0.lock().unwrap().n_groups += 1;
             let mut answers = Vec::new();
-            for signal in signals {
+            let leaves_last = self.0.lock().unwrap().leaves_last && signals.len() > 1;
+            for signal in &signals[..signals.len() - usize::from(leaves_last)] {
                 answers.push(self.export(signal).await);
                 // What one target does not take does not keep others from theirs.
                 let last = answers.last();
                 if !matches!(last, Some(Ok(_) | Err(ExportError::Parked { .. }))) {
-                    break;
+                    return answers;
                 }
             }
+            answers.extend(leaves_last.then_some(Err(ExportError::Unfinished)));
             answers
         })
     }

@@ -22,6 +22,21 @@ async fn what_is_refused_within_a_batch_becomes_dead_letters_and_the_rest_is_del
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_that_is_left_for_the_next_call_comes_first_in_it() {
+    let mut bed = Bed::new();
+    bed.destination(|it| (it.leaves_last, it.delay) = (true, Duration::from_millis(10)));
+    bed.start(&Config::default());
+    bed.send(0..100).await;
+    bed.until_delivered(100).await;
+    bed.end().await;
+    // It does not make the groups smaller: in pairs there would be 50 of them.
+    assert!((10..40).contains(&bed.n_groups()), "{}", bed.n_groups());
+    assert_eq!(bed.delivered(), (0..100).collect::<Vec<_>>());
+    assert_eq!(bed.settled(), bed.delivered());
+    assert_eq!(bed.health.reasons(), ["starting"], "nothing has failed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_destination_gets_fewer_batches_at_a_time_and_each_once() {
     let mut bed = Bed::new();
     bed.destination(|it| it.delay = Duration::from_millis(10));
