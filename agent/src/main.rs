@@ -1,6 +1,6 @@
 //! Arguments, config, runtime, run, exit code.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use redaction::Profile;
 use sidelight::analyze::{self, Format};
 use sidelight::app::Options;
@@ -9,6 +9,7 @@ use sidelight::config::{self, Config};
 use sidelight::export::s3::bucket::Access;
 use sidelight::findings::Thresholds;
 use sidelight::life::Sources;
+use sidelight::manual::{self, ManualError};
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};
 use sidelight::state::{self, StateError};
@@ -83,6 +84,16 @@ enum Command {
     Archive {
         #[command(subcommand)]
         command: Archive,
+    },
+    /// Print completions for a shell: source them, or put them where the shell looks.
+    Completion {
+        /// bash, zsh, fish, elvish or powershell.
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page: `sidelight man run | man -l -`.
+    Man {
+        /// Of this command; else that of sidelight.
+        command: Option<String>,
     },
     /// Replay a recorded Spark job through the real agent; needs nothing but this binary.
     Demo {
@@ -232,6 +243,14 @@ fn main() -> ExitCode {
         Command::Dlq { command } => dead_letters(&command),
         Command::Archive { command: Archive::Verify { place, region, endpoint_url } } => {
             verify(&place, &Access { region, endpoint_url })
+        }
+        Command::Completion { shell } => {
+            let out = &mut std::io::stdout();
+            written(manual::completion(Arguments::command(), shell, out).map_err(Into::into))
+        }
+        Command::Man { command } => {
+            let out = &mut std::io::stdout();
+            written(manual::page(Arguments::command(), command.as_deref(), out))
         }
         Command::Demo { keep } => run_demo(keep),
     }
@@ -425,6 +444,17 @@ fn verify(place: &str, access: &Access) -> ExitCode {
             if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(exit::INCOMPLETE) }
         }
         Err(error) => failed(exit::UNREADABLE, &error),
+    }
+}
+
+fn written(page: Result<(), ManualError>) -> ExitCode {
+    match page {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ManualError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error @ ManualError::Output(_)) => failed(exit::OUTPUT, &error),
+        Err(error @ ManualError::Unknown(_)) => failed(exit::USAGE, &error),
     }
 }
 
