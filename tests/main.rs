@@ -8,6 +8,7 @@
 
 mod cloudwatch;
 mod demo;
+mod deploy;
 mod event_log;
 mod exposition;
 mod failures;

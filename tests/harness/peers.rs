@@ -82,6 +82,14 @@ pub(crate) fn otlp_program(name: &str) -> PathBuf {
     program
 }
 
+/// A program of the environment that has validators of what is shipped.
+#[track_caller]
+pub(crate) fn deploy_program(name: &str) -> PathBuf {
+    let program = folder().join("deploy/bin").join(name);
+    assert!(program.is_file(), "no {}; run tests/setup", program.display());
+    program
+}
+
 /// The relay rotel, as its Python package brings it.
 #[track_caller]
 pub(crate) fn rotel() -> PathBuf {

@@ -1,0 +1,13 @@
+//! What is shipped under configs/: examples, manifests, log4j files, EMR, and the life of a sidecar.
+
+mod emr;
+mod examples;
+mod lives;
+mod log4j;
+
+use std::path::PathBuf;
+
+/// A file or folder below configs/.
+fn shipped(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs")).join(name)
+}
