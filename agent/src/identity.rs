@@ -129,6 +129,11 @@ impl Identity {
         written: Written,
     ) -> Resource {
         let mut resource = self.base.clone();
+        if let Some(pod) = &evidence.resource.host {
+            // An agent that reads the logs of a whole node is itself no part of what they are about.
+            resource.host = Some(pod.clone());
+            resource.run_context = resource.run_context.or(evidence.resource.run_context.clone());
+        }
         fill(&mut resource, &self.surroundings);
         fill(&mut resource, &evidence.resource);
         resource.file = Some(self.redactor.value(&path.to_string_lossy()));

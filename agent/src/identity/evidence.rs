@@ -206,7 +206,10 @@ impl Evidence {
         let is_flink = component.is_some_and(|it| it.engine() == Engine::Flink);
         let id = id.filter(|_| !is_flink);
         let engine = component.map(Component::engine).or(id.as_ref().map(|_| Engine::Spark));
+        let (namespace, pod) = pod_in_path(path).unzip();
         let resource = Resource {
+            run_context: namespace.map(|it| redactor.value(it)),
+            host: pod.map(|it| redactor.value(it)),
             job_id: id.map(|id| redactor.value(&id)),
             job_name: application_name(head).map(|name| derived_name(&name, redactor)),
             engine,
@@ -267,6 +270,16 @@ fn matched(text: &[u8], parts: &[Part]) -> Option<usize> {
         };
     }
     (!text.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric())).then_some(at)
+}
+
+/// Namespace and pod of `…/pods/NAMESPACE_POD_UID/CONTAINER/0.log`, as the kubelet names its folders.
+/// Neither name may hold a `_`.
+fn pod_in_path(path: &Path) -> Option<(&str, &str)> {
+    let mut folders = path.iter().filter_map(|it| it.to_str()).skip_while(|it| *it != "pods");
+    let mut parts = folders.nth(1)?.split('_');
+    let (namespace, pod, uid) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_uid = uid.len() >= 32 && uid.bytes().all(|it| it.is_ascii_hexdigit() || it == b'-');
+    (is_uid && parts.next().is_none()).then_some((namespace, pod))
 }
 
 /// `container_[eNN_]TIMESTAMP_SEQUENCE_ATTEMPT_NUMBER` names its application too.

@@ -189,3 +189,25 @@ fn the_last_lines_of_a_job_keep_its_run_when_nobody_answers_for_it_any_more() {
     other.keep(&known, &[]);
     assert_eq!(other.job_id.as_deref(), Some("app-2"));
 }
+
+#[test]
+fn a_log_in_the_folder_of_a_pod_is_of_that_pod_and_not_of_the_agents_own() {
+    let uid = "0a1b2c3d-0000-4000-8000-0123456789ab";
+    let of = |folder: &str, given: config::Job| {
+        let path = format!("/var/log/pods/{folder}/spark-kubernetes-driver/0.log");
+        let environment = [("POD_NAMESPACE", "sidelight"), ("NODE_NAME", "node-1")];
+        let sources =
+            Sources { given, environment: &environment, path: &path, ..Sources::default() };
+        let resource = sources.resource();
+        let text = |value: &Option<Value>| value.as_ref().unwrap().to_string();
+        (text(&resource.host), text(&resource.run_context))
+    };
+    let pair = |host: &str, context: &str| (host.to_owned(), context.to_owned());
+    let job = config::Job::default;
+    assert_eq!(of(&format!("etl_orders-driver_{uid}"), job()), pair("orders-driver", "etl"));
+    let given = config::Job { run_context: Some("prod".to_owned()), ..job() };
+    assert_eq!(of(&format!("etl_orders-driver_{uid}"), given), pair("orders-driver", "prod"));
+    for other in ["etl_orders-driver".to_owned(), format!("a_b_c_{uid}"), "a_b_c".to_owned()] {
+        assert_eq!(of(&other, job()), pair("node-1", "sidelight"), "{other}");
+    }
+}
