@@ -245,14 +245,25 @@ fn a_folder_and_an_unreadable_file_are_told_and_the_rest_is_read() {
     let secret = node.log("secret.log");
     append(&secret, &line(1));
     fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+    let closed = node.log("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let folder = node.log("folder.log");
-    let command = node.command(&["--once", "--logs", folder.to_str().unwrap()], "[scrapers]");
+    let within = closed.join("*.log");
+    let globs = ["--logs", folder.to_str().unwrap(), "--logs", within.to_str().unwrap()];
+    let command = node.command(&[&["--once"], &globs[..]].concat(), "[scrapers]");
     let output = as_nobody(&command, &node.scratch).output().unwrap();
     let log = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{log}");
     assert_eq!(node.bodies(), ["number 0"]);
     assert!(log.contains("secret.log") && log.contains("may not be read"), "{log}");
+    assert_eq!(log.matches("may not be listed").count(), usize::from(is_root()), "{log}");
     assert!(log.contains("folder.log/** to read the files in it"), "{log}");
+}
+
+/// Root may list and read everything; its folders are closed to the user whom it becomes.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
 /// The same command as a user who may read only what everybody may: root may read everything.
@@ -260,10 +271,8 @@ fn as_nobody(command: &Command, scratch: &Scratch) -> Command {
     use std::os::unix::fs::PermissionsExt;
     let binary = scratch.join("sidelight");
     fs::copy(command.get_program(), &binary).unwrap();
-    let is_root =
-        fs::metadata("/proc/self").map(|it| std::os::unix::fs::MetadataExt::uid(&it)).unwrap() == 0;
-    let mut other = if is_root { Command::new("setpriv") } else { Command::new(&binary) };
-    if is_root {
+    let mut other = if is_root() { Command::new("setpriv") } else { Command::new(&binary) };
+    if is_root() {
         let folder = scratch.join("");
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
         other.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(&binary);

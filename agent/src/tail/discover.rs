@@ -57,6 +57,7 @@ pub struct Finder {
     pipes: BTreeSet<PathBuf>,
     takes_stdin: bool,
     is_touched: bool,
+    denied: Vec<PathBuf>,
 }
 
 /// A fixed folder that globs begin with, or a file named outright.
@@ -133,6 +134,7 @@ impl Finder {
             pipes: BTreeSet::new(),
             takes_stdin,
             is_touched: false,
+            denied: Vec::new(),
         })
     }
 
@@ -171,6 +173,11 @@ impl Finder {
     #[must_use]
     pub fn is_touched(&self) -> bool {
         self.is_touched
+    }
+
+    /// Folders that the scans since the last call were not allowed to list.
+    pub fn take_denied(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.denied)
     }
 
     /// Folders in which new files may appear: those that are listed, and those of files that are named
@@ -312,6 +319,9 @@ impl Finder {
         if let Err(error) = self.read_folder(path, &mut folder, known.as_ref(), walk) {
             if is_absent(&error) {
                 return None;
+            }
+            if error.kind() == io::ErrorKind::PermissionDenied {
+                self.denied.push(path.to_owned());
             }
             folder.is_in_doubt = true;
             match &known {

@@ -41,6 +41,14 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 impl Tail {
     pub(super) fn scan(&mut self, pass: &mut Pass<'_>) -> Result<(), Abandoned> {
         let has_changed = self.finder.scan(pass.now);
+        for folder in self.finder.take_denied() {
+            // It is tried at every scan; once is enough for the counter as well.
+            if !self.complained.contains(&folder) {
+                let message =
+                    "a folder of logs may not be listed by this user; add the user to its group";
+                self.complain(&folder, "permission", message);
+            }
+        }
         self.is_watch_stale |= has_changed;
         if pass.now >= self.next_retry {
             self.next_retry = pass.now + RETRY_INTERVAL;
