@@ -4,6 +4,7 @@ mod emr;
 mod examples;
 mod lives;
 mod log4j;
+mod pages;
 
 use std::path::PathBuf;
 

@@ -5,6 +5,7 @@ usage: manifests.py CONFIGS [CRDS]     CRDS: folder with the published CRDs; wit
 import copy
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -250,6 +251,9 @@ def main():
     shipped = (log4j / "flink1-log4j-console.properties").read_text()
     expect(flink["log4j-console.properties"] == shipped, "flinkdeployment.yaml has another log4j file")
 
+    if not shutil.which("kubectl"):
+        print("        no kubectl here, so nothing was rendered by kustomize")
+        return
     for folder in (ROOT / "base", ROOT / "daemonset"):
         for document in kustomize(folder):
             problem = is_valid(document, VERSIONS[-1])
