@@ -2,7 +2,9 @@
 
 use super::shipped;
 use crate::harness::report::say;
-use crate::harness::{agent, peers};
+use crate::harness::scratch::Scratch;
+use crate::harness::{agent, peers, spark};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,16 +53,14 @@ fn a_key_that_does_not_exist_is_told_in_an_example_too() {
 
 /// tests/deploy/*.py, with the validators that tests/setup installs.
 #[track_caller]
-fn run_checker(name: &str) {
+fn run_checker(name: &str, arguments: &[&OsStr]) {
     if !peers::are_wanted() {
         say(&format!("{name}: skipped; tests/run has the validators"));
         return;
     }
     let mut command = Command::new(peers::deploy_program("python"));
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/deploy/").to_owned() + name);
-    command.arg(shipped(""));
-    // The published CRDs are not ours to hand on; who has them names the folder.
-    command.args(std::env::var_os("SIDELIGHT_TEST_CRDS"));
+    command.args(arguments);
     let output = command.output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     say(told.trim_end());
@@ -69,10 +69,27 @@ fn run_checker(name: &str) {
 
 #[test]
 fn every_manifest_is_valid_and_every_sidecar_keeps_the_rules() {
-    run_checker("manifests.py");
+    let configs = shipped("");
+    let mut arguments = vec![configs.as_os_str()];
+    // The published CRDs are not ours to hand on; who has them names the folder.
+    let definitions = std::env::var_os("SIDELIGHT_TEST_CRDS");
+    arguments.extend(definitions.as_deref());
+    run_checker("manifests.py", &arguments);
 }
 
 #[test]
 fn every_policy_of_iam_is_valid_and_allows_little() {
-    run_checker("iam.py");
+    run_checker("iam.py", &[shipped("").as_os_str()]);
+}
+
+/// Old libraries of Kubernetes might drop what they do not know, such as native sidecars.
+#[test]
+fn real_spark_makes_the_pods_that_the_templates_want() {
+    for environment in ["spark35", "spark4"].into_iter().filter(|_| peers::are_wanted()) {
+        let _turn = spark::take_turn();
+        let (scratch, spark) = (Scratch::new(), peers::spark(environment));
+        let (configs, folder) = (shipped(""), scratch.join(""));
+        let paths = [&spark.home, &spark.python, &configs, &folder];
+        run_checker("submit.py", &paths.map(|path| path.as_os_str()));
+    }
 }
