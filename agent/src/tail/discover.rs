@@ -52,7 +52,7 @@ pub struct Finder {
     own_inodes: Vec<Inode>,
     folders: BTreeMap<PathBuf, Folder>,
     /// Targets of links and of globs without a wildcard.
-    linked: BTreeMap<PathBuf, Inode>,
+    linked: BTreeMap<PathBuf, Linked>,
     found: BTreeMap<PathBuf, Inode>,
     pipes: BTreeSet<PathBuf>,
     takes_stdin: bool,
@@ -90,13 +90,21 @@ struct ListedFile {
     inode: Inode,
 }
 
+/// A regular file that a link leads to, or that a glob names outright.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Linked {
+    inode: Inode,
+    /// Where it is, without links.
+    real: PathBuf,
+}
+
 /// One scan.
 #[derive(Default)]
 struct Walk {
     /// Folders from the root to the one that is being read, to see a loop of symbolic links.
     above: Vec<Inode>,
     visited: HashSet<PathBuf>,
-    linked: BTreeMap<PathBuf, Inode>,
+    linked: BTreeMap<PathBuf, Linked>,
     pipes: BTreeSet<PathBuf>,
     entries: usize,
     has_changed: bool,
@@ -226,13 +234,21 @@ impl Finder {
         has_changed
     }
 
-    /// Puts together what the folders hold.
+    /// Puts together what the folders hold, and links to what has no place in these: rotators go by a
+    /// file's own name, and its two names are not looked at in the same instant.
     fn collect(&mut self) {
-        self.found = self.linked.clone();
+        self.found.clear();
         for (folder, listed) in &self.folders {
             let files = listed.files.iter().filter(|file| !self.own_inodes.contains(&file.inode));
             self.found.extend(files.map(|file| (folder.join(&file.name), file.inode)));
         }
+        let has_own_name = |link: &Linked| {
+            let is_listed = |folder| self.folders.contains_key(folder);
+            self.wants(&link.real) && link.real.parent().is_some_and(is_listed)
+        };
+        let links = self.linked.iter().filter(|(_, link)| !has_own_name(link));
+        let links: Vec<_> = links.map(|(path, link)| (path.clone(), link.inode)).collect();
+        self.found.extend(links);
     }
 
     fn walk(&mut self, path: &Path, depth: usize, walk: &mut Walk, now: Instant) {
@@ -254,7 +270,9 @@ impl Finder {
         }
         if !metadata.is_dir() {
             if self.wants(path) && metadata.is_file() && !is_foreign_archive(path) {
-                walk.linked.insert(path.to_owned(), inode);
+                let known = self.linked.get(path).filter(|link| link.inode == inode).cloned();
+                let link = known.or_else(|| Linked::of(path, inode));
+                walk.linked.extend(link.map(|link| (path.to_owned(), link)));
             }
             return;
         }
@@ -280,7 +298,7 @@ impl Finder {
         walk.visited.extend(folders.take_while(|it| it.starts_with(path)).cloned());
         let linked = self.linked.range::<Path, _>(from());
         let linked = linked.take_while(|(it, _)| it.starts_with(path));
-        walk.linked.extend(linked.map(|(file, inode)| (file.clone(), *inode)));
+        walk.linked.extend(linked.map(|(file, link)| (file.clone(), link.clone())));
     }
 
     /// Lists a folder if it may have changed; what has to be walked in it.
@@ -384,6 +402,13 @@ impl Finder {
             folder.files.push(ListedFile { name, listed_inode, inode });
         }
         Ok(())
+    }
+}
+
+impl Linked {
+    /// None when it went away meanwhile.
+    fn of(path: &Path, inode: Inode) -> Option<Self> {
+        Some(Self { inode, real: path.canonicalize().ok()? })
     }
 }
 

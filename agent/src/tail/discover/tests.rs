@@ -103,3 +103,32 @@ fn new_files_may_appear_in_the_folder_of_a_file_that_is_named_outright() {
         fs::write(folder.path().join("app.log"), "x").unwrap();
     }
 }
+
+#[test]
+fn what_is_found_by_its_own_name_is_not_found_by_a_link_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    // The folder of temporary files may itself be behind a link.
+    let root = folder.path().canonicalize().unwrap();
+    let path = |name: &str| root.join(name);
+    for name in ["containers", "pods"] {
+        fs::create_dir(path(name)).unwrap();
+    }
+    fs::write(path("pods/0.log"), "x").unwrap();
+    std::os::unix::fs::symlink(path("pods/0.log"), path("containers/a.log")).unwrap();
+    let glob = |name: &str| path(name).to_string_lossy().into_owned();
+    let links = glob("containers/*.log");
+    let only = Finder::new(std::slice::from_ref(&links), &[], Vec::new()).unwrap();
+    assert_eq!(found(only), [path("containers/a.log")]);
+    let mut both = Finder::new(&[links, glob("pods/*.log")], &[], Vec::new()).unwrap();
+    both.scan(Instant::now());
+    assert_eq!(both.found().keys().collect::<Vec<_>>(), [&path("pods/0.log")]);
+    // Of two generations the former has no name that is wanted, whenever they are looked at.
+    fs::rename(path("pods/0.log"), path("pods/0.log.1")).unwrap();
+    let former = both.linked.clone();
+    fs::write(path("pods/0.log"), "y").unwrap();
+    both.scan(Instant::now());
+    both.linked = former;
+    both.collect();
+    let inode = super::Inode::of(&fs::metadata(path("pods/0.log")).unwrap());
+    assert_eq!(both.found().iter().collect::<Vec<_>>(), [(&path("pods/0.log"), &inode)]);
+}
