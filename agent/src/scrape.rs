@@ -7,7 +7,7 @@ pub mod http;
 pub mod meter;
 mod runs;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod spark;
 mod targets;
 pub mod timer;

@@ -4,12 +4,12 @@ use crate::model::{MetricBatch, Sample, SampleValue};
 use redaction::Value;
 
 /// The value of the label `name`.
-pub(super) fn label<'a>(labels: &'a [(&'static str, Value)], name: &str) -> Option<&'a str> {
+pub(crate) fn label<'a>(labels: &'a [(&'static str, Value)], name: &str) -> Option<&'a str> {
     labels.iter().find(|(label, _)| *label == name).map(|(_, value)| value.as_str())
 }
 
 /// The one series of the metric `name` that has all `labels`.
-pub(super) fn find<'a>(
+pub(crate) fn find<'a>(
     batch: &'a MetricBatch,
     name: &str,
     labels: &[(&str, &str)],
@@ -25,7 +25,7 @@ pub(super) fn find<'a>(
 }
 
 /// Its value, or how many values a histogram has.
-pub(super) fn number(batch: &MetricBatch, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+pub(crate) fn number(batch: &MetricBatch, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     find(batch, name, labels).map(|sample| match &sample.value {
         SampleValue::Number(number) => *number,
         SampleValue::Histogram(histogram) => histogram.count() as f64,

@@ -4,6 +4,7 @@
 //! Chosen are those that say whether a job is slow, late, failing or expensive. Adding one is a line.
 
 use crate::model::{Kind, MetricDescriptor};
+use crate::scrape::flink::metrics::{checkpoint, job as flink_job, vertex};
 use crate::scrape::spark::metrics::{application, job, stage};
 
 /// A unit that CloudWatch knows, as far as the table needs it.
@@ -161,12 +162,29 @@ pub static TABLE: &[Row] = &[
     max(&application::APP_CORES, Count, None),
     max(&application::APP_EXECUTORS, Count, Some("state")),
     max(&application::APP_SLOTS, Count, Some("state")),
+
+    // Flink. Its states are in job_run_state, and what it reads and writes in job_*. Of all vertices
+    // it is the worst that counts: the busiest, the one that waits the longest, the most uneven.
+    max(&flink_job::JOB_UPTIME, Seconds, None),
+    sum(&flink_job::JOB_RESTARTS, Count, None),
+    max(&checkpoint::CHECKPOINT_AGE, Seconds, None),
+    max(&checkpoint::CHECKPOINT_CONSECUTIVE_FAILURES, Count, None),
+    sum(&checkpoint::CHECKPOINTS, Count, Some("outcome")),
+    merge(&checkpoint::CHECKPOINT_DURATION, Seconds, None),
+    max(&checkpoint::CHECKPOINT_UTILIZATION, NoUnit, None),
+    max(&flink_job::JOB_LAG_SECONDS, Seconds, Some("kind")),
+    max(&flink_job::JOB_LAG_RECORDS, Count, None),
+    max(&vertex::VERTEX_BUSY, NoUnit, None),
+    max(&vertex::VERTEX_BACKPRESSURED, NoUnit, None),
+    max(&vertex::VERTEX_SKEW, NoUnit, None),
+    sum(&vertex::VERTEX_LATE, Count, None),
+    sum(&vertex::SINK_ERRORS, Count, None),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::{Fold, TABLE, Unit};
-    use crate::scrape::spark::metrics::METRICS;
+    use crate::scrape::{flink, spark};
     use std::collections::BTreeSet;
 
     /// `StandardUnit` of the CloudWatch API.
@@ -202,8 +220,9 @@ mod tests {
 
     #[test]
     fn every_metric_of_the_table_exists_and_stands_in_it_once() {
+        let declared = spark::metrics::METRICS.iter().chain(flink::metrics::METRICS);
         let declared: BTreeSet<&str> =
-            METRICS.iter().copied().flatten().map(|metric| metric.name).collect();
+            declared.copied().flatten().map(|metric| metric.name).collect();
         let mut names = BTreeSet::new();
         for row in TABLE {
             let name = row.metric.name;
@@ -213,7 +232,10 @@ mod tests {
             let is_of_agent = ["job_runs_total", "job_run_duration_seconds"].contains(&name);
             assert_eq!(row.is_counted_by_agent, is_of_agent, "{name}");
         }
-        assert!((25..=35).contains(&TABLE.len()), "about 30 metrics: {}", TABLE.len());
+        for other in ["flink_", "spark_"] {
+            let n_of_engine = names.iter().filter(|name| !name.starts_with(other)).count();
+            assert!((25..=35).contains(&n_of_engine), "about 30 metrics a job: {n_of_engine}");
+        }
     }
 
     #[test]

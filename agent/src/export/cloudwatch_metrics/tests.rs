@@ -3,6 +3,7 @@
 mod laws;
 mod limits;
 mod recorded;
+mod recorded_flink;
 mod validator;
 
 use super::table::{Fold, Row, Unit};
