@@ -4,6 +4,7 @@ mod banner;
 mod core;
 mod hand_over;
 mod lanes;
+mod own_metrics;
 mod tail_thread;
 
 pub use core::Core;
@@ -131,6 +132,7 @@ pub struct App {
     tail: TailThread,
     end_scrapers: watch::Sender<End>,
     scrapers: Vec<JoinHandle<Option<Running>>>,
+    own_metrics: JoinHandle<()>,
     log_lanes: Lanes,
     metric_lanes: Lanes,
     span_lanes: Lanes,
@@ -209,6 +211,9 @@ impl App {
         let (spans, span_lanes) = prepared.lanes.spans.run(left_of(SignalKind::Spans));
         let outlets = Outlets { metrics, spans };
         let (end_scrapers, told) = watch::channel(End::Never);
+        let wanting = own_metrics::queues(config, &outlets.metrics);
+        let own_metrics =
+            tokio::spawn(own_metrics::run(wanting, config.redaction.clone(), told.clone()));
         let (jobs, seen_jobs) = core.jobs.clone();
         let names: Vec<_> = prepared.scrapers.iter().map(|it| it.name).collect();
         jobs.keep(&names);
@@ -238,6 +243,7 @@ impl App {
             tail,
             end_scrapers,
             scrapers,
+            own_metrics,
             log_lanes,
             metric_lanes,
             span_lanes,
@@ -275,6 +281,8 @@ impl App {
         self.tail.drain();
         let scraped = join_until(deadline, &mut self.scrapers).await.is_some();
         self.scrapers.iter().for_each(JoinHandle::abort);
+        let _ = tokio::time::timeout_at(deadline, &mut self.own_metrics).await;
+        self.own_metrics.abort();
         let _ = self.log_lanes.join_until(deadline).await;
         self.log_lanes.stop();
         for lanes in [&mut self.span_lanes, &mut self.metric_lanes] {

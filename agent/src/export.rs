@@ -200,6 +200,12 @@ pub trait ExporterConfig: fmt::Debug + Send {
         true
     }
 
+    /// Whether the agent's own metrics are to go there too, as batches without labels. `/metrics` and
+    /// `[telemetry.otlp]` have them in ways of their own.
+    fn wants_own_metrics(&self) -> bool {
+        false
+    }
+
     /// Where it sends, for the operator: what the section, or the environment, says of it.
     fn describe(&self) -> Option<String> {
         None

@@ -27,11 +27,13 @@ pub use lane::{
     SPOOL_DAMAGED, SPOOL_DRAINED_BATCHES, SPOOL_ERRORS, SPOOLED_BATCHES, SPOOLED_RECORDS,
 };
 pub use log::{LogLevelError, RateLimit, log_level, start_log};
-pub use metric::{Counter, Family, Family2, Gauge};
+pub use metric::{Counter, Family, Family2, Gauge, OwnMetric};
 pub use otlp::{
     OTLP_BYTES, OTLP_CERTIFICATE_RELOADS, OTLP_DROPPED, OTLP_REJECTED, OTLP_REQUESTS,
     OTLP_SERIES_DROPPED,
 };
+pub use process::{CPU, MEMORY};
+pub use redactors::{FAILURES as REDACTION_FAILURES, REDACTIONS};
 pub use s3::{
     S3_CUT_EARLY, S3_DAMAGED_BYTES, S3_FORGOTTEN_FILES, S3_OBJECTS, S3_RECORDS,
     S3_REPEATED_RECORDS, S3_SENT_BYTES, S3_STAGED_BYTES, S3_STAGING_ERRORS, S3_STAGING_FULL,
@@ -43,7 +45,7 @@ use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample, SignalKind};
 use crate::policy::Redactors;
 use crate::scrape::SCRAPERS;
 use crate::scrape::meter::{Cut, Outcome};
-use metric::{OwnMetric, descriptor};
+use metric::descriptor;
 use std::sync::Arc;
 
 /// Names of exporters, as in the config, for the label `exporter`.

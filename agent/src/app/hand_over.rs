@@ -84,6 +84,8 @@ impl App {
                 Err(_) => task.abort(),
             }
         }
+        let _ = tokio::time::timeout_at(deadline, &mut self.own_metrics).await;
+        self.own_metrics.abort();
         let mut left = Vec::new();
         for lanes in [&mut self.span_lanes, &mut self.metric_lanes] {
             lanes.hand_over();

@@ -11,7 +11,7 @@ pub(super) const OTHER: &str = "other";
 const ABSENT: u64 = f64::NAN.to_bits();
 
 /// Something that turns itself into samples.
-pub(super) trait OwnMetric: Sync {
+pub trait OwnMetric: Sync {
     /// What it is.
     fn descriptor(&'static self) -> &'static MetricDescriptor;
 

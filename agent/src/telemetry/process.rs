@@ -17,13 +17,15 @@ static START: MetricDescriptor = descriptor(
     "seconds",
     "Time at which the agent started, since the epoch.",
 );
-static CPU: MetricDescriptor = descriptor(
+/// CPU time of this process.
+pub static CPU: MetricDescriptor = descriptor(
     Kind::Counter,
     "sidelight_cpu_seconds_total",
     "seconds",
     "CPU time that the agent used, user and system.",
 );
-static MEMORY: MetricDescriptor = descriptor(
+/// Resident memory of this process.
+pub static MEMORY: MetricDescriptor = descriptor(
     Kind::Gauge,
     "sidelight_memory_bytes",
     "bytes",

@@ -5,13 +5,15 @@ use crate::model::{Kind, MetricDescriptor, Sample};
 use crate::policy::{self, Redactors};
 use redaction::Value;
 
-static REDACTIONS: MetricDescriptor = descriptor(
+/// What was redacted.
+pub static REDACTIONS: MetricDescriptor = descriptor(
     Kind::Counter,
     "sidelight_redactions_total",
     "",
     "Findings that were replaced, by type and strategy.",
 );
-static FAILURES: MetricDescriptor = descriptor(
+/// Lines that were hidden because they could not be redacted.
+pub static FAILURES: MetricDescriptor = descriptor(
     Kind::Counter,
     "sidelight_redaction_failures_total",
     "",

@@ -5,7 +5,7 @@ use super::dimension;
 use super::distribution;
 use super::estimate::{Billed, Estimate};
 use super::event::{self, Common, Metric, VALUES_MAX, Values};
-use super::table::{Fold, Row, TABLE};
+use super::table::{AGENT, Fold, Row, TABLE};
 use crate::export::delivered::{self, Delivered, JobKey, SeriesKey};
 use crate::model::{Kind, MetricBatch, Sample, SampleValue};
 use crate::telemetry::{
@@ -106,7 +106,9 @@ impl Encoder {
             self.delivered.finish(&prepared.job);
             return prepared;
         }
-        let table = self.table;
+        // Those of the agent itself are of no job.
+        let is_of_agent = batch.labels.is_empty();
+        let table = if is_of_agent { &**AGENT } else { self.table };
         let chosen: Vec<(&Row, &Sample)> =
             batch.samples.iter().filter_map(|sample| Some((row(table, sample)?, sample))).collect();
         let job_name = label(&batch.labels, "job_name").and_then(|name| dimension::clean(name));
@@ -117,21 +119,20 @@ impl Encoder {
         } else {
             None
         };
-        let job_name = match (problem, job_name) {
-            (None, Some(job_name)) => job_name,
-            (problem, _) => {
-                prepared.drop(problem.unwrap_or("dimension"), chosen.len());
-                return prepared;
-            }
-        };
+        let is_nameless = job_name.is_none() && !is_of_agent;
+        if let Some(problem) = problem.or(is_nameless.then_some("dimension")) {
+            prepared.drop(problem, chosen.len());
+            return prepared;
+        }
+        let job_name = job_name.as_deref();
         self.delivered.see(&prepared.job, now_unix_ms);
         let groups = self.fold(&chosen, &mut prepared, now_unix_ms);
-        let metrics = metrics(groups, &job_name, &mut prepared);
+        let metrics = metrics(groups, job_name, &mut prepared);
         let run_info = batch.samples.iter().filter(|sample| sample.descriptor.name == RUN_INFO);
         let ids = run_info.flat_map(|sample| &sample.labels);
         let properties = batch.labels.iter().chain(ids);
         let (common, n_dropped) =
-            Common::new(&self.settings, batch.time_unix_ms, &job_name, properties);
+            Common::new(&self.settings, batch.time_unix_ms, job_name, properties);
         prepared.drop("property", n_dropped);
         prepared.events = event::write_all(metrics, &common);
         prepared
@@ -181,7 +182,7 @@ impl Encoder {
             let Some(folded) = self.read(row, sample, is_repeat, prepared, now_unix_ms) else {
                 continue;
             };
-            match groups.entry((sample.descriptor.name, dimension)) {
+            match groups.entry((row.name, dimension)) {
                 Entry::Vacant(entry) => {
                     entry.insert((*row, folded));
                 }
@@ -211,6 +212,10 @@ impl Encoder {
         match row.fold {
             // After its end a job comes with the same numbers until its scraper lets go of it.
             Fold::Max => (!is_repeat).then_some(Folded::Max(number)),
+            Fold::Age => {
+                let now_seconds = prepared.time_unix_ms as f64 / 1e3;
+                (!is_repeat).then_some(Folded::Max((now_seconds - number).max(0.0)))
+            }
             Fold::Current => (number > 0.0).then_some(Folded::Max(1.0)),
             Fold::Sum | Fold::Merge => {
                 let series = (sample.descriptor.name, delivered::sorted(&sample.labels));
@@ -264,7 +269,7 @@ impl Folded {
 }
 
 /// The metrics that CloudWatch will take.
-fn metrics(groups: Groups<'_>, job_name: &str, prepared: &mut Prepared) -> Vec<Metric> {
+fn metrics(groups: Groups<'_>, job_name: Option<&str>, prepared: &mut Prepared) -> Vec<Metric> {
     let mut metrics = Vec::new();
     for ((name, value), (row, folded)) in groups {
         let values = match folded {
@@ -281,7 +286,7 @@ fn metrics(groups: Groups<'_>, job_name: &str, prepared: &mut Prepared) -> Vec<M
             prepared.drop("too_large", 1);
             continue;
         }
-        let job_name = job_name.to_owned();
+        let job_name = job_name.map(str::to_owned);
         prepared.billed.push(Billed { name, job_name, dimension: value.clone() });
         let dimension = row.dimension.zip(value);
         metrics.extend(values.into_iter().map(|values| {

@@ -11,7 +11,8 @@ const METRICS_MAX: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Billed {
     pub(super) name: &'static str,
-    pub(super) job_name: String,
+    /// None for the agent itself.
+    pub(super) job_name: Option<String>,
     /// Value of the extra dimension, whose name follows from the metric's.
     pub(super) dimension: Option<String>,
 }
@@ -48,7 +49,7 @@ mod tests {
     use super::{BILLED_MS, Billed, Estimate, METRICS_MAX};
 
     fn billed(job: usize) -> Billed {
-        Billed { name: "a", job_name: job.to_string(), dimension: None }
+        Billed { name: "a", job_name: Some(job.to_string()), dimension: None }
     }
 
     #[test]

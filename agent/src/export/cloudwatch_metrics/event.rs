@@ -55,7 +55,8 @@ pub(super) enum Values {
 pub(super) struct Common<'a> {
     settings: &'a Settings,
     time_unix_ms: u64,
-    job_name: &'a str,
+    /// None for the agent itself.
+    job_name: Option<&'a str>,
     properties: Vec<(&'static str, &'a Value)>,
 }
 
@@ -64,7 +65,7 @@ impl<'a> Common<'a> {
     pub(super) fn new(
         settings: &'a Settings,
         time_unix_ms: u64,
-        job_name: &'a str,
+        job_name: Option<&'a str>,
         candidates: impl Iterator<Item = &'a (&'static str, Value)>,
     ) -> (Self, usize) {
         let mut properties: Vec<(&'static str, &Value)> = Vec::new();
@@ -188,7 +189,9 @@ impl Event {
         if let Some((name, value)) = &common.settings.scope {
             member(name, value);
         }
-        member("job_name", common.job_name);
+        if let Some(job_name) = common.job_name {
+            member("job_name", job_name);
+        }
         for (name, value) in dimensions.into_iter().flatten() {
             member(name, value);
         }
@@ -211,7 +214,10 @@ impl Event {
     ) {
         let settings = common.settings;
         let scope = settings.scope.as_ref().map(|(name, _)| *name);
-        let names = scope.into_iter().chain(["job_name"]).chain(dimension.map(|(name, _)| *name));
+        let names = scope
+            .into_iter()
+            .chain(common.job_name.map(|_| "job_name"))
+            .chain(dimension.map(|(name, _)| *name));
         let names: Vec<String> = names.map(|name| format!(r#""{name}""#)).collect();
         let of_dimension = self.metrics.iter().filter(|it| it.dimension.as_ref() == dimension);
         let definitions: Vec<&str> = of_dimension.map(|it| it.definition.as_str()).collect();

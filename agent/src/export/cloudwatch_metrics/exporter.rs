@@ -141,6 +141,10 @@ impl ExporterConfig for Config {
         }))
     }
 
+    fn wants_own_metrics(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> Option<String> {
         Some(self.keys().describe())
     }

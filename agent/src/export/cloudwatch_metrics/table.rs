@@ -1,11 +1,15 @@
 //! Which metrics go to CloudWatch, and as what. Every line costs money: CloudWatch bills about
 //! 0.30 USD a month for each name and each combination of dimension values.
 //!
-//! Chosen are those that say whether a job is slow, late, failing or expensive. Adding one is a line.
+//! Chosen are those that say whether a job is slow, late, failing or expensive, and whether the agents
+//! beside it work. Adding one is a line; `dashboards/cloudwatch/README.md` lists them, and a test holds
+//! it to that.
 
 use crate::model::{Kind, MetricDescriptor};
 use crate::scrape::flink::metrics::{checkpoint, job as flink_job, vertex};
 use crate::scrape::spark::metrics::{application, job, stage};
+use crate::telemetry::{self, OwnMetric};
+use std::sync::LazyLock;
 
 /// A unit that CloudWatch knows, as far as the table needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub enum Fold {
     Max,
     /// Histograms: their new observations, together.
     Merge,
+    /// Gauges that are a time: how long ago the earliest was. CloudWatch cannot set an alarm on a time.
+    Age,
     /// State sets: 1 for the states that hold; no sample for the others, which would cost as much.
     Current,
 }
@@ -64,6 +70,8 @@ impl Fold {
 pub struct Row {
     /// The metric; other engines have the same name for the same thing.
     pub metric: &'static MetricDescriptor,
+    /// Name in CloudWatch.
+    pub name: &'static str,
     /// Unit in CloudWatch.
     pub unit: Unit,
     /// The one label that becomes a dimension beside the job, if any.
@@ -81,7 +89,7 @@ const fn sum(
     dimension: Option<&'static str>,
 ) -> Row {
     assert!(matches!(metric.kind, Kind::Counter), "only counters are summed");
-    Row { metric, unit, dimension, fold: Fold::Sum, is_counted_by_agent: false }
+    Row { metric, name: metric.name, unit, dimension, fold: Fold::Sum, is_counted_by_agent: false }
 }
 
 /// A gauge, its largest value over labels that are no dimension.
@@ -91,7 +99,20 @@ const fn max(
     dimension: Option<&'static str>,
 ) -> Row {
     assert!(matches!(metric.kind, Kind::Gauge), "the largest value is that of a gauge");
-    Row { metric, unit, dimension, fold: Fold::Max, is_counted_by_agent: false }
+    Row { metric, name: metric.name, unit, dimension, fold: Fold::Max, is_counted_by_agent: false }
+}
+
+/// A gauge that is a time, as the seconds that have passed since, under another name.
+const fn age(metric: &'static MetricDescriptor, name: &'static str) -> Row {
+    assert!(matches!(metric.kind, Kind::Gauge), "a time is a gauge");
+    Row {
+        metric,
+        name,
+        unit: Unit::Seconds,
+        dimension: None,
+        fold: Fold::Age,
+        is_counted_by_agent: false,
+    }
 }
 
 /// A histogram, merged over labels that are no dimension.
@@ -101,7 +122,14 @@ const fn merge(
     dimension: Option<&'static str>,
 ) -> Row {
     assert!(matches!(metric.kind, Kind::Histogram), "only histograms are merged");
-    Row { metric, unit, dimension, fold: Fold::Merge, is_counted_by_agent: false }
+    Row {
+        metric,
+        name: metric.name,
+        unit,
+        dimension,
+        fold: Fold::Merge,
+        is_counted_by_agent: false,
+    }
 }
 
 /// A state set, of which only the present state is sent.
@@ -109,6 +137,7 @@ const fn current(metric: &'static MetricDescriptor) -> Row {
     assert!(matches!(metric.kind, Kind::StateSet), "only state sets have a present state");
     Row {
         metric,
+        name: metric.name,
         unit: Unit::None,
         dimension: Some("state"),
         fold: Fold::Current,
@@ -132,9 +161,9 @@ pub static TABLE: &[Row] = &[
     sum(&job::JOB_TASK_FAILURES, Count, None),
     sum(&application::APP_EXECUTORS_REMOVED, Count, Some("reason")),
     sum(&stage::APP_STAGE_RETRIES, Count, None),
-    // Is it late? Metric math: EPOCH(m1) - m1 is the age of a timestamp.
-    max(&job::JOB_RUN_START, Seconds, None),
-    max(&job::JOB_LAST_SUCCESS, Seconds, None),
+    // Is it late?
+    age(&job::JOB_RUN_START, "job_run_age_seconds"),
+    age(&job::JOB_LAST_SUCCESS, "job_last_success_age_seconds"),
     max(&job::JOB_PROGRESS, NoUnit, None),
     // Is it slow, and why?
     by_agent(merge(&job::JOB_RUN_DURATION, Seconds, Some("outcome"))),
@@ -181,9 +210,42 @@ pub static TABLE: &[Row] = &[
     sum(&vertex::SINK_ERRORS, Count, None),
 ];
 
+/// What agents say about themselves. It has no dimension beside the scope: a hundred agents cost as
+/// much as one, and how many values a metric gets says how many there are.
+pub static AGENT: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    let row = |(metric, unit): (&'static MetricDescriptor, Unit)| Row {
+        metric,
+        name: metric.name,
+        unit,
+        dimension: None,
+        fold: Fold::of(metric.kind),
+        // Under another redaction policy the exporter begins anew and these counters do not, so they
+        // count from the first value, as those of a job that is older than the exporter.
+        is_counted_by_agent: false,
+    };
+    let metrics = [
+        (&telemetry::MEMORY, Bytes),
+        (&telemetry::CPU, Seconds),
+        // Is anything late, stuck or lost?
+        (telemetry::LAG_BYTES.descriptor(), Bytes),
+        (telemetry::LOST_BYTES.descriptor(), Bytes),
+        (telemetry::LANE_DROPPED_RECORDS.descriptor(), Count),
+        (telemetry::DEAD_LETTERS.descriptor(), Count),
+        (telemetry::SPOOL_BYTES.descriptor(), Bytes),
+        (telemetry::CIRCUIT_OPEN.descriptor(), NoUnit),
+        // How much goes through, and what does it cost the source and the bill?
+        (telemetry::RECORDS.descriptor(), Count),
+        (&telemetry::REDACTIONS, Count),
+        (&telemetry::REDACTION_FAILURES, Count),
+        (telemetry::SCRAPE_BUSY_RATIO.descriptor(), NoUnit),
+        (telemetry::CLOUDWATCH_METRICS_ESTIMATE.descriptor(), Count),
+    ];
+    metrics.map(row).to_vec()
+});
+
 #[cfg(test)]
 mod tests {
-    use super::{Fold, TABLE, Unit};
+    use super::{AGENT, Fold, TABLE, Unit};
     use crate::scrape::{flink, spark};
     use std::collections::BTreeSet;
 
@@ -225,10 +287,13 @@ mod tests {
             declared.copied().flatten().map(|metric| metric.name).collect();
         let mut names = BTreeSet::new();
         for row in TABLE {
-            let name = row.metric.name;
-            assert!(declared.contains(name), "{name} is no metric of a scraper");
+            let name = row.name;
+            assert!(declared.contains(row.metric.name), "{name} is no metric of a scraper");
             assert!(names.insert(name), "{name} stands in the table twice");
-            assert_eq!(row.fold, Fold::of(row.metric.kind), "{name}");
+            let is_age = row.metric.name.ends_with("_timestamp_seconds");
+            let fold = if is_age { Fold::Age } else { Fold::of(row.metric.kind) };
+            assert_eq!(row.fold, fold, "{name}");
+            assert_eq!(name.ends_with("_age_seconds"), is_age || name.contains("checkpoint_age"));
             let is_of_agent = ["job_runs_total", "job_run_duration_seconds"].contains(&name);
             assert_eq!(row.is_counted_by_agent, is_of_agent, "{name}");
         }
@@ -240,7 +305,7 @@ mod tests {
 
     #[test]
     fn every_unit_is_one_that_cloudwatch_knows_and_that_of_the_metric() {
-        for row in TABLE {
+        for row in TABLE.iter().chain(AGENT.iter()) {
             assert!(STANDARD_UNITS.contains(&row.unit.as_str()), "{}", row.metric.name);
             let fits: &[Unit] = match row.metric.unit {
                 "seconds" => &[Unit::Seconds],
@@ -255,12 +320,12 @@ mod tests {
     #[test]
     fn names_are_valid_and_no_dimension_can_hide_another_member() {
         let is_plain = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        for row in TABLE {
-            assert!(is_plain(row.metric.name) && row.metric.name.len() < 255);
+        for row in TABLE.iter().chain(AGENT.iter()) {
+            assert!(is_plain(row.name) && row.name.len() < 255);
             let Some(dimension) = row.dimension else { continue };
             assert!(is_plain(dimension) && dimension.len() < 250);
             assert!(!["_aws", "job_name", "cluster", "environment"].contains(&dimension));
-            assert!(TABLE.iter().all(|other| other.metric.name != dimension));
+            assert!(TABLE.iter().all(|other| other.name != dimension));
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{Encoder, Prepared, Scope, Settings};
 use crate::model::metric::Histogram;
 use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
 use crate::scrape::spark::metrics::{application, job, stage};
+use crate::telemetry::OwnMetric;
 use redaction::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -237,10 +238,56 @@ fn the_estimate_counts_names_with_their_dimensions_once_they_were_delivered() {
     assert!(crate::telemetry::CLOUDWATCH_METRICS_ESTIMATE.get().is_some());
 }
 
+#[test]
+fn the_agent_itself_is_of_no_job_and_all_agents_of_a_scope_share_their_metrics() {
+    let own = |second, lost: f64| {
+        let of_this_one = [("exporter", "file"), ("signal", "logs")];
+        let samples = vec![
+            sample(&crate::telemetry::MEMORY, &[], 4096.0),
+            sample(crate::telemetry::CIRCUIT_OPEN.descriptor(), &of_this_one, 1.0),
+            sample(crate::telemetry::LOST_BYTES.descriptor(), &[("reason", "deleted")], lost),
+            sample(crate::telemetry::LOST_BYTES.descriptor(), &[("reason", "truncated")], 2.0),
+            sample(crate::telemetry::CHECKPOINTS.descriptor(), &[], 9.0),
+        ];
+        MetricBatch { labels: vec![], ..batch(second, samples) }
+    };
+    let mut encoder = encoder();
+    let first = deliver(&mut encoder, &own(1, 0.0));
+    let want =
+        ["sidelight_circuit_open 1", "sidelight_lost_bytes_total 2", "sidelight_memory_bytes 4096"];
+    assert_eq!(shown(&first), want);
+    let scope = BTreeMap::from([("cluster".to_owned(), "etl-1".to_owned())]);
+    assert!(first.iter().all(|metric| metric.dimensions == scope));
+    assert_eq!(encoder.n_billed(WATCHED_SINCE + 1_000), 3);
+    assert_eq!(shown(&deliver(&mut encoder, &own(61, 5.0)))[1], "sidelight_lost_bytes_total 5");
+    let settings = Settings::new("Sidelight", None).unwrap();
+    let mut bare = Encoder::new(settings, WATCHED_SINCE);
+    let prepared = prepare(&mut bare, &own(1, 0.0));
+    let event = std::str::from_utf8(&prepared.events[0]).unwrap();
+    assert!(event.contains(r#""Dimensions":[[]]"#), "{event}");
+    assert!(metrics(&prepared).iter().all(|metric| metric.dimensions.is_empty()));
+}
+
+#[test]
+fn times_are_sent_as_how_long_ago_they_are() {
+    let started = (WATCHED_SINCE / 1_000) as f64 + 10.0;
+    let at = |second| batch(second, vec![sample(&job::JOB_RUN_START, &[], started)]);
+    let mut encoder = encoder();
+    assert_eq!(shown(&deliver(&mut encoder, &at(70))), ["job_run_age_seconds 60"]);
+    assert_eq!(shown(&deliver(&mut encoder, &at(9))), ["job_run_age_seconds 0"], "clocks differ");
+}
+
 /// A metric of its own for tests, with its line of the table.
 fn leak_row(name: String, kind: Kind, dimension: Option<&'static str>) -> Row {
     let (unit, help, source) = ("", "h", "test");
     let name: &'static str = Box::leak(name.into_boxed_str());
     let metric = Box::leak(Box::new(MetricDescriptor { name, unit, kind, help, source }));
-    Row { metric, unit: Unit::Count, dimension, fold: Fold::of(kind), is_counted_by_agent: false }
+    Row {
+        metric,
+        name,
+        unit: Unit::Count,
+        dimension,
+        fold: Fold::of(kind),
+        is_counted_by_agent: false,
+    }
 }

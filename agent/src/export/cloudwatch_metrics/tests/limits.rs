@@ -114,7 +114,8 @@ fn a_counter_goes_on_after_a_value_that_was_no_number() {
 fn a_job_without_a_usable_name_and_a_batch_out_of_time_are_counted_and_lose_nothing() {
     let mut encoder = encoder();
     let good = batch(1, vec![sample(&job::JOB_READ_BYTES, &[], 5.0)]);
-    let nameless = MetricBatch { labels: vec![], ..good.clone() };
+    let engine = vec![("engine", Value::literal("spark"))];
+    let nameless = MetricBatch { labels: engine, ..good.clone() };
     let blank = MetricBatch { labels: vec![("job_name", Value::literal("\t"))], ..good.clone() };
     for batch in [nameless, blank] {
         let prepared = prepare(&mut encoder, &batch);
