@@ -13,7 +13,7 @@ pub use source::{PlaceError, Source};
 
 use crate::export::s3::manifest::{FOLDER, Manifest, Object, VERSION};
 use coverage::Coverages;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Read;
 
 /// Longest manifest that is read.
@@ -21,6 +21,8 @@ const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 
 /// A manifest, and its key.
 type Read1 = (String, Manifest);
+/// An agent, and a number of one of its manifests or segments.
+type Numbered<'m> = (&'m str, u64);
 
 /// Reads all that is in `source` and says what is wrong.
 ///
@@ -39,92 +41,142 @@ pub fn verify(source: &Source) -> Result<Report, PlaceError> {
         ));
     }
     check_sequence(&manifests, &mut report);
+    let newest = newest(&manifests);
     let mut coverages = Coverages::default();
-    let mut listed = BTreeSet::new();
-    for (_, manifest) in &manifests {
+    for (manifest_key, manifest) in &manifests {
         report.begin_run(manifest);
-        for object in newest(manifest, &manifests) {
+        for object in &manifest.objects {
+            if newest.get(&(&*manifest.instance, object.number)) != Some(&manifest.number) {
+                continue;
+            }
             report.count(object);
             coverages.add(object);
+            check_damage(manifest_key, object, &mut report);
             if let Some(key) = &object.key {
-                listed.insert(key.as_str());
                 check_object(source, key, object, &mut report);
             }
         }
     }
     coverages.check(&mut report);
-    let is_manifest = |key: &str| key.starts_with(FOLDER);
-    for key in keys.iter().filter(|key| !is_manifest(key) && !listed.contains(key.as_str())) {
-        report.problem(format!("unlisted: {key} is in no manifest"));
-    }
+    check_listed(&keys, &manifests, &newest, &mut report);
     Ok(report)
 }
 
 fn read_manifests(source: &Source, keys: &BTreeSet<String>, report: &mut Report) -> Vec<Read1> {
     let mut manifests = Vec::new();
     for key in keys.iter().filter(|key| key.starts_with(FOLDER)) {
-        let mut bytes = Vec::new();
-        let read =
-            source.open(key).and_then(|body| body.take(MANIFEST_BYTES_MAX).read_to_end(&mut bytes));
-        let parsed = read.map_err(|error| error.to_string()).and_then(|_| {
-            serde_json::from_slice::<Manifest>(&bytes).map_err(|error| error.to_string())
+        let read = source.patiently(|| {
+            let mut bytes = Vec::new();
+            source.open(key)?.take(MANIFEST_BYTES_MAX).read_to_end(&mut bytes)?;
+            Ok(bytes)
         });
-        match parsed {
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                report.problem(format!("unreadable: {key}: {error}"));
+                continue;
+            }
+        };
+        match serde_json::from_slice::<Manifest>(&bytes) {
             Ok(manifest) if manifest.version == VERSION => manifests.push((key.clone(), manifest)),
             Ok(manifest) => report.problem(format!(
                 "corrupt: {key} is a manifest of version {}, this program reads {VERSION}",
                 manifest.version
             )),
-            Err(reason) => report.problem(format!("corrupt: {key}: {reason}")),
+            Err(error) => report.problem(format!("corrupt: {key}: {error}")),
         }
     }
     manifests
 }
 
-/// Manifests of a run follow each other, and the last says that it is complete.
+/// Manifests of a run follow each other, and the last says that it is complete. Names of job and run
+/// tell nothing of that: with other rules of redaction they are other ones.
 fn check_sequence(manifests: &[Read1], report: &mut Report) {
-    let mut runs: BTreeMap<(&str, &str, &str), Vec<&Read1>> = BTreeMap::new();
-    for read in manifests {
-        let it = &read.1;
-        runs.entry((&it.job_name, &it.run_id, &it.instance)).or_default().push(read);
-    }
-    for ((job_name, run_id, instance), parts) in runs {
-        let run = format!("run {run_id} of {job_name}, agent {instance}");
-        for (key, part) in &parts {
-            let before = part.continues;
-            if before.is_some_and(|before| parts.iter().all(|(_, it)| it.number != before)) {
-                report.problem(format!("missing: the manifest that {key} continues; {run}"));
-            }
-            let is_followed = parts.iter().any(|(_, it)| it.continues == Some(part.number));
-            if part.continued && !is_followed {
-                report.problem(format!("missing: the manifest that continues {key}; {run}"));
-            }
+    let all: HashSet<Numbered<'_>> =
+        manifests.iter().map(|(_, it)| (&*it.instance, it.number)).collect();
+    let before = |it: &Manifest| it.continues;
+    let followed: HashSet<Numbered<'_>> =
+        manifests.iter().filter_map(|(_, it)| Some((&*it.instance, before(it)?))).collect();
+    for (key, it) in manifests {
+        let run = format!("run {} of {}, agent {}", it.run_id, it.job_name, it.instance);
+        if before(it).is_some_and(|before| !all.contains(&(&*it.instance, before))) {
+            report.problem(format!("missing: the manifest that {key} continues; {run}"));
         }
-        if parts.last().is_some_and(|(_, last)| !last.complete && !last.continued) {
-            report.problem(format!("not ended: {run}: the agent runs, or has not ended in order"));
+        if followed.contains(&(&*it.instance, it.number)) {
+            continue;
+        }
+        if it.continued {
+            report.problem(format!("missing: the manifest that continues {key}; {run}"));
+        } else if !it.complete {
+            report.problem(format!(
+                "not ended: {run}: the agent runs, or has not ended in order, or has lost or kept aside \
+                 something, which its log says"
+            ));
         }
     }
 }
 
-/// Objects of a manifest but those that a later one of the same agent has again, after a crash.
-fn newest<'m>(manifest: &'m Manifest, all: &'m [Read1]) -> impl Iterator<Item = &'m Object> {
-    let later: Vec<&Manifest> = all
-        .iter()
-        .map(|(_, it)| it)
-        .filter(|it| it.instance == manifest.instance && it.number > manifest.number)
-        .filter(|it| it.continues == Some(manifest.number))
-        .collect();
-    let is_again = move |object: &&Object| {
-        let is_same = |it: &Object| it.key.is_some() && it.key == object.key;
-        !later.iter().any(|it| it.objects.first().is_some_and(is_same))
+/// Which manifest tells what is true of each segment: after a crash two may name its object, and the
+/// later one is right.
+fn newest(manifests: &[Read1]) -> HashMap<Numbered<'_>, u64> {
+    let mut newest = HashMap::new();
+    for (_, manifest) in manifests {
+        for object in &manifest.objects {
+            let number = newest.entry((&*manifest.instance, object.number)).or_default();
+            *number = manifest.number.max(*number);
+        }
+    }
+    newest
+}
+
+/// Every object is in a manifest. One that was made of a segment whose object has another key now, as
+/// rules of redaction or the compression have changed in between, is one too many.
+fn check_listed(
+    keys: &BTreeSet<String>,
+    manifests: &[Read1],
+    newest: &HashMap<Numbered<'_>, u64>,
+    report: &mut Report,
+) {
+    let is_newest = |manifest: &Manifest, object: &Object| {
+        newest.get(&(&*manifest.instance, object.number)) == Some(&manifest.number)
     };
-    manifest.objects.iter().filter(is_again)
+    let listed: HashSet<&str> = manifests
+        .iter()
+        .flat_map(|(_, it)| it.objects.iter().filter(|object| is_newest(it, object)))
+        .filter_map(|object| object.key.as_deref())
+        .collect();
+    for key in keys.iter().filter(|key| !key.starts_with(FOLDER) && !listed.contains(&***key)) {
+        let name = key.rsplit('/').next().and_then(|name| name.split('.').next());
+        let segment = name
+            .and_then(|name| name.split_once('-'))
+            .and_then(|(instance, number)| Some((instance, number.parse().ok()?)));
+        if segment.is_some_and(|segment| newest.contains_key(&segment)) {
+            report.note(format!(
+                "{key} was made before a crash or a change of the config, and another object has its \
+                 records: it can be deleted"
+            ));
+        } else {
+            report.problem(format!("unlisted: {key} is in no manifest"));
+        }
+    }
+}
+
+/// What the agent says of what it could not archive.
+fn check_damage(manifest: &str, object: &Object, report: &mut Report) {
+    if object.damaged_bytes > 0 {
+        let key = object.key.as_deref().unwrap_or(manifest);
+        report.problem(format!(
+            "damaged: {} bytes that were to become lines of {key} could not be read; the agent keeps \
+             them aside in its state folder, as s3/*.damaged",
+            object.damaged_bytes
+        ));
+    }
 }
 
 /// The object is there, and is what its manifest says.
 fn check_object(source: &Source, key: &str, object: &Object, report: &mut Report) {
-    let found = match source.open(key) {
-        Ok(body) => object::read(key, body),
+    let found = match source.patiently(|| object::read(key, source.open(key)?)) {
+        Ok(found) => found,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return report.problem(format!("missing: {key} is in a manifest and not there"));
         }

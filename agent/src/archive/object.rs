@@ -18,7 +18,7 @@ pub(super) struct Found {
     pub(super) bytes: u64,
     /// By `file_id`.
     pub(super) files: BTreeMap<String, Lines>,
-    /// Why it could not be read to its end.
+    /// What is wrong with its bytes.
     pub(super) error: Option<String>,
 }
 
@@ -38,23 +38,28 @@ struct Line<'l> {
 }
 
 /// Reads `body`, whose key tells how it is compressed.
-pub(super) fn read(key: &str, body: Box<dyn Read + '_>) -> Found {
+///
+/// # Errors
+/// When it does not come to its end: that says nothing of the object.
+pub(super) fn read(key: &str, body: Box<dyn Read + '_>) -> io::Result<Found> {
     let mut found = Found::default();
-    let mut hashed = Hashed { body, hash: Sha256::new(), n_bytes: 0 };
+    let mut hashed = Hashed { body, hash: Sha256::new(), n_bytes: 0, failed: None };
     let unpacked = if key.ends_with(".gz") {
         lines(flate2::read::MultiGzDecoder::new(&mut hashed), &mut found)
     } else {
         zstd::Decoder::new(&mut hashed).and_then(|unpacked| lines(unpacked, &mut found))
     };
-    let rest = unpacked.and_then(|()| io::copy(&mut hashed, &mut io::sink()));
-    found.error = rest.err().map(|error| error.to_string());
-    if found.error.is_some() {
-        // For the hash of the whole; the first error says more.
-        let _ = io::copy(&mut hashed, &mut io::sink());
+    found.error = unpacked.err().map(|error| error.to_string());
+    if hashed.failed.is_none() {
+        // For the hash of the whole.
+        io::copy(&mut hashed, &mut io::sink())?;
+    }
+    if let Some(error) = hashed.failed {
+        return Err(error);
     }
     found.compressed_bytes = hashed.n_bytes;
     found.sha256 = hashed.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    found
+    Ok(found)
 }
 
 fn lines(unpacked: impl Read, found: &mut Found) -> io::Result<()> {
@@ -93,11 +98,15 @@ struct Hashed<'b> {
     body: Box<dyn Read + 'b>,
     hash: Sha256,
     n_bytes: u64,
+    /// Why nothing more came.
+    failed: Option<io::Error>,
 }
 
 impl Read for Hashed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n_bytes = self.body.read(buffer)?;
+        let n_bytes = self.body.read(buffer).inspect_err(|error| {
+            self.failed = Some(io::Error::new(error.kind(), error.to_string()));
+        })?;
         self.hash.update(&buffer[..n_bytes]);
         self.n_bytes += n_bytes as u64;
         Ok(n_bytes)

@@ -13,6 +13,8 @@ pub struct Report {
     runs: Vec<Run>,
     problems: Vec<String>,
     n_untold: usize,
+    /// What is worth knowing and makes nothing incomplete.
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,12 @@ impl Report {
             self.problems.push(told);
         } else {
             self.n_untold += 1;
+        }
+    }
+
+    pub(super) fn note(&mut self, told: String) {
+        if self.notes.len() < TOLD_MAX {
+            self.notes.push(told);
         }
     }
 
@@ -102,6 +110,9 @@ impl fmt::Display for Report {
                 run.compressed_bytes,
                 run.dropped
             )?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
         }
         for problem in &self.problems {
             writeln!(f, "{problem}")?;

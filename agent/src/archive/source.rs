@@ -2,14 +2,26 @@
 
 use crate::export::s3::bucket::Access;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
+/// Pauses before S3 is asked again for what it did not give.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(10),
+];
+/// Time without any byte of an object, after which it is asked for again.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// Names that are held in memory.
 const KEYS_MAX: usize = 2_000_000;
 
@@ -83,12 +95,16 @@ impl Source {
             Self::Folder(folder) => list_folder(folder, folder, &mut keys)?,
             Self::Bucket { runtime, client, bucket, prefix } => {
                 let place = format!("s3://{bucket}/{prefix}");
-                let list = client.list_objects_v2().bucket(bucket).prefix(prefix);
-                let mut pages = list.into_paginator().send();
-                while let Some(page) = runtime.block_on(pages.next()) {
+                let mut after = None;
+                loop {
+                    let page = self.patiently(|| {
+                        let list = client.list_objects_v2().bucket(bucket).prefix(prefix);
+                        let list = list.set_continuation_token(after.clone()).send();
+                        runtime.block_on(list).map_err(|error| failed(&error))
+                    });
                     let page = page.map_err(|error| PlaceError::Unlisted {
                         place: place.clone(),
-                        reason: told(&error),
+                        reason: error.to_string(),
                     })?;
                     let below =
                         page.contents().iter().filter_map(|it| it.key()?.strip_prefix(prefix));
@@ -96,10 +112,29 @@ impl Source {
                     if keys.len() > KEYS_MAX {
                         return Err(PlaceError::TooMany(place));
                     }
+                    after = page.next_continuation_token().map(str::to_owned);
+                    if after.is_none() {
+                        break;
+                    }
                 }
             }
         }
         Ok(keys)
+    }
+
+    /// Does what may fail because of the network, some times if it has to.
+    ///
+    /// # Errors
+    /// Of the last time, or the first that another try does not mend.
+    pub(super) fn patiently<T>(&self, mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let pauses = if matches!(self, Self::Folder(_)) { &[][..] } else { &PAUSES };
+        for pause in pauses {
+            match work() {
+                Err(error) if is_passing(&error) => std::thread::sleep(*pause),
+                done => return done,
+            }
+        }
+        work()
     }
 
     /// Opens an object.
@@ -115,27 +150,35 @@ impl Source {
             }
             Self::Bucket { runtime, client, bucket, prefix } => {
                 let get = client.get_object().bucket(bucket).key(format!("{prefix}{key}"));
-                let answer = runtime.block_on(get.send()).map_err(|error| {
-                    let is_missing = error.code() == Some("NoSuchKey");
-                    let kind =
-                        if is_missing { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
-                    io::Error::new(kind, told(&error))
-                })?;
+                let answer = runtime.block_on(get.send()).map_err(|error| failed(&error))?;
                 Ok(Box::new(Body { runtime, stream: answer.body, chunk: Vec::new(), at: 0 }))
             }
         }
     }
 }
 
-fn told<E: std::error::Error + ProvideErrorMetadata + 'static>(error: &E) -> String {
-    match (error.code(), error.message()) {
+/// What an error of S3 says, and whether it is worth another try.
+fn failed<E>(error: &SdkError<E, HttpResponse>) -> io::Error
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    let told = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
-        _ => {
-            let whole = DisplayErrorContext(error).to_string();
-            whole.chars().take(500).collect()
-        }
-    }
+        _ => DisplayErrorContext(error).to_string().chars().take(500).collect(),
+    };
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let kind = match (error.code(), status) {
+        (Some("NoSuchKey"), _) => io::ErrorKind::NotFound,
+        (_, Some(408 | 429)) => io::ErrorKind::Other,
+        (_, Some(400..=499)) => io::ErrorKind::PermissionDenied,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, told)
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
 }
 
 fn list_folder(root: &Path, folder: &Path, keys: &mut BTreeSet<String>) -> Result<(), PlaceError> {
@@ -169,7 +212,11 @@ struct Body<'r> {
 impl Read for Body<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.chunk.len() {
-            match self.runtime.block_on(self.stream.try_next()).map_err(io::Error::other)? {
+            let next = async { timeout(SILENCE_MAX, self.stream.try_next()).await };
+            let next = self.runtime.block_on(next).map_err(|_| {
+                io::Error::new(io::ErrorKind::TimedOut, "nothing more of it came for 30 s")
+            })?;
+            match next.map_err(io::Error::other)? {
                 Some(chunk) => (self.chunk, self.at) = (chunk.to_vec(), 0),
                 None => return Ok(0),
             }

@@ -19,12 +19,12 @@ fn manifest(number: u64, objects: Vec<Object>) -> Manifest {
     }
 }
 
-/// An object of which only the ranges count.
+/// What is known of a segment of which the policy has dropped all records.
 fn dropped(from: u64, to: u64) -> Object {
     let (file_id, path) = ("1".to_owned(), "a.log".to_owned());
     let ranges = vec![(from, to)];
     let files = vec![FilePart { file_id, path, dropped: 1, ranges, ..FilePart::default() }];
-    Object { files, ..Object::default() }
+    Object { number: from, files, ..Object::default() }
 }
 
 fn put(folder: &Path, manifest: &Manifest) {
@@ -65,10 +65,51 @@ fn manifests_of_a_run_follow_each_other_to_one_that_is_complete() {
 
 #[test]
 fn an_object_that_a_later_manifest_has_again_counts_once() {
-    let again = Object { key: Some("x".to_owned()), ..dropped(0, 5) };
-    let first = manifest(1, vec![again.clone()]);
-    let second = Manifest { continues: Some(1), ..manifest(2, vec![again]) };
-    check(&[first, second], &["missing: x is in a manifest and not there"]);
+    // Also one that has no key, as all of its records were dropped.
+    for key in [None, Some("x".to_owned())] {
+        let again = Object { key: key.clone(), ..dropped(0, 5) };
+        let first = manifest(1, vec![again.clone()]);
+        let second = Manifest { continues: Some(1), ..manifest(2, vec![again]) };
+        let missing = ["missing: x is in a manifest and not there"];
+        check(&[first, second], if key.is_some() { &missing } else { &[] });
+    }
+}
+
+#[test]
+fn manifests_of_a_run_that_other_rules_of_redaction_call_otherwise_belong_together() {
+    let first = Manifest { complete: false, ..manifest(1, vec![dropped(0, 5)]) };
+    let second = manifest(2, vec![dropped(5, 9)]);
+    let second = Manifest { continues: Some(1), run_id: "[EMAIL]".to_owned(), ..second };
+    check(&[first, second], &[]);
+}
+
+#[test]
+fn an_object_whose_segment_has_another_one_is_told_and_one_that_nobody_knows_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), &manifest(1, vec![dropped(0, 5)]));
+    let verified = || verify(&Source::Folder(folder.path().to_owned())).unwrap();
+    fs::write(folder.path().join("i-000000000000.jsonl.gz"), "").unwrap();
+    let report = verified();
+    assert!(report.is_complete(), "{report}");
+    assert!(
+        report.to_string().contains("note: i-000000000000.jsonl.gz was made before"),
+        "{report}"
+    );
+    fs::write(folder.path().join("i-000000000009.jsonl.gz"), "").unwrap();
+    let unlisted = "unlisted: i-000000000009.jsonl.gz is in no manifest";
+    assert_eq!(verified().problems(), [unlisted]);
+}
+
+#[test]
+fn many_manifests_take_little_time() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..3_000 {
+        put(folder.path(), &manifest(number + 1, vec![dropped(number, number + 1)]));
+    }
+    let began = std::time::Instant::now();
+    assert!(verify(&Source::Folder(folder.path().to_owned())).unwrap().is_complete());
+    // Each with each other would be nine million.
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
 }
 
 #[test]

@@ -221,7 +221,9 @@ impl Lane {
         let is_gone = self.deliver().await;
         // For another config nothing is waited for: the next exporter goes on.
         if !is_gone && !self.status.is_stopping() {
-            let is_all = self.intake.is_settled() && self.status.stored_records() == 0;
+            let is_all = self.intake.is_settled()
+                && self.status.stored_records() == 0
+                && self.status.dropped() == 0;
             let status = self.status.clone();
             tokio::select! {
                 biased;

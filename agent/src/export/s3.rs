@@ -4,6 +4,7 @@
 //! A record counts as delivered once it is synced in the staging area (`staging.rs`); a task of its own
 //! (`shipper.rs`) makes objects of what is there (`object.rs`) and puts them (`bucket.rs`).
 
+mod aside;
 mod book;
 pub mod bucket;
 mod config;
@@ -13,6 +14,7 @@ pub mod manifest;
 mod object;
 mod partition;
 mod probe;
+mod repeats;
 mod shipper;
 mod stage;
 mod staging;

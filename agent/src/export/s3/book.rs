@@ -8,18 +8,24 @@ use crate::model::FileId;
 use crate::policy::Redactors;
 use crate::{telemetry, trace};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "book";
-/// Runs whose manifest is open; over it, the one that had no object for longest is closed.
+/// Runs whose manifest is open; over it, that of the one that had no object for longest is closed, and
+/// what comes later is in a next one.
 const RUNS_MAX: usize = 64;
+/// Runs that are known at all; of the one over it, nothing more is expected.
+const RUNS_KNOWN_MAX: usize = 1_024;
 /// Files whose state is kept; over it, those heard of longest ago are forgotten, and a crash may
 /// archive a second or so of them twice.
 const FILES_MAX: usize = 8_192;
+/// Ranges that are kept of a file. More than one there are only behind a hole that a failed disk has
+/// left; over it, the lowest is forgotten, and comes a second time if the file is read from there.
+const RANGES_MAX: usize = 64;
 
 /// See the head of the file.
 #[derive(Debug)]
@@ -27,12 +33,23 @@ pub(super) struct Book {
     path: PathBuf,
     rules: u64,
     stored: Stored,
-    covered: HashMap<FileId, (u64, u64)>,
+    covered: HashMap<FileId, Covered>,
     /// For the order in which files were heard of.
     clock: u64,
     /// Keys of manifests that the bucket does not have like this.
     unsent: BTreeSet<String>,
 }
+
+/// What is staged of a file.
+#[derive(Debug, Default)]
+struct Covered {
+    /// Ascending, and none touches another one.
+    ranges: Vec<Bytes>,
+    heard: u64,
+}
+
+/// From and to.
+pub(super) type Bytes = (u64, u64);
 
 /// What stands in the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -40,8 +57,12 @@ struct Stored {
     /// Rules that the texts in it were redacted with.
     rules: u64,
     instance: String,
+    /// Bucket and prefix of all that is told here.
+    place: String,
+    /// What of which file went to another bucket or prefix before.
+    elsewhere: BTreeMap<String, Vec<Bytes>>,
     next_number: u64,
-    covered: Vec<(String, u64)>,
+    covered: Vec<(String, Vec<Bytes>)>,
     /// That had an object last comes last.
     runs: Vec<Run>,
     /// Manifests to which nothing is added any more and that the bucket does not have yet.
@@ -54,16 +75,19 @@ struct Run {
     run_id: String,
     /// Number of the newest manifest.
     number: u64,
-    /// None where its texts are redacted with other rules than those of today: what it says was sent.
+    /// None where it was closed, and where its texts are redacted with other rules than those of today:
+    /// what it says was sent.
     manifest: Option<Manifest>,
+    /// Whether the newest manifest says that it is complete, where it was closed.
+    is_complete: bool,
 }
 
 impl Book {
-    /// Reads the one in `folder`, or begins one.
+    /// Reads the one in `folder`, or begins one. `place` is the bucket and prefix of today.
     ///
     /// # Errors
     /// When there is one and the disk does not give it.
-    pub(super) fn open(folder: &Path, redactors: &Redactors) -> io::Result<Self> {
+    pub(super) fn open(folder: &Path, place: &str, redactors: &Redactors) -> io::Result<Self> {
         let path = folder.join(NAME);
         let bytes = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -78,16 +102,17 @@ impl Book {
         let rules = redactors.fingerprint();
         let mut stored = read.flatten().unwrap_or_default();
         if trace::parse_id::<8>(stored.instance.as_bytes()).is_none() {
-            stored =
-                Stored { instance: format!("{:016x}", FileId::random().0), ..Stored::default() };
-            stored.next_number = 1;
+            stored = Stored { next_number: 1, ..Stored::default() };
+        }
+        if stored.place != place {
+            stored.move_to(place);
         }
         if stored.rules != rules {
             // Texts of the state folder count as redacted only if today's rules made them.
             for run in &mut stored.runs {
                 let redacted = |text: &str| redactors.base().value(text).to_string();
                 (run.job_name, run.run_id) = (redacted(&run.job_name), redacted(&run.run_id));
-                run.manifest = None;
+                (run.manifest, run.is_complete) = (None, false);
             }
             stored.closed.clear();
             stored.rules = rules;
@@ -100,9 +125,11 @@ impl Book {
             unsent: BTreeSet::new(),
             stored,
         };
-        for (id, to) in std::mem::take(&mut book.stored.covered) {
-            let id = trace::parse_id::<8>(id.as_bytes()).map(u64::from_be_bytes);
-            id.into_iter().for_each(|id| book.cover(FileId(id), to));
+        for (id, ranges) in std::mem::take(&mut book.stored.covered) {
+            let Some(id) = trace::parse_id::<8>(id.as_bytes()).map(u64::from_be_bytes) else {
+                continue;
+            };
+            ranges.into_iter().for_each(|range| book.cover(FileId(id), range));
         }
         // A crash may have come before they were sent.
         book.unsent = book.manifests().map(Manifest::key).collect();
@@ -126,19 +153,30 @@ impl Book {
         self.stored.next_number = self.stored.next_number.max(number + 1);
     }
 
-    /// Up to where a file is staged; 0 when nothing is known of it.
+    /// What of a file is staged, ascending; empty when nothing is known of it.
     #[must_use]
-    pub(super) fn covered(&self, file: FileId) -> u64 {
-        self.covered.get(&file).map_or(0, |(to, _)| *to)
+    pub(super) fn covered(&self, file: FileId) -> &[Bytes] {
+        self.covered.get(&file).map_or(&[], |covered| &covered.ranges)
     }
 
-    /// Says that a file is staged up to `to`.
-    pub(super) fn cover(&mut self, file: FileId, to: u64) {
+    /// Says that these bytes of a file are staged. What a batch says of the bytes before its own proves
+    /// nothing: they may have been in a segment that the disk did not keep.
+    pub(super) fn cover(&mut self, file: FileId, (from, to): Bytes) {
         self.clock += 1;
-        let before = self.covered(file);
-        self.covered.insert(file, (before.max(to), self.clock));
+        let covered = self.covered.entry(file).or_default();
+        covered.heard = self.clock;
+        let ranges = &mut covered.ranges;
+        let start = ranges.partition_point(|(_, end)| *end < from);
+        let end = ranges.partition_point(|(start, _)| *start <= to);
+        let touched = ranges.get(start..end).unwrap_or_default();
+        let low = touched.first().map_or(from, |(low, _)| from.min(*low));
+        let high = touched.last().map_or(to, |(_, high)| to.max(*high));
+        ranges.splice(start..end.max(start), [(low, high)]);
+        if ranges.len() > RANGES_MAX {
+            ranges.remove(0);
+        }
         if self.covered.len() > FILES_MAX {
-            let oldest = self.covered.iter().min_by_key(|(_, (_, heard))| *heard);
+            let oldest = self.covered.iter().min_by_key(|(_, covered)| covered.heard);
             if let Some(oldest) = oldest.map(|(file, _)| *file) {
                 self.covered.remove(&oldest);
                 telemetry::S3_FORGOTTEN_FILES.add(1);
@@ -146,14 +184,17 @@ impl Book {
         }
     }
 
-    /// Notes an object with this number. `is_staged` says of which runs there is more to come.
+    /// Notes an object. `is_staged` says of which runs there is more to come.
     pub(super) fn add(
         &mut self,
         partition: &Partition,
-        number: u64,
-        object: Object,
+        mut object: Object,
         is_staged: impl Fn(&str, &str) -> bool,
     ) {
+        for part in &mut object.files {
+            let elsewhere = self.stored.elsewhere.get(&part.file_id);
+            part.elsewhere = elsewhere.cloned().unwrap_or_default();
+        }
         let (job_name, run_id) = (&partition.job_name, &partition.run_id);
         let is_same = |run: &Run| (&run.job_name, &run.run_id) == (job_name, run_id);
         let known = self.stored.runs.iter().position(is_same);
@@ -163,30 +204,45 @@ impl Book {
                 run_id: run_id.clone(),
                 number: 0,
                 manifest: None,
+                is_complete: false,
             },
             |index| self.stored.runs.remove(index),
         );
-        let key = object.key.clone();
-        let is_in_it = |it: &Manifest| key.is_some() && it.objects.iter().any(|it| it.key == key);
+        let is_in_it = |it: &Manifest| it.objects.iter().any(|it| it.number == object.number);
         let is_full = |it: &Manifest| it.is_full() && !is_in_it(it);
         if let Some(mut full) = run.manifest.take_if(|manifest| is_full(manifest)) {
             full.continued = true;
             self.close(full);
         }
         let manifest = run.manifest.get_or_insert_with(|| {
-            let mut next = Manifest::new(&self.stored.instance, partition, number);
+            let mut next = Manifest::new(&self.stored.instance, job_name, run_id, object.number);
             next.continues = (run.number > 0).then_some(run.number);
             next
         });
-        run.number = manifest.number;
+        (run.number, run.is_complete) = (manifest.number, false);
         manifest.add(object);
         self.unsent.insert(manifest.key());
         self.stored.runs.push(run);
-        if self.stored.runs.len() > RUNS_MAX {
-            let oldest = self.stored.runs.remove(0);
-            let has_ended = !is_staged(&oldest.job_name, &oldest.run_id);
-            if let Some(manifest) = oldest.manifest {
-                self.close(Manifest { complete: manifest.complete || has_ended, ..manifest });
+        self.close_over_limits(is_staged);
+    }
+
+    fn close_over_limits(&mut self, is_staged: impl Fn(&str, &str) -> bool) {
+        let n_open = self.stored.runs.iter().filter(|run| run.manifest.is_some()).count();
+        let mut closed = Vec::new();
+        let open = self.stored.runs.iter_mut().filter(|run| run.manifest.is_some());
+        for run in open.take(n_open.saturating_sub(RUNS_MAX)) {
+            let Some(manifest) = run.manifest.take() else { continue };
+            run.is_complete = manifest.complete;
+            // More of the run may come: then, and at the end of the agent, another manifest follows.
+            closed.push(Manifest { continued: !manifest.complete, ..manifest });
+        }
+        closed.into_iter().for_each(|manifest| self.close(manifest));
+        if self.stored.runs.len() > RUNS_KNOWN_MAX {
+            let mut oldest = self.stored.runs.remove(0);
+            let is_over = !is_staged(&oldest.job_name, &oldest.run_id);
+            if !oldest.is_complete {
+                let last = self.stored.last_of(&mut oldest);
+                self.close(Manifest { complete: is_over, ..last });
             }
         }
     }
@@ -198,12 +254,20 @@ impl Book {
 
     /// Says that nothing of any run is left to archive.
     pub(super) fn complete(&mut self) {
-        for manifest in self.stored.runs.iter_mut().filter_map(|run| run.manifest.as_mut()) {
-            if !manifest.complete {
+        let mut runs = std::mem::take(&mut self.stored.runs);
+        for run in &mut runs {
+            if run.manifest.is_none() && !run.is_complete {
+                run.manifest = Some(self.stored.last_of(run));
+            }
+            let is_damaged = |it: &Manifest| it.objects.iter().any(|it| it.damaged_bytes > 0);
+            if let Some(manifest) = run.manifest.as_mut().filter(|it| !it.complete)
+                && !is_damaged(manifest)
+            {
                 manifest.complete = true;
                 self.unsent.insert(manifest.key());
             }
         }
+        self.stored.runs = runs;
     }
 
     /// Manifests that the bucket does not have like this: key below the prefix, and contents.
@@ -231,9 +295,12 @@ impl Book {
     /// When the disk does not take it; the one before is still there.
     pub(super) fn write(&mut self) -> io::Result<()> {
         let mut covered: Vec<_> = self.covered.iter().collect();
-        covered.sort_unstable_by_key(|(_, (_, heard))| *heard);
-        let covered = covered.into_iter().map(|(file, (to, _))| (format!("{:016x}", file.0), *to));
-        (self.stored.rules, self.stored.covered) = (self.rules, covered.collect());
+        covered.sort_unstable_by_key(|(_, covered)| covered.heard);
+        let told = |(file, covered): (&FileId, &Covered)| {
+            (format!("{:016x}", file.0), covered.ranges.clone())
+        };
+        let covered = covered.into_iter().map(told).collect();
+        (self.stored.rules, self.stored.covered) = (self.rules, covered);
         let salt = FileId::random().0;
         let (mut bytes, mut frame) = (segment::header(salt).to_vec(), Vec::new());
         let json = serde_json::to_vec(&self.stored)?;
@@ -251,6 +318,26 @@ impl Book {
     }
 }
 
+impl Stored {
+    /// The archive goes on at another place, which has nothing of what the one before has.
+    fn move_to(&mut self, place: &str) {
+        self.instance = format!("{:016x}", FileId::random().0);
+        self.place = place.to_owned();
+        self.elsewhere = self.covered.iter().cloned().collect();
+        self.runs.clear();
+        self.closed.clear();
+    }
+
+    /// A manifest without objects that follows the closed one of `run`.
+    fn last_of(&mut self, run: &mut Run) -> Manifest {
+        self.next_number += 1;
+        let number = self.next_number - 1;
+        let mut last = Manifest::new(&self.instance, &run.job_name, &run.run_id, number);
+        last.continues = Some(std::mem::replace(&mut run.number, number));
+        last
+    }
+}
+
 /// What stands in the file; none when it is damaged.
 fn read(bytes: &[u8]) -> Option<Stored> {
     let salt = segment::salt(bytes)?;
@@ -259,98 +346,4 @@ fn read(bytes: &[u8]) -> Option<Stored> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Book, FILES_MAX, RUNS_MAX};
-    use crate::export::s3::manifest::{Manifest, Object};
-    use crate::export::s3::partition::Partition;
-    use crate::model::{FileId, LogRecord, Resource};
-    use crate::policy::Redactors;
-    use redaction::{Policy, Profile, Redactor};
-
-    fn partition(run: &str) -> Partition {
-        let run_id = Some(Redactor::new().value(run));
-        Partition::of(&Resource { run_id, ..Resource::default() }, &LogRecord::default())
-    }
-
-    fn object(key: &str) -> Object {
-        Object { key: Some(key.to_owned()), ..Object::default() }
-    }
-
-    fn manifests(book: &Book) -> Vec<Manifest> {
-        let parse = |(_, json): (_, Vec<u8>)| serde_json::from_slice(&json).unwrap();
-        book.unsent().into_iter().map(parse).collect()
-    }
-
-    #[test]
-    fn what_was_written_is_there_after_a_restart_and_sent_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let redactors = Redactors::default();
-        let mut book = Book::open(folder.path(), &redactors).unwrap();
-        let number = book.take_number();
-        book.add(&partition("r"), number, object("a"), |_, _| true);
-        book.cover(FileId(u64::MAX), 17);
-        book.write().unwrap();
-        let (instance, sent) = (book.instance().to_owned(), manifests(&book));
-        let mut book = Book::open(folder.path(), &redactors).unwrap();
-        assert_eq!((book.instance(), manifests(&book)), (instance.as_str(), sent));
-        assert_eq!((book.covered(FileId(u64::MAX)), book.covered(FileId(1))), (17, 0));
-        assert_eq!(book.take_number(), number + 1);
-        let keys: Vec<_> = book.unsent().into_iter().map(|(key, _)| key).collect();
-        book.note_sent(&keys);
-        assert!(book.unsent().is_empty());
-        book.complete();
-        assert!(manifests(&book)[0].complete);
-    }
-
-    #[test]
-    fn a_full_manifest_is_continued_in_the_next_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut book = Book::open(folder.path(), &Redactors::default()).unwrap();
-        for number in 1..=257 {
-            book.add(&partition("r"), number, object(&number.to_string()), |_, _| true);
-        }
-        let both = manifests(&book);
-        let told: Vec<_> = both
-            .iter()
-            .map(|it| (it.number, it.continues, it.continued, it.objects.len()))
-            .collect();
-        assert_eq!(told, [(1, None, true, 256), (257, Some(1), false, 1)]);
-    }
-
-    #[test]
-    fn runs_and_files_have_a_limit() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut book = Book::open(folder.path(), &Redactors::default()).unwrap();
-        for number in 0..=RUNS_MAX as u64 {
-            let run = format!("run-{number}");
-            book.add(&partition(&run), number + 1, object(&run), |_, run| run != "run-0");
-        }
-        let first = manifests(&book).remove(0);
-        assert_eq!((first.run_id.as_str(), first.complete), ("run-0", true));
-        for file in 0..=FILES_MAX as u64 {
-            book.cover(FileId(file), 1);
-        }
-        assert_eq!((book.covered(FileId(0)), book.covered(FileId(1))), (0, 1));
-    }
-
-    #[test]
-    fn texts_of_other_rules_do_not_leave_and_damage_begins_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut book = Book::open(folder.path(), &Redactors::default()).unwrap();
-        book.add(&partition("r"), 5, object("a"), |_, _| true);
-        book.cover(FileId(3), 9);
-        book.write().unwrap();
-        let other = Redactors::new(Policy { profile: Profile::Pci, ..Policy::default() }).unwrap();
-        let mut changed = Book::open(folder.path(), &other).unwrap();
-        assert!(changed.unsent().is_empty());
-        changed.add(&partition("r"), 6, object("b"), |_, _| true);
-        assert_eq!(manifests(&changed)[0].continues, Some(5));
-        assert_eq!(changed.covered(FileId(3)), 9);
-        let path = folder.path().join("book");
-        let mut bytes = std::fs::read(&path).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        std::fs::write(&path, bytes).unwrap();
-        let anew = Book::open(folder.path(), &Redactors::default()).unwrap();
-        assert_ne!(anew.instance(), book.instance(), "no object of the old one is overwritten");
-    }
-}
+mod tests;

@@ -99,15 +99,25 @@ impl Bucket {
         *self.client.lock().await = None;
     }
 
+    /// Puts a manifest. It is in the class `STANDARD` whatever objects are in: those of an archive that
+    /// is rarely read are small, change often, and must be readable to prove that it is complete.
+    ///
+    /// # Errors
+    /// When the bucket does not say that it has it.
+    pub(super) async fn put_manifest(&self, key: &str, bytes: Vec<u8>) -> Result<(), Failure> {
+        self.put(key, "application/json", bytes, None).await
+    }
+
     /// Puts an object whose bytes are all there.
     ///
     /// # Errors
     /// When the bucket does not say that it has them.
-    pub(super) async fn put(
+    async fn put(
         &self,
         key: &str,
         content_type: &str,
         bytes: Vec<u8>,
+        storage_class: Option<StorageClass>,
     ) -> Result<(), Failure> {
         let config = &self.config;
         let hash = base64::encode(Sha256::digest(&bytes));
@@ -116,7 +126,7 @@ impl Bucket {
             .content_type(content_type)
             .checksum_sha256(hash)
             .set_expected_bucket_owner(config.expected_bucket_owner.clone())
-            .set_storage_class(config.storage_class.as_deref().map(StorageClass::from))
+            .set_storage_class(storage_class)
             .set_server_side_encryption(self.encryption())
             .set_ssekms_key_id(config.kms_key_id.clone())
             .set_tagging(self.tagging())
@@ -142,7 +152,7 @@ impl Bucket {
         let Some(Piece::Part(first)) = pieces.recv().await else { return Ok(()) };
         match pieces.recv().await {
             None => Err(self.cut_short()),
-            Some(Piece::End) => self.put(&key, content_type, first).await,
+            Some(Piece::End) => self.put(&key, content_type, first, self.storage_class()).await,
             Some(second) => {
                 let upload = self.begin(&key, content_type).await?;
                 let sent = self.send_parts(&key, &upload, first, second, pieces).await;
@@ -169,7 +179,7 @@ impl Bucket {
             .content_type(content_type)
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .set_expected_bucket_owner(config.expected_bucket_owner.clone())
-            .set_storage_class(config.storage_class.as_deref().map(StorageClass::from))
+            .set_storage_class(self.storage_class())
             .set_server_side_encryption(self.encryption())
             .set_ssekms_key_id(config.kms_key_id.clone())
             .set_tagging(self.tagging())
@@ -284,6 +294,10 @@ impl Bucket {
             "" => below.to_owned(),
             prefix => format!("{prefix}/{below}"),
         }
+    }
+
+    fn storage_class(&self) -> Option<StorageClass> {
+        self.config.storage_class.as_deref().map(StorageClass::from)
     }
 
     fn encryption(&self) -> Option<ServerSideEncryption> {

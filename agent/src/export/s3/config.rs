@@ -5,6 +5,7 @@ use super::bucket::Bucket;
 use super::object::Compression;
 use super::stage::Stage;
 use super::staging::Limits;
+use crate::aws::endpoint;
 use crate::config::{Bytes, Interval, Section};
 use crate::export::{BoxFuture, BuildError, Exporter, ExporterConfig, Finding, Shared, lane};
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,14 @@ pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     Box::new(config)
 }
 
+impl Config {
+    /// Which archive it is: two that differ in it share no object.
+    fn place(&self) -> String {
+        let endpoint = self.endpoint_url.as_deref().map(endpoint::shown).unwrap_or_default();
+        format!("{endpoint}/{}/{}", self.bucket, self.prefix.trim_matches('/'))
+    }
+}
+
 impl ExporterConfig for Config {
     fn build(&self, _: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
         let limits = Limits {
@@ -112,7 +121,8 @@ impl ExporterConfig for Config {
             object_age: self.object_age.0,
             partitions_max: self.partitions_max,
         };
-        let stage = Stage::new(shared.state_dir.clone(), limits, shared.redactors.clone());
+        let (state_dir, redactors) = (shared.state_dir.clone(), shared.redactors.clone());
+        let stage = Stage::new(state_dir, self.place(), limits, redactors);
         let bucket = Bucket::new(self.clone(), shared.redactor.clone());
         Ok(Box::new(S3Archive::new(Arc::new(stage), bucket, self.compression)))
     }

@@ -66,6 +66,25 @@ impl Frames {
         self.end
     }
 
+    /// Where the segment ends, once all frames are read: what a crash left half written does not count,
+    /// as nobody was told that it is safe. A frame of which every byte is there, and not as it was
+    /// written, does.
+    ///
+    /// # Errors
+    /// When the disk does not give it.
+    pub(super) fn written_end(&self) -> io::Result<u64> {
+        let mut head = [0; HEAD_BYTES];
+        let left = self.bytes - self.end;
+        if left < HEAD_BYTES as u64 {
+            return Ok(self.end);
+        }
+        self.file.read_exact_at(&mut head, self.end)?;
+        let n_bytes = segment::Head::parse(&head).map_or(0, |head| u64::from(head.payload_bytes));
+        // Zeros are what file systems have where nothing arrived.
+        let is_whole = head != [0; HEAD_BYTES] && n_bytes <= left - HEAD_BYTES as u64;
+        Ok(if is_whole { self.bytes } else { self.end })
+    }
+
     /// Bytes that were left out so far.
     #[must_use]
     pub(super) fn n_damaged_bytes(&self) -> u64 {
@@ -128,6 +147,27 @@ mod tests {
         }
         assert_eq!(got, want);
         assert_eq!(frames.n_damaged_bytes(), n_damaged_bytes);
+    }
+
+    #[test]
+    fn a_frame_that_ends_early_is_none_and_one_that_is_damaged_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segment");
+        let written_end = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let mut frames = Frames::open(&path).unwrap().unwrap();
+            while frames.next().unwrap().is_some() {}
+            frames.written_end().unwrap()
+        };
+        let (one, mut two) = (segment_of(&[b"one"]), segment_of(&[b"one", b"two"]));
+        let (len, end) = (two.len(), one.len() as u64);
+        assert_eq!(written_end(&two), len as u64);
+        for n_bytes in one.len()..len {
+            assert_eq!(written_end(&two[..n_bytes]), end, "{n_bytes}");
+        }
+        assert_eq!(written_end(&[one, vec![0; 99]].concat()), end);
+        two[len - 1] ^= 1;
+        assert_eq!(written_end(&two), len as u64);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A segment of the staging area that grows, and goes back to where it was when a batch fails.
 
+use super::book::{Book, Bytes};
 use super::partition::Partition;
 use crate::export::spool::segment;
 use crate::model::FileId;
@@ -24,6 +25,8 @@ pub(super) struct Growing {
     before: Length,
     /// As it is synced.
     synced: Length,
+    /// What is written and not synced, of which file.
+    unsynced: Vec<(FileId, Bytes)>,
 }
 
 /// How long a segment is.
@@ -32,6 +35,7 @@ struct Length {
     bytes: u64,
     n_frames: u64,
     n_records: u64,
+    n_unsynced: usize,
 }
 
 impl Growing {
@@ -50,7 +54,7 @@ impl Growing {
         let mut file = options.create_new(true).append(true).mode(0o600).open(path)?;
         file.write_all(&segment::header(salt))?;
         let bytes = segment::HEADER_BYTES as u64;
-        let empty = Length { bytes, n_frames: 0, n_records: 0 };
+        let empty = Length { bytes, n_frames: 0, n_records: 0, n_unsynced: 0 };
         Ok(Self {
             partition,
             number,
@@ -62,6 +66,7 @@ impl Growing {
             salt,
             before: empty,
             synced: empty,
+            unsynced: Vec::new(),
         })
     }
 
@@ -78,16 +83,22 @@ impl Growing {
         segment::write_frame(out, self.salt, self.n_frames + 1, n_records, write)
     }
 
-    /// Appends a frame.
+    /// Appends a frame, which accounts for `covers` of its file.
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub(super) fn write(&mut self, frame: &[u8], n_records: usize) -> io::Result<()> {
+    pub(super) fn write(
+        &mut self,
+        frame: &[u8],
+        n_records: usize,
+        covers: Option<(FileId, Bytes)>,
+    ) -> io::Result<()> {
         // Also where that fails half way: going back cuts it off.
         self.bytes += frame.len() as u64;
         self.file.write_all(frame)?;
         self.n_frames += 1;
         self.n_records += n_records as u64;
+        self.unsynced.extend(covers);
         Ok(())
     }
 
@@ -96,13 +107,15 @@ impl Growing {
         self.bytes > self.synced.bytes
     }
 
-    /// Makes durable what was written.
+    /// Makes durable what was written, and tells `book` of it.
     ///
     /// # Errors
     /// When the disk does not keep it.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
+    pub(super) fn sync(&mut self, book: &mut Book) -> io::Result<()> {
         self.file.sync_data()?;
+        self.unsynced.drain(..).for_each(|(file, bytes)| book.cover(file, bytes));
         self.synced = self.length();
+        self.before.n_unsynced = 0;
         Ok(())
     }
 
@@ -122,7 +135,8 @@ impl Growing {
     }
 
     fn length(&self) -> Length {
-        Length { bytes: self.bytes, n_frames: self.n_frames, n_records: self.n_records }
+        let Self { bytes, n_frames, n_records, .. } = *self;
+        Length { bytes, n_frames, n_records, n_unsynced: self.unsynced.len() }
     }
 
     fn go_back(&mut self, to: Length) {
@@ -130,6 +144,7 @@ impl Growing {
             // What stays behind all the same comes twice.
             let _ = self.file.set_len(to.bytes);
             (self.bytes, self.n_frames, self.n_records) = (to.bytes, to.n_frames, to.n_records);
+            self.unsynced.truncate(to.n_unsynced);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What an archive says of itself: objects with their hashes, and which bytes of which file they hold.
 //! `sidelight archive verify` reads the same.
 
-use super::partition::Partition;
 use crate::model::LogBatch;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,7 +25,7 @@ pub struct Manifest {
     pub job_name: String,
     /// Which run of it.
     pub run_id: String,
-    /// Number of the first object; it orders the manifests of a run.
+    /// Number of the first object, or else one that no object has; it orders the manifests of a run.
     pub number: u64,
     /// Number of the manifest of this run that goes before.
     pub continues: Option<u64>,
@@ -41,6 +40,8 @@ pub struct Manifest {
 /// One object.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Object {
+    /// Of the segment that it was made of; no other one of this agent has it.
+    pub number: u64,
     /// Key below the prefix; none when the policy of redaction has dropped all records, and there is
     /// no object.
     pub key: Option<String>,
@@ -54,6 +55,9 @@ pub struct Object {
     pub sha256: String,
     /// What it holds of which file.
     pub files: Vec<FilePart>,
+    /// Bytes that were to become lines of it and that the disk of the agent has damaged.
+    #[serde(default)]
+    pub damaged_bytes: u64,
 }
 
 /// What an object holds of one file.
@@ -71,17 +75,21 @@ pub struct FilePart {
     pub offsets: Option<(u64, u64)>,
     /// Bytes of the file that the lines account for, from and to, ascending.
     pub ranges: Vec<(u64, u64)>,
+    /// Bytes of the file that the agent has archived in another bucket or below another prefix, before
+    /// its config changed.
+    #[serde(default)]
+    pub elsewhere: Vec<(u64, u64)>,
 }
 
 impl Manifest {
-    /// An empty one of the run of `partition`.
+    /// An empty one.
     #[must_use]
-    pub(super) fn new(instance: &str, partition: &Partition, number: u64) -> Self {
+    pub(super) fn new(instance: &str, job_name: &str, run_id: &str, number: u64) -> Self {
         Self {
             version: VERSION,
             instance: instance.to_owned(),
-            job_name: partition.job_name.clone(),
-            run_id: partition.run_id.clone(),
+            job_name: job_name.to_owned(),
+            run_id: run_id.to_owned(),
             number,
             continues: None,
             continued: false,
@@ -105,9 +113,9 @@ impl Manifest {
         self.objects.len() >= OBJECTS_MAX || ranges >= RANGES_MAX
     }
 
-    /// Adds an object, or replaces the one of the same key: a crash may repeat it.
+    /// Adds an object, or replaces that of the same segment: a crash may repeat it.
     pub(super) fn add(&mut self, object: Object) {
-        self.objects.retain(|it| it.key.is_none() || it.key != object.key);
+        self.objects.retain(|it| it.number != object.number);
         self.objects.push(object);
         self.complete = false;
     }
@@ -150,15 +158,17 @@ impl FileParts {
     /// All of them.
     #[must_use]
     pub(super) fn finish(self) -> Vec<FilePart> {
-        self.0.into_values().collect()
+        let mut parts: Vec<_> = self.0.into_values().collect();
+        // What a failed disk has left open comes behind what follows it.
+        parts.iter_mut().for_each(|part| part.ranges.sort_unstable());
+        parts
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{FileParts, Manifest, OBJECTS_MAX, Object};
-    use crate::export::s3::partition::Partition;
-    use crate::model::{Coverage, LogBatch, LogRecord, Resource};
+    use crate::model::{Coverage, LogBatch, LogRecord};
     use redaction::Text;
     use std::sync::Arc;
 
@@ -181,20 +191,16 @@ mod tests {
 
     #[test]
     fn an_object_that_comes_again_takes_its_own_place() {
-        let partition = Partition::of(&Resource::default(), &LogRecord::default());
-        let mut manifest = Manifest::new("i", &partition, 7);
-        let object = |key: usize, records| Object {
-            key: Some(key.to_string()),
-            records,
-            ..Object::default()
-        };
-        (0..OBJECTS_MAX).for_each(|key| manifest.add(object(key, 1)));
+        let mut manifest = Manifest::new("i", "j", "r", 7);
+        // Those of which the policy has dropped everything have no key.
+        let object = |number, records| Object { number, records, ..Object::default() };
+        (0..OBJECTS_MAX as u64).for_each(|number| manifest.add(object(number, 1)));
         manifest.complete = true;
         assert!(manifest.is_full());
         manifest.add(object(3, 2));
         assert_eq!(manifest.objects.len(), OBJECTS_MAX);
         assert_eq!(manifest.objects.last().map(|it| it.records), Some(2));
         assert!(!manifest.complete, "there was more to come");
-        assert_eq!(manifest.key(), "_manifests/job_name=unknown/unknown-i-000000000007.json");
+        assert_eq!(manifest.key(), "_manifests/job_name=j/r-i-000000000007.json");
     }
 }

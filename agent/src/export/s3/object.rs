@@ -4,16 +4,15 @@
 use super::frames::Frames;
 use super::manifest::{FileParts, Object};
 use super::partition::Partition;
+use super::staging::Next;
 use crate::encode::JsonEncoder;
 use crate::export::spool::codec;
 use crate::model::LogRecord;
 use crate::policy::Redactors;
-use crate::telemetry;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
-use std::path::Path;
 use tokio::sync::mpsc;
 
 /// Bytes of every part but the last: the least that S3 takes, as a few of them are in memory.
@@ -74,28 +73,30 @@ pub(super) struct Made {
     pub(super) object: Object,
 }
 
-/// Makes the object of the segment at `path` and hands its parts to `out`. `name` is that of the object
-/// without its folder and ending. Waits for the disk and for whoever takes the parts.
+/// Makes the object of a segment and hands its parts to `out`. Waits for the disk and for whoever takes
+/// the parts.
 ///
 /// # Errors
 /// When the disk does not give the segment, or nobody takes the parts any more.
 pub(super) fn make(
-    path: &Path,
-    name: &str,
+    segment: &Next,
     compression: Compression,
     redactors: &Redactors,
     out: mpsc::Sender<Piece>,
 ) -> io::Result<Made> {
-    let Some(mut frames) = Frames::open(path)? else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "no segment of this version"));
-    };
+    let Next { number, path, name, bytes, .. } = segment;
     let (mut encoder, mut lines) = (JsonEncoder::default(), Vec::new());
     let mut parts = FileParts::default();
-    let mut made = Made { partition: None, object: Object::default() };
+    let object = Object { number: *number, ..Object::default() };
+    let mut made = Made { partition: None, object };
+    let Some(mut frames) = Frames::open(path)? else {
+        made.object.damaged_bytes = *bytes;
+        return Ok(made);
+    };
     let mut writer = Writer::new(compression, out)?;
     while let Some(payload) = frames.next()? {
         let Some(logs) = codec::decode(payload, redactors) else {
-            telemetry::S3_DAMAGED_BYTES.add(payload.len() as u64);
+            made.object.damaged_bytes += payload.len() as u64;
             continue;
         };
         parts.note(&logs);
@@ -118,7 +119,7 @@ pub(super) fn make(
         }
         made.object.records += logs.records.len() as u64;
     }
-    telemetry::S3_DAMAGED_BYTES.add(frames.n_damaged_bytes());
+    made.object.damaged_bytes += frames.n_damaged_bytes() + bytes.saturating_sub(frames.end());
     made.object.files = parts.finish();
     if made.object.key.is_some() {
         made.object.bytes += lines.len() as u64;

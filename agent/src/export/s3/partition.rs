@@ -1,6 +1,6 @@
 //! Where records of a job and an hour lie in the bucket, and which records of a batch those are.
 
-use crate::model::{Coverage, Engine, LogBatch, LogRecord, Resource};
+use crate::model::{Coverage, Engine, LogRecord, Resource};
 use crate::parse::time::write_rfc3339_nanos;
 use sha2::{Digest, Sha256};
 use std::ops::Range;
@@ -81,18 +81,18 @@ pub(super) struct Piece {
     pub(super) covers: Option<Coverage>,
 }
 
-/// The records of `logs` in pieces. Together they cover what the batch covers: each piece up to where
-/// the next one begins.
+/// Records in pieces. Together they cover what `covers` says: each piece up to where the next one
+/// begins.
 #[must_use]
-pub(super) fn pieces(logs: &LogBatch) -> Vec<Piece> {
+pub(super) fn pieces(records: &[LogRecord], covers: Option<Coverage>) -> Vec<Piece> {
     let (mut pieces, mut start) = (Vec::new(), 0);
-    let mut rest = logs.covers;
-    while start < logs.records.len() {
-        let is_same = |record: &&LogRecord| hour(record) == hour(&logs.records[start]);
-        let end = start + logs.records[start..].iter().take_while(is_same).count();
+    let mut rest = covers;
+    while start < records.len() {
+        let is_same = |record: &&LogRecord| hour(record) == hour(&records[start]);
+        let end = start + records[start..].iter().take_while(is_same).count();
         let covered = rest.map(|whole| {
             // Behind the frames of a container, offsets may go back.
-            let next = logs.records.get(end).map(|record| record.offset);
+            let next = records.get(end).map(|record| record.offset);
             let to = next.map_or(whole.to, |next| next.clamp(whole.from, whole.to));
             rest = Some(Coverage { from: to, to: whole.to, n_dropped: 0 });
             Coverage { to, ..whole }
@@ -109,10 +109,9 @@ pub(super) fn pieces(logs: &LogBatch) -> Vec<Piece> {
 #[cfg(test)]
 mod tests {
     use super::{HOUR_NS, Partition, VALUE_BYTES_MAX, key_value, pieces};
-    use crate::model::{Coverage, Engine, LogBatch, LogRecord, Resource};
+    use crate::model::{Coverage, Engine, LogRecord, Resource};
     use proptest::prelude::*;
-    use redaction::{Redactor, Text};
-    use std::sync::Arc;
+    use redaction::Redactor;
 
     #[test]
     fn a_folder_names_engine_job_day_and_hour() {
@@ -156,10 +155,7 @@ mod tests {
                 ..LogRecord::default()
             };
             let records: Vec<_> = hours.iter().zip(&offsets).map(record).collect();
-            let (resource, text) = (Arc::default(), Text::default());
-            let covers = Some(Coverage { from: 50, to: 150, n_dropped: 3 });
-            let logs = LogBatch { resource, text, records, covers };
-            let pieces = pieces(&logs);
+            let pieces = pieces(&records, Some(Coverage { from: 50, to: 150, n_dropped: 3 }));
             let (mut next, mut at, mut n_dropped) = (0, 50, 0);
             for piece in &pieces {
                 prop_assert_eq!(piece.records.start, next);

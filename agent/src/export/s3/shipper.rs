@@ -102,7 +102,7 @@ impl Shipper {
         let (compression, redactors) = (self.compression, self.stage.redactors());
         let segment = next.clone();
         let making = tokio::task::spawn_blocking(move || {
-            object::make(&segment.path, &segment.name, compression, &redactors, send)
+            object::make(&segment, compression, &redactors, send)
         });
         // A try that failed was given up, if the bucket could be reached then.
         let is_left_over = next.is_left_over || has_failed;
@@ -119,10 +119,11 @@ impl Shipper {
         }
         let made = made.map_err(|error| unmade(&error))?;
         let object = made.object.clone();
-        let manifests = self.stage.with(move |staging| staging.note_object(next.number, made));
+        let manifests = self.stage.with(move |staging| staging.note_object(made));
         let manifests = manifests.await.map_err(|error| self.own(&error.to_string()))?;
         self.send_manifests(manifests).await?;
-        let removed = self.stage.with(move |staging| staging.remove(next.number));
+        let n_damaged_bytes = object.damaged_bytes;
+        let removed = self.stage.with(move |staging| staging.remove(next.number, n_damaged_bytes));
         removed.await.map_err(|error| self.own(&error.to_string()))?;
         telemetry::S3_OBJECTS.add(u64::from(object.key.is_some()));
         telemetry::S3_RECORDS.add(object.records);
@@ -132,7 +133,7 @@ impl Shipper {
 
     async fn send_manifests(&self, manifests: Vec<(String, Vec<u8>)>) -> Result<(), Failure> {
         for (key, bytes) in manifests {
-            let put = self.bucket.put(&key, "application/json", bytes).await;
+            let put = self.bucket.put_manifest(&key, bytes).await;
             self.count(&put);
             put?;
             let noted = self.stage.with(move |staging| {

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub(super) struct Stage {
     state_dir: PathBuf,
+    place: String,
     limits: Limits,
     redactors: Arc<Redactors>,
     rules: Mutex<Option<u64>>,
@@ -20,11 +21,16 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Nothing is opened yet.
+    /// Nothing is opened yet. `place` is what is archived to.
     #[must_use]
-    pub(super) fn new(state_dir: PathBuf, limits: Limits, redactors: Arc<Redactors>) -> Self {
+    pub(super) fn new(
+        state_dir: PathBuf,
+        place: String,
+        limits: Limits,
+        redactors: Arc<Redactors>,
+    ) -> Self {
         let (rules, staging, changed) = (Mutex::default(), Mutex::default(), Notify::new());
-        Self { state_dir, limits, redactors, rules, staging, changed }
+        Self { state_dir, place, limits, redactors, rules, staging, changed }
     }
 
     /// Says which rules all that comes was redacted with. Before the first use.
@@ -61,7 +67,7 @@ impl Stage {
 
     fn open(&self) -> io::Result<Staging> {
         let rules = *self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        Staging::open(&self.state_dir, self.limits, rules, &self.redactors)
+        Staging::open(&self.state_dir, &self.place, self.limits, rules, &self.redactors)
     }
 
     /// Says that there may be something to send.

@@ -4,16 +4,18 @@
 //! frames of the spool; it is sealed when it is large or old enough, and removed when the object that
 //! was made of it and the manifest that names it are in the bucket.
 
-use super::book::Book;
+use super::aside;
+use super::book::{Book, Bytes};
 use super::frames::Frames;
 use super::growing::Growing;
 use super::object::Made;
-use super::partition::{Partition, Piece, pieces};
+use super::partition::{Partition, Piece};
+use super::repeats::unstaged;
 use crate::export::spool::{codec, segment};
-use crate::model::{FileId, LogBatch, LogRecord};
+use crate::model::{Coverage, FileId, LogBatch, LogRecord};
 use crate::policy::Redactors;
 use crate::{telemetry, trace};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -76,6 +78,8 @@ pub(super) struct Next {
     pub(super) number: u64,
     /// Its file.
     pub(super) path: PathBuf,
+    /// How long it is.
+    pub(super) bytes: u64,
     /// Name of the object, without folder and ending.
     pub(super) name: String,
     /// True when an earlier life left it, and maybe a part of the object.
@@ -92,8 +96,6 @@ pub(super) struct Staging {
     book: Book,
     open: Vec<Growing>,
     sealed: VecDeque<Sealed>,
-    /// Where files are staged up to once what was written is synced.
-    pending: HashMap<FileId, u64>,
     ratio: f64,
     frame: Vec<u8>,
     /// Held as long as this is.
@@ -101,12 +103,14 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// Opens the one in the state folder. What an earlier life left is sealed.
+    /// Opens the one in the state folder, for an archive at `place`. What an earlier life left is
+    /// sealed.
     ///
     /// # Errors
     /// When it cannot be read, or another one is open.
     pub(super) fn open(
         state_dir: &Path,
+        place: &str,
         limits: Limits,
         rules: Option<u64>,
         redactors: &Redactors,
@@ -127,13 +131,12 @@ impl Staging {
             std::thread::sleep(LOCK_PAUSE);
         }
         let mut staging = Self {
-            book: Book::open(&folder, redactors)?,
+            book: Book::open(&folder, place, redactors)?,
             folder,
             limits,
             rules,
             open: Vec::new(),
             sealed: VecDeque::new(),
-            pending: HashMap::new(),
             ratio: RATIO,
             frame: Vec::new(),
             _lock: lock,
@@ -153,22 +156,27 @@ impl Staging {
             numbers.extend(number.filter(|number| path == self.path(*number)));
         }
         numbers.sort_unstable();
+        let mut staged: Vec<(FileId, Bytes)> = Vec::new();
         for number in numbers {
             self.book.note_number(number);
             let path = self.path(number);
             let Some(mut frames) = Frames::open(&path)? else {
-                self.put_aside(&path)?;
+                // One without a whole header was never synced, or is damaged.
+                let bytes = fs::metadata(&path)?.len();
+                if bytes <= segment::HEADER_BYTES as u64 {
+                    fs::remove_file(&path)?;
+                } else {
+                    aside::keep(&path, bytes, self.limits.bytes_max)?;
+                }
                 continue;
             };
             let mut n_records = 0;
             while let Some(payload) = frames.next()? {
                 let Some(head) = codec::head(payload) else { continue };
                 n_records += head.n_records;
-                if let (Some(file), Some(covers)) = (head.file, head.covers) {
-                    self.book.cover(file, covers.to);
-                }
+                staged.extend(head.file.zip(bytes_of(head.covers)));
             }
-            let bytes = frames.end();
+            let bytes = frames.written_end()?;
             if bytes <= segment::HEADER_BYTES as u64 {
                 fs::remove_file(&path)?;
                 continue;
@@ -177,18 +185,10 @@ impl Staging {
             File::options().write(true).open(&path)?.set_len(bytes)?;
             self.sealed.push_back(Sealed { number, bytes, n_records, partition: None });
         }
+        // Those of a file are in several segments, and join when they come in order.
+        staged.sort_unstable();
+        staged.into_iter().for_each(|(file, bytes)| self.book.cover(file, bytes));
         Ok(())
-    }
-
-    /// One without a whole header was never synced, or is damaged.
-    fn put_aside(&self, path: &Path) -> io::Result<()> {
-        let bytes = fs::metadata(path)?.len();
-        if bytes <= segment::HEADER_BYTES as u64 {
-            return fs::remove_file(path);
-        }
-        telemetry::S3_DAMAGED_BYTES.add(bytes);
-        tracing::warn!(bytes, "a segment of the archive is damaged; it is put aside");
-        fs::rename(path, path.with_extension("damaged"))
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -207,20 +207,14 @@ impl Staging {
             }
             n_written += 1;
         }
+        let book = &mut self.book;
         let mut unsynced = self.open.iter_mut().filter(|open| open.is_unsynced());
-        let synced: io::Result<()> = unsynced.try_for_each(Growing::sync);
-        match synced {
-            Ok(()) => {
-                let pending = std::mem::take(&mut self.pending);
-                pending.into_iter().for_each(|(file, to)| self.book.cover(file, to));
-            }
-            Err(error) => {
-                // The system says that once, and calls the next sync of the file good all the same.
-                self.pending.clear();
-                self.open.iter_mut().for_each(Growing::forget_unsynced);
-                self.seal_all();
-                (n_written, stop) = (0, Some(Stop::Failed(error)));
-            }
+        if let Err(error) = unsynced.try_for_each(|open| open.sync(book)) {
+            // The system says that once, and calls the next sync of the file good all the same. What
+            // other segments have of these batches is safe, and left out when they come again.
+            self.open.iter_mut().for_each(Growing::forget_unsynced);
+            self.seal_all();
+            (n_written, stop) = (0, Some(Stop::Failed(error)));
         }
         match stop {
             Some(Stop::Full) => {
@@ -235,30 +229,17 @@ impl Staging {
         (n_written, stop)
     }
 
-    /// Writes one batch. What of it is not staged yet is in `pending` afterwards.
+    /// Writes what is not staged yet of one batch.
     fn stage(&mut self, mut logs: LogBatch, now: Instant) -> Result<(), Stop> {
         let last = logs.records.last().cloned().unwrap_or_default();
         let file = logs.resource.file_id.as_deref();
         let file = file.and_then(|id| trace::parse_id::<8>(id.as_bytes()));
         let file = file.map(|id| FileId(u64::from_be_bytes(id)));
-        if let (Some(file), Some(covers)) = (file, &mut logs.covers) {
-            let staged = self.pending.get(&file).copied().unwrap_or(self.book.covered(file));
-            if staged > covers.from {
-                // After a crash, what the checkpoint does not say comes again.
-                let n_before = logs.records.len();
-                logs.records.retain(|record| record.offset >= staged);
-                covers.from = staged;
-                covers.to = covers.to.max(staged);
-                telemetry::S3_REPEATED_RECORDS.add((n_before - logs.records.len()) as u64);
-            }
-        }
-        for piece in pieces(&logs) {
+        let staged = file.map_or(&[][..], |file| self.book.covered(file));
+        for piece in unstaged(&mut logs, staged) {
             let record = logs.records.get(piece.records.start).unwrap_or(&last);
             let partition = Partition::of(&logs.resource, record);
-            self.write(&logs, &piece, partition, now)?;
-        }
-        if let (Some(file), Some(covers)) = (file, logs.covers) {
-            self.pending.insert(file, covers.to);
+            self.write(&logs, file, &piece, partition, now)?;
         }
         Ok(())
     }
@@ -266,6 +247,7 @@ impl Staging {
     fn write(
         &mut self,
         logs: &LogBatch,
+        file: Option<FileId>,
         piece: &Piece,
         partition: Partition,
         now: Instant,
@@ -286,7 +268,7 @@ impl Staging {
         if !is_empty && used + self.frame.len() as u64 > self.limits.bytes_max {
             return Err(Stop::Full);
         }
-        open.write(&self.frame, records.len())?;
+        open.write(&self.frame, records.len(), file.zip(bytes_of(covers)))?;
         Ok(())
     }
 
@@ -305,7 +287,7 @@ impl Staging {
     fn seal_oldest(&mut self) -> io::Result<()> {
         self.sort_open();
         if let Some(oldest) = self.open.last_mut() {
-            oldest.sync()?;
+            oldest.sync(&mut self.book)?;
             self.seal(self.open.len() - 1);
             telemetry::S3_CUT_EARLY.add("partitions", 1);
         }
@@ -380,6 +362,7 @@ impl Staging {
         self.sealed.front().map(|sealed| Next {
             number: sealed.number,
             path: self.path(sealed.number),
+            bytes: sealed.bytes,
             name: format!("{}-{:012}", self.book.instance(), sealed.number),
             is_left_over: sealed.partition.is_none(),
         })
@@ -390,11 +373,7 @@ impl Staging {
     ///
     /// # Errors
     /// When the disk does not take that.
-    pub(super) fn note_object(
-        &mut self,
-        number: u64,
-        made: Made,
-    ) -> io::Result<Vec<(String, Vec<u8>)>> {
+    pub(super) fn note_object(&mut self, made: Made) -> io::Result<Vec<(String, Vec<u8>)>> {
         let Some(partition) = made.partition else { return Ok(self.book.unsent()) };
         if let Some(sealed) = self.sealed.front().filter(|_| made.object.compressed_bytes > 0) {
             let ratio = made.object.compressed_bytes as f64 / sealed.bytes as f64;
@@ -406,17 +385,23 @@ impl Staging {
             open.iter().any(|it| is_same(&it.partition))
                 || sealed.iter().any(|it| it.partition.as_ref().is_none_or(is_same))
         };
-        self.book.add(&partition, number, made.object, is_staged);
+        self.book.add(&partition, made.object, is_staged);
         self.book.write()?;
         Ok(self.book.unsent())
     }
 
-    /// Removes the segment with this number: its object and its manifest are in the bucket.
+    /// Removes the segment with this number: its object and its manifest are in the bucket. One of
+    /// which some bytes could not be read is kept aside.
     ///
     /// # Errors
     /// When the disk does not take that.
-    pub(super) fn remove(&mut self, number: u64) -> io::Result<()> {
-        fs::remove_file(self.path(number))?;
+    pub(super) fn remove(&mut self, number: u64, n_damaged_bytes: u64) -> io::Result<()> {
+        let path = self.path(number);
+        if n_damaged_bytes > 0 {
+            aside::keep(&path, n_damaged_bytes, self.limits.bytes_max)?;
+        } else {
+            fs::remove_file(path)?;
+        }
         self.sealed.retain(|sealed| sealed.number != number);
         self.report();
         Ok(())
@@ -433,12 +418,15 @@ impl Staging {
         self.book.note_sent(keys);
     }
 
-    /// Says that nothing is left to archive of what was read.
+    /// Says that nothing is left to archive of what was read, unless something is kept aside: nobody
+    /// knows of which run that is.
     ///
     /// # Errors
     /// When the disk does not take that.
     pub(super) fn complete(&mut self) -> io::Result<()> {
-        self.book.complete();
+        if aside::is_empty(&self.folder)? {
+            self.book.complete();
+        }
         self.book.write()
     }
 
@@ -457,4 +445,9 @@ impl Staging {
     fn report(&self) {
         telemetry::S3_STAGED_BYTES.set(self.bytes() as f64);
     }
+}
+
+/// From and to, when there is something in between.
+fn bytes_of(covers: Option<Coverage>) -> Option<Bytes> {
+    covers.filter(|it| it.from < it.to).map(|it| (it.from, it.to))
 }

@@ -2,7 +2,7 @@
 
 use super::manifest::Manifest;
 use super::object::{Compression, Made, Piece, make};
-use super::staging::{Limits, Staging, Stop};
+use super::staging::{Limits, Next, Staging, Stop};
 use crate::archive::{Source, verify};
 use crate::model::{Coverage, Engine, LogBatch, LogRecord, Resource};
 use crate::policy::Redactors;
@@ -81,7 +81,7 @@ impl World {
     fn restart(&mut self) {
         self.staging = None;
         let rules = Some(self.redactors.fingerprint());
-        let staging = Staging::open(self.state.path(), limits(), rules, &self.redactors);
+        let staging = Staging::open(self.state.path(), "b", limits(), rules, &self.redactors);
         self.staging = Some(staging.unwrap());
     }
 
@@ -119,15 +119,16 @@ impl World {
     /// Sends the oldest sealed segment up to a step; the last is its end.
     fn ship(&mut self, n_steps: u8) {
         let Some(next) = self.staging().front() else { return };
-        let (made, parts) = self.make(&next.path, &next.name);
-        assert_eq!(self.make(&next.path, &next.name), (made.clone(), parts.clone()), "is the same");
+        let (made, parts) = self.make(&next);
+        assert_eq!(self.make(&next), (made.clone(), parts.clone()), "is the same");
         if let Some(key) = &made.object.key {
             self.put(key, &parts);
         }
         if n_steps == 0 {
             return;
         }
-        let manifests = self.staging().note_object(next.number, made).unwrap();
+        let n_damaged_bytes = made.object.damaged_bytes;
+        let manifests = self.staging().note_object(made).unwrap();
         if n_steps == 1 {
             return;
         }
@@ -137,13 +138,13 @@ impl World {
         let keys: Vec<_> = manifests.into_iter().map(|(key, _)| key).collect();
         self.staging().note_sent(&keys);
         if n_steps > 2 {
-            self.staging().remove(next.number).unwrap();
+            self.staging().remove(next.number, n_damaged_bytes).unwrap();
         }
     }
 
-    fn make(&self, path: &Path, name: &str) -> (Made, Vec<u8>) {
+    fn make(&self, segment: &Next) -> (Made, Vec<u8>) {
         let (send, mut pieces) = tokio::sync::mpsc::channel(1_000);
-        let made = make(path, name, Compression::Zstd, &self.redactors, send).unwrap();
+        let made = make(segment, Compression::Zstd, &self.redactors, send).unwrap();
         let (mut key, mut bytes, mut is_whole) = (None, Vec::new(), false);
         while let Some(piece) = pieces.blocking_recv() {
             match piece {
@@ -270,6 +271,21 @@ proptest! {
 }
 
 #[test]
+fn issue_6_what_a_power_loss_took_of_one_segment_is_not_left_out_as_repeated() {
+    // A batch of four hours is in four segments, and the disk had three of them when it went dark.
+    for lost in 0..4 {
+        let mut world = World::new();
+        world.append(vec![batch(0, 0, 28)]);
+        let path = world.segments().remove(lost);
+        fs::File::options().write(true).open(path).unwrap().set_len(30).unwrap();
+        world.restart();
+        world.append(vec![batch(0, 0, 28)]);
+        world.finish();
+        world.check(&[28, 0]);
+    }
+}
+
+#[test]
 fn a_full_staging_area_takes_nothing_and_is_emptied() {
     let mut world = World::new();
     let (mut next, mut stop) = (0, None);
@@ -305,27 +321,54 @@ fn segments_are_sealed_by_age_and_by_the_number_of_partitions() {
     world.check(&[28, 0]);
 }
 
+/// Turns a bit of a segment.
+fn damage(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
 #[test]
-fn what_is_damaged_on_the_disk_is_left_out_and_verify_tells_the_gap() {
+fn what_is_damaged_on_the_disk_is_kept_aside_and_nothing_is_called_complete() {
     let mut world = World::new();
     for number in 0..3 {
         world.append(vec![batch(0, number, number + 1)]);
     }
     let segment = world.segments().remove(0);
-    let mut bytes = fs::read(&segment).unwrap();
+    let n_bytes = fs::metadata(&segment).unwrap().len();
     // In the middle of the second frame.
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&segment, bytes).unwrap();
+    damage(&segment, n_bytes as usize / 2);
     world.restart();
     world.finish();
     let report = verify(&Source::Folder(world.bucket.path().to_owned())).unwrap();
     let id = "01".repeat(8);
-    assert_eq!(
-        report.problems(),
-        [format!("gap: bytes 10 to 20 of /a.log ({id}) are in no object")]
-    );
+    let problems = report.problems();
+    assert!(problems[0].starts_with("not ended: run run of nightly"), "{report}");
+    assert!(problems[1].starts_with("damaged: "), "{report}");
+    let gap = format!("gap: bytes 10 to 20 of /a.log ({id}) are in no object");
+    assert_eq!(problems[2..], [gap]);
     assert_eq!(world.records()[&id].len(), 2);
+    let aside = fs::metadata(segment.with_extension("damaged")).unwrap();
+    assert_eq!(aside.len(), n_bytes, "it is there for whoever can read it");
+}
+
+#[test]
+fn a_segment_of_which_nothing_can_be_read_makes_no_run_complete_until_somebody_has_looked() {
+    let mut world = World::new();
+    world.append(vec![batch(0, 0, 7)]);
+    world.staging().seal_all();
+    world.ship(3);
+    world.append(vec![batch(0, 7, 14)]);
+    world.staging().seal_all();
+    let segment = world.segments().remove(0);
+    damage(&segment, 100);
+    world.finish();
+    let verified = |world: &World| verify(&Source::Folder(world.bucket.path().to_owned())).unwrap();
+    let report = verified(&world);
+    assert!(report.problems()[0].starts_with("not ended: run run of nightly"), "{report}");
+    fs::remove_file(segment.with_extension("damaged")).unwrap();
+    world.finish();
+    assert!(verified(&world).is_complete());
 }
 
 #[test]
@@ -336,7 +379,7 @@ fn stricter_rules_hide_what_is_staged_and_drop_what_they_drop() {
     logs.records[1].body = mail;
     // As if with rules that do not know it.
     world.staging = None;
-    let staging = Staging::open(world.state.path(), limits(), Some(1), &world.redactors);
+    let staging = Staging::open(world.state.path(), "b", limits(), Some(1), &world.redactors);
     world.staging = Some(staging.unwrap());
     world.append(vec![logs]);
     world.finish();
@@ -357,7 +400,7 @@ fn files_are_for_this_user_alone_and_one_owner() {
         let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{:?}", entry.path());
     }
-    let second = Staging::open(world.state.path(), limits(), None, &world.redactors);
+    let second = Staging::open(world.state.path(), "b", limits(), None, &world.redactors);
     assert!(second.is_err(), "another agent stages there");
 }
 
