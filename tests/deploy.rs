@@ -1,5 +1,6 @@
-//! What is shipped under configs/: examples, manifests, log4j files, EMR, and the life of a sidecar.
+//! What is shipped under configs/ and dashboards/cloudwatch/: examples, manifests, log4j files, EMR, and the life of a sidecar.
 
+mod cloudwatch;
 mod emr;
 mod examples;
 mod lives;

@@ -88,7 +88,7 @@ fn the_readme_names_every_key_of_a_record_and_every_type_of_redaction() {
 }
 
 /// Every key that the encoder can write.
-fn keys_of_a_full_record(redactor: &redaction::Redactor) -> Vec<String> {
+pub(crate) fn keys_of_a_full_record(redactor: &redaction::Redactor) -> Vec<String> {
     let mut text = redaction::Text::default();
     let word = redactor.redact_chunk(b"0123456789abcdef", &mut text);
     let value = || Some(redaction::Value::hex(&[1; 16]));

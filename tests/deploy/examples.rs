@@ -58,7 +58,13 @@ fn run_checker(name: &str, arguments: &[&OsStr]) {
         say(&format!("{name}: skipped; tests/run has the validators"));
         return;
     }
-    let mut command = Command::new(peers::deploy_program("python"));
+    run_checker_with(&peers::deploy_program("python"), name, arguments);
+}
+
+/// The same with the interpreter of another environment.
+#[track_caller]
+pub(super) fn run_checker_with(python: &Path, name: &str, arguments: &[&OsStr]) {
+    let mut command = Command::new(python);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/deploy/").to_owned() + name);
     command.args(arguments);
     let output = command.output().unwrap();

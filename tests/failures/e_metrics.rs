@@ -60,9 +60,14 @@ fn e26_e27_metrics_of_a_job_pass_the_validator_and_stand_in_no_lines_way() {
         let wanted = (put.group == "/e/metrics").then(|| "json/emf".to_owned());
         assert_eq!(put.logs_format, wanted, "{put:?}");
     }
-    let mut n_metrics = 0;
+    let (mut n_metrics, mut n_of_agent) = (0, 0);
     for event in &events {
         let event: Value = serde_json::from_str(&event.message).unwrap();
+        if event["sidelight_memory_bytes"].is_number() {
+            n_of_agent += 1;
+            assert!(event["job_name"].is_null(), "the agent is of no job: {event}");
+            continue;
+        }
         for directive in event["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
             n_metrics += directive["Metrics"].as_array().unwrap().len();
         }
@@ -70,6 +75,7 @@ fn e26_e27_metrics_of_a_job_pass_the_validator_and_stand_in_no_lines_way() {
     }
     say(&format!("e26: {n_metrics} metrics in {} events", events.len()));
     assert!(n_metrics >= 10, "{n_metrics} metrics");
+    assert!(n_of_agent >= 1, "the agent says that it is there");
 }
 
 /// A cloud with metrics of a recorded job, a round every two seconds. The job is over soon.
