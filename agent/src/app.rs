@@ -16,6 +16,7 @@ use crate::export::{self, BuildError};
 use crate::health::{self, Health, Phase};
 use crate::identity::{Identity, POD_LABELS_FILE};
 use crate::model::SignalKind;
+use crate::scrape::pricing::Prices;
 use crate::scrape::timer::{self, End, Outlets, Running};
 use crate::scrape::{self, Job, ScraperConfig, ScraperDefinition};
 use crate::tail::batch::BatchLimits;
@@ -209,7 +210,8 @@ impl App {
         let (queues, log_lanes) = prepared.lanes.logs.run(left_of(SignalKind::Logs));
         let (metrics, metric_lanes) = prepared.lanes.metrics.run(left_of(SignalKind::Metrics));
         let (spans, span_lanes) = prepared.lanes.spans.run(left_of(SignalKind::Spans));
-        let outlets = Outlets { metrics, spans };
+        let prices = Prices::new(&config.pricing, config.redaction.base()).map(Arc::new);
+        let outlets = Outlets { metrics, spans, prices };
         let (end_scrapers, told) = watch::channel(End::Never);
         let wanting = own_metrics::queues(config, &outlets.metrics);
         let own_metrics =

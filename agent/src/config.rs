@@ -31,6 +31,7 @@ use crate::export::{EXPORTERS, ExporterDefinition, ExporterSection};
 use crate::findings::Thresholds;
 use crate::model::SignalKind;
 use crate::policy::{self, Redactors};
+use crate::scrape::pricing;
 use crate::scrape::{SCRAPERS, ScraperConfig, ScraperDefinition};
 use crate::tail;
 use crate::telemetry;
@@ -66,6 +67,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// From where on something is a finding.
     pub findings: Thresholds,
+    /// What executors cost.
+    pub pricing: pricing::Config,
     /// The agent's own log.
     pub log: Log,
     /// Where the agent's own metrics and traces are pushed to.
@@ -146,6 +149,7 @@ impl Config {
             limits: Limits::configure(&mut root.section("limits")),
             shutdown: Shutdown::configure(&mut root.section("shutdown")),
             findings: Thresholds::configure(&mut root.section("findings")),
+            pricing: pricing::Config::configure(&mut root.section("pricing")),
             log: root.section("log").parse(),
             telemetry: telemetry::push::Config::configure(&mut root.section("telemetry")),
             scrapers: root.components(

@@ -5,6 +5,7 @@ pub(crate) mod fake_ui;
 pub mod flink;
 pub mod http;
 pub mod meter;
+pub mod pricing;
 mod runs;
 #[cfg(test)]
 pub(crate) mod samples;

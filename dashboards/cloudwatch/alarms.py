@@ -63,7 +63,7 @@ def of_agents(expression, period, *stats):
     ]}
 
 
-AFTER_THE_END = "a job that has ended has no data, and nothing is wrong with it"
+AFTER_THE_END = "a job that has ended says nothing, and is well"
 
 ALARMS = {
     "failed-run": alarm(
@@ -96,6 +96,9 @@ ALARMS = {
         "cost-spike", "Executors of a job held more than ${CoreSecondsPerHour} core seconds in an hour. Also: SpendUsd.",
         "notBreaching", AFTER_THE_END, {"Ref": "CoreSecondsPerHour"},
         **of_each_job("SUM", "spark_app_executor_core_seconds_total", 3600)),
+    "run-cost": alarm(
+        "run-cost", "A run has cost more than ${RunCost} so far.", "notBreaching", AFTER_THE_END, {"Ref": "RunCost"},
+        condition="HasRunCost", **of_each_job("MAX", "job_cost_estimate", 300)),
     "agent-silent": alarm(
         "agent-silent", "Fewer than ${AgentsMin} agents say anything: jobs run unseen.",
         "breaching", "silence is what this is about", {"Ref": "AgentsMin"}, "LessThanThreshold", 2, condition="HasAgents",

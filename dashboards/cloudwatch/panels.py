@@ -132,7 +132,8 @@ FLEET = [
     (6, [graph("Lag by the time of events (s)", of_jobs("job_lag_seconds", "Maximum", ("kind", "event_time")), left={}),
          graph("Age of the last checkpoint (s)", of_jobs("flink_checkpoint_age_seconds", "Maximum"), left={}),
          graph("Restarts (Flink)", of_jobs("flink_job_restarts_total", "Sum"), left={})]),
-    (6, [logs("Runs that failed", "${MetricsLogGroup}", QUERIES["failed-runs"])]),
+    (6, [graph("Cost of runs so far, by [pricing]", of_jobs("job_cost_estimate", "Maximum"), left={}),
+         logs("Runs that failed", "${MetricsLogGroup}", QUERIES["failed-runs"])]),
 ]
 
 STATE = graph("State", of_values("job_run_state", "Maximum", "state", 60), period=60, left={"max": 1}, stacked=True)

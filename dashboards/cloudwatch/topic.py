@@ -32,6 +32,7 @@ PARAMETERS = {
     "CheckpointAgeSeconds": number("age of the last checkpoint that is too old", 900),
     "LagSeconds": number("lag that is too long", 600),
     "CoreSecondsPerHour": number("executor cores of one job, seconds in an hour, that cost too much (200 cores)", 720000),
+    "RunCost": number("cost of one run, by [pricing], that is too much; 0: no such alarm", 0),
     "SpendUsd": number("anomaly of the bill of this CostCenter that is told, in USD; 0: none", 0),
     "EmrEvents": text("yes: EMR itself tells each step and job run that failed, of the whole account and region", "no", **YES_NO),
     "AgentsMin": number("agents that always run, as on EMR; 0: they come and go with pods", 0),
@@ -68,6 +69,7 @@ CONDITIONS = {
     "HasLongRuns": is_on("LongRunSeconds"),
     "HasSuccessAge": is_on("SuccessAgeSeconds"),
     "HasAgents": is_on("AgentsMin"),
+    "HasRunCost": is_on("RunCost"),
     "HasSpend": is_on("SpendUsd"),
     "HasEmrEvents": {"Fn::Equals": [{"Ref": "EmrEvents"}, "yes"]},
 }

@@ -18,7 +18,7 @@ TEMPLATE = FOLDER / "sidelight.yaml"
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 PARAMETERS = {
     "ScopeValue": "prod", "CostCenter": "4711", "Owner": "etl@example.com", "Email": "etl@example.com",
-    "SuccessAgeSeconds": "90000", "AgentsMin": "3", "SpendUsd": "100", "EmrEvents": "yes",
+    "SuccessAgeSeconds": "90000", "AgentsMin": "3", "SpendUsd": "100", "RunCost": "20", "EmrEvents": "yes",
 }
 TAGGED = {"CostCenter", "Purpose", "Ttl", "Owner"}
 problems, n_checks = [], 0

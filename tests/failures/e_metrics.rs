@@ -44,6 +44,7 @@ fn e26_e27_metrics_of_a_job_pass_the_validator_and_stand_in_no_lines_way() {
     let mut cloud = Cloud::new();
     cloud.sections = format!(
         "[job]\njob_name = \"nightly\"\n[scrapers.spark]\nurls = [\"http://{}\"]\ninterval = \"1s\"\n\
+         [pricing]\nvcpu_hour = 0.05\nmemory_gib_hour = 0.005\n\
          [exporters.cloudwatch_metrics]\nregion = \"us-east-1\"\nendpoint_url = {:?}\n\
          group = \"/e/metrics\"\nstream = {STREAM:?}\n",
         spark_ui(usize::MAX),
@@ -60,7 +61,7 @@ fn e26_e27_metrics_of_a_job_pass_the_validator_and_stand_in_no_lines_way() {
         let wanted = (put.group == "/e/metrics").then(|| "json/emf".to_owned());
         assert_eq!(put.logs_format, wanted, "{put:?}");
     }
-    let (mut n_metrics, mut n_of_agent) = (0, 0);
+    let (mut n_metrics, mut n_of_agent, mut n_priced) = (0, 0, 0);
     for event in &events {
         let event: Value = serde_json::from_str(&event.message).unwrap();
         if event["sidelight_memory_bytes"].is_number() {
@@ -71,11 +72,13 @@ fn e26_e27_metrics_of_a_job_pass_the_validator_and_stand_in_no_lines_way() {
         for directive in event["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
             n_metrics += directive["Metrics"].as_array().unwrap().len();
         }
+        n_priced += usize::from(event["job_cost_estimate"].as_f64().is_some_and(|it| it > 0.0));
         assert_eq!(event["job_name"], "nightly", "{event}");
     }
     say(&format!("e26: {n_metrics} metrics in {} events", events.len()));
     assert!(n_metrics >= 10, "{n_metrics} metrics");
     assert!(n_of_agent >= 1, "the agent says that it is there");
+    assert!(n_priced >= 1, "the run has a cost by the prices of [pricing]");
 }
 
 /// A cloud with metrics of a recorded job, a round every two seconds. The job is over soon.

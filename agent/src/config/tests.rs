@@ -55,7 +55,7 @@ fn an_unknown_section_lists_those_there_are() {
         "[kafka]\n",
         &[],
         "c.toml:1:2: kafka: unknown section; known here: state_dir, admin, job, tail, redaction, \
-         batch, limits, shutdown, findings, log, telemetry, scrapers, exporters\n  |\n1 | [kafka]\n  |  ^^^^^",
+         batch, limits, shutdown, findings, pricing, log, telemetry, scrapers, exporters\n  |\n1 | [kafka]\n  |  ^^^^^",
     );
 }
 

@@ -4,6 +4,7 @@ use super::{ScrapeError, Scraped, Scraper};
 use crate::model::{Batch, MetricBatch, SpanBatch};
 use crate::scrape::Job;
 use crate::scrape::meter::{Cut, Outcome, ScrapeStats};
+use crate::scrape::pricing::Prices;
 use crate::telemetry::{self, push};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,12 +81,18 @@ pub struct Outlets {
     pub metrics: Queues,
     /// For spans.
     pub spans: Queues,
+    /// What runs cost, where the operator says so.
+    pub prices: Option<Arc<Prices>>,
 }
 
 impl Outlets {
     /// Hands everything to every lane that has room: nothing waits here.
     fn send(&self, metrics: Vec<MetricBatch>, spans: Vec<SpanBatch>) {
-        for batch in metrics.into_iter().map(Batch::metrics) {
+        for mut batch in metrics {
+            if let Some(prices) = &self.prices {
+                prices.add(&mut batch);
+            }
+            let batch = Batch::metrics(batch);
             for (exporter, queue) in &self.metrics {
                 // Old gauges are worth nothing: a full queue drops them, and says so.
                 if queue.try_send(batch.clone()).is_err() {
@@ -303,7 +310,7 @@ mod tests {
         let task = tokio::spawn(run(
             running,
             jobs,
-            Outlets { metrics: vec![("x", queue)], spans: vec![] },
+            Outlets { metrics: vec![("x", queue)], ..Outlets::default() },
             told,
         ));
         tokio::time::sleep(Duration::from_secs(25)).await;
@@ -344,7 +351,7 @@ mod tests {
         };
         let batch = SpanBatch { resource: Arc::default(), spans: vec![span.clone(), span] };
         let (queue, mut batches) = mpsc::channel(1);
-        let outlets = Outlets { metrics: Vec::new(), spans: vec![("file", queue)] };
+        let outlets = Outlets { spans: vec![("file", queue)], ..Outlets::default() };
         let before = dropped();
         outlets.send(Vec::new(), vec![batch.clone(), batch]);
         assert_eq!(batches.try_recv().unwrap().signal.len(), 2);

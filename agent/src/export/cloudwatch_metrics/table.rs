@@ -7,6 +7,7 @@
 
 use crate::model::{Kind, MetricDescriptor};
 use crate::scrape::flink::metrics::{checkpoint, job as flink_job, vertex};
+use crate::scrape::pricing;
 use crate::scrape::spark::metrics::{application, job, stage};
 use crate::telemetry::{self, OwnMetric};
 use std::sync::LazyLock;
@@ -188,6 +189,7 @@ pub static TABLE: &[Row] = &[
     sum(&job::JOB_TASK_SECONDS, Seconds, None),
     sum(&application::APP_EXECUTOR_CORE_SECONDS, Seconds, None),
     sum(&application::APP_EXECUTOR_MEMORY_SECONDS, NoUnit, None),
+    max(&pricing::JOB_COST, NoUnit, None),
     max(&application::APP_CORES, Count, None),
     max(&application::APP_EXECUTORS, Count, Some("state")),
     max(&application::APP_SLOTS, Count, Some("state")),
@@ -246,6 +248,7 @@ pub static AGENT: LazyLock<Vec<Row>> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::{AGENT, Fold, TABLE, Unit};
+    use crate::scrape::pricing;
     use crate::scrape::{flink, spark};
     use std::collections::BTreeSet;
 
@@ -283,8 +286,8 @@ mod tests {
     #[test]
     fn every_metric_of_the_table_exists_and_stands_in_it_once() {
         let declared = spark::metrics::METRICS.iter().chain(flink::metrics::METRICS);
-        let declared: BTreeSet<&str> =
-            declared.copied().flatten().map(|metric| metric.name).collect();
+        let declared = declared.copied().chain([pricing::METRICS]);
+        let declared: BTreeSet<&str> = declared.flatten().map(|metric| metric.name).collect();
         let mut names = BTreeSet::new();
         for row in TABLE {
             let name = row.name;
