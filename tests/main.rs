@@ -7,6 +7,7 @@
 )]
 
 mod cloudwatch;
+mod dashboards;
 mod demo;
 mod deploy;
 mod event_log;
