@@ -153,6 +153,27 @@ impl Identity {
         resource
     }
 
+    /// Who wrote a record that bears the id of its own job, in the file of `resource`: a TaskManager
+    /// serves several. None when the operator has named the job.
+    #[must_use]
+    pub fn own_job(&self, resource: &Resource, job_id: &Value, jobs: &[Job]) -> Option<Resource> {
+        if self.base.job_id.is_some() {
+            return None;
+        }
+        let mut own = resource.clone();
+        (own.job_id, own.run_id) = (Some(job_id.clone()), self.base.run_id.clone());
+        own.user_id = self.base.user_id.clone().or_else(|| self.surroundings.user_id.clone());
+        own.job_name = self.base.job_name.clone().or_else(|| self.surroundings.job_name.clone());
+        own.engine = Some(Engine::Flink);
+        (own.trace_id, own.trace_id_origin) =
+            (self.base.trace_id.clone(), self.base.trace_id_origin.clone());
+        if let Some(job) = jobs.iter().find(|job| job.job_id == *job_id) {
+            self.fill_from_job(&mut own, job);
+        }
+        complete(&mut own, None);
+        Some(own)
+    }
+
     /// The one job that a file without any id can belong to. The name that the log states decides
     /// between several, unless the operator has renamed them all.
     fn only_job<'j>(

@@ -92,10 +92,14 @@ fn plain(bytes: &[u8], base: u32, first_end: usize, clock: &mut Clock, record: &
     let message =
         if header.message < line.len() { header.message } else { bytes.len().min(first_end + 1) };
     record.body = moved(&(message..bytes.len()), base);
-    let task = log4j::task(&line[header.mdc])
+    let task = log4j::task(&line[header.mdc.clone()])
         .or_else(|| log4j::task(&line[header.thread]))
         .or_else(|| log4j::task(&line[header.message..]));
     set_task(task, record);
+    // As our pattern for Flink has it; its job ids are trace ids by their form.
+    if header.mdc.len() == 32 && trace::parse_id::<16>(&line[header.mdc.clone()]).is_some() {
+        record.job_id = moved(&header.mdc, base);
+    }
     // One INFO line in a row is the common case and has no exception.
     let may_hold_exception =
         first_end < bytes.len() || record.severity >= Severity::Warn || header.stamp.is_none();
@@ -135,6 +139,9 @@ fn structured(
     );
     if trace::parse_id::<16>(string(&fields.trace_id)).is_some() {
         record.trace_id = moved(&fields.trace_id.range, range.start);
+    }
+    if trace::parse_id::<16>(string(&fields.flink_job_id)).is_some() {
+        record.job_id = moved(&fields.flink_job_id.range, range.start);
     }
     if trace::parse_id::<8>(string(&fields.span_id)).is_some() {
         record.span_id = moved(&fields.span_id.range, range.start);

@@ -12,6 +12,7 @@ pub(crate) mod samples;
 pub mod spark;
 mod targets;
 pub mod timer;
+mod work;
 
 use crate::config::{self, Section};
 use crate::export::{BoxFuture, BuildError};

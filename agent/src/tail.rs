@@ -13,6 +13,7 @@ pub mod fingerprint;
 mod known;
 pub mod lineage;
 mod names;
+mod own_jobs;
 mod rotated;
 pub mod source;
 pub mod stream;

@@ -82,6 +82,12 @@ pub static RECORDS: Counter = Counter::new(
     "",
     "Log records that were read, redacted and handed to the exporters.",
 );
+/// Records that name a job over the limit of jobs of one batch, and bear none.
+pub static UNTOLD_JOB_RECORDS: Counter = Counter::new(
+    "sidelight_untold_job_records_total",
+    "",
+    "Log records that name one of more jobs than a batch is parted by, and so bear no job.",
+);
 /// Log records that were read and do not leave, by reason.
 pub static RECORDS_DROPPED: Family<2> = Family::from_zero(
     descriptor(
@@ -334,10 +340,11 @@ pub static CONFIG_RELOADS: Family<5> = Family::from_zero(
     "outcome",
     &RELOAD_OUTCOMES,
 );
-static ALL: [&dyn OwnMetric; 31] = [
+static ALL: [&dyn OwnMetric; 32] = [
     &CONFIG_RELOADS,
     &HOLE_BYTES,
     &RECORDS_DROPPED,
+    &UNTOLD_JOB_RECORDS,
     &SCRAPE_CUT,
     &FILES_REPLACED,
     &CHECKPOINT_EVICTED,

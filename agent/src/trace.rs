@@ -9,6 +9,9 @@
 //! run span:   sidelight/v1/span/run\n<run>                      first 8 bytes
 //! job span:   sidelight/v1/span/job\n<run>\n<job>               first 8 bytes
 //! stage span: sidelight/v1/span/stage\n<run>\n<stage>\n<attempt>   first 8 bytes
+//! checkpoint: sidelight/v1/span/checkpoint\n<run>\n<checkpoint>\n<trigger, unix ms>   first 8 bytes
+//! restart:    sidelight/v1/span/restart\n<run>\n<beginning, unix ms>   first 8 bytes
+//! rescale:    sidelight/v1/span/rescale\n<run>\n<id of the rescale>   first 8 bytes
 //! run:        <trace id>\n<app id>\n<run id>
 //! ```
 //!
@@ -72,6 +75,26 @@ impl Run {
     pub fn stage_span_id(&self, stage_id: u32, attempt: u32) -> SpanId {
         let (stage, attempt) = (stage_id.to_string(), attempt.to_string());
         derive(&["sidelight/v1/span/stage", &self.text, &stage, &attempt])
+    }
+
+    /// Span id of one checkpoint or savepoint. A JobManager that takes a job over may begin its
+    /// numbers anew, which the time tells apart.
+    #[must_use]
+    pub fn checkpoint_span_id(&self, checkpoint_id: u64, trigger_unix_ms: u64) -> SpanId {
+        let (number, time) = (checkpoint_id.to_string(), trigger_unix_ms.to_string());
+        derive(&["sidelight/v1/span/checkpoint", &self.text, &number, &time])
+    }
+
+    /// Span id of the restart that began then.
+    #[must_use]
+    pub fn restart_span_id(&self, start_unix_ms: u64) -> SpanId {
+        derive(&["sidelight/v1/span/restart", &self.text, &start_unix_ms.to_string()])
+    }
+
+    /// Span id of one rescale. `rescale_id` is Flink's own.
+    #[must_use]
+    pub fn rescale_span_id(&self, rescale_id: &str) -> SpanId {
+        derive(&["sidelight/v1/span/rescale", &self.text, rescale_id])
     }
 }
 
@@ -171,6 +194,10 @@ mod tests {
         assert_eq!(hex(&run.span_id()), "7e7ba923caf38cbd");
         assert_eq!(hex(&run.job_span_id(7)), "a42bfcf31cd2bc66");
         assert_eq!(hex(&run.stage_span_id(41, 0)), "67e4d4255c250993");
+        // printf 'sidelight/v1/span/checkpoint\n<run>\n22\n1795331162719' | sha256sum, and so on
+        assert_eq!(hex(&run.checkpoint_span_id(22, 1_795_331_162_719)), "df5fb12b9bac440d");
+        assert_eq!(hex(&run.restart_span_id(1_795_331_121_873)), "73fc8d45ba7ebb24");
+        assert_eq!(hex(&run.rescale_span_id("9f1c")), "0b87f23bf21929b6");
     }
 
     fn run(trace_id: &[u8], job_id: &'static str, run_id: &'static str) -> Run {

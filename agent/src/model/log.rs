@@ -76,6 +76,9 @@ pub struct LogRecord {
     pub trace_id: Range<u32>,
     /// Span id that the record itself carries.
     pub span_id: Range<u32>,
+    /// Id of Flink's job that the record itself carries, where a process serves several. Batches that
+    /// are handed over have records of one job, and their resource has its id.
+    pub job_id: Range<u32>,
     /// Stage id, when the record is about one task.
     pub stage_id: Option<u32>,
     /// Attempt of that stage.

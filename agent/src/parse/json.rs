@@ -51,6 +51,8 @@ pub struct Fields {
     pub trace_id: JsonString,
     /// Span id; may be no valid one.
     pub span_id: JsonString,
+    /// Id of Flink's job (`%X{flink-job-id}`); may be no valid one.
+    pub flink_job_id: JsonString,
     /// Class of the exception.
     pub error_type: JsonString,
     /// Message of the exception.
@@ -134,6 +136,7 @@ fn field<'a>(parent: Parent, key: &[u8], fields: &'a mut Fields) -> Option<&'a m
         (Top, b"thread" | b"process.thread.name" | b"thread_name") => &mut fields.thread,
         (Thread, b"name") => &mut fields.thread,
         (Top | Context, b"task_name") => &mut fields.task_name,
+        (Top | Context, b"flink-job-id") => &mut fields.flink_job_id,
         (Top, b"trace.id") | (Trace, b"id") => &mut fields.trace_id,
         (Top | Context, b"trace_id" | b"traceId") => &mut fields.trace_id,
         (Top, b"span.id") | (Span, b"id") => &mut fields.span_id,

@@ -12,6 +12,9 @@ mod jobs;
 pub mod metrics;
 mod query;
 mod rest;
+mod rest_checkpoints;
+mod slowest;
+mod spans;
 mod tally;
 #[cfg(test)]
 mod tests;

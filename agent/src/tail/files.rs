@@ -18,6 +18,7 @@ use super::discover::Finder;
 use super::file::{LogFile, Look, READ_BYTES};
 use super::fingerprint::{Inode, Seen};
 use super::known::Known;
+use super::own_jobs::OwnJobs;
 use super::rotated::RotatedLogs;
 use super::watch::{News, Stop, Watch};
 use crate::checkpoint::{Entry, Event};
@@ -207,7 +208,9 @@ impl Tail {
         has_room: &dyn Fn() -> bool,
     ) -> Option<Box<Self>> {
         let mut context = ParseContext::new(zone);
-        let mut pass = self.pass(&mut context, emit, has_room, Instant::now());
+        let mut own_jobs = OwnJobs::new(self.identity.clone(), self.jobs.clone());
+        let mut emit = |logs, position| own_jobs.hand_over(logs, position, emit);
+        let mut pass = self.pass(&mut context, &mut emit, has_room, Instant::now());
         // Abandoned means that the process is past its deadline: nothing is left to do here.
         let worked = self.work(stop, &mut pass);
         (worked.is_ok() && stop.is_handing_over()).then_some(self)

@@ -159,6 +159,7 @@ impl Letter {
             exception_type: range(&fields.exception_type),
             trace_id: range(trace_id.unwrap_or("")),
             span_id: range(&fields.span_id),
+            job_id: 0..0,
             stage_id: fields.stage_id,
             stage_attempt: 0,
             task_id: fields.task_id,

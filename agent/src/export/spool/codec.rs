@@ -223,6 +223,8 @@ fn decode_record(
         exception_type: field()?,
         trace_id: field()?,
         span_id: field()?,
+        // The batch has it.
+        job_id: 0..0,
         stage_id: (flags & HAS_STAGE != 0).then_some(stage_id),
         stage_attempt,
         task_id: (flags & HAS_TASK != 0).then_some(task_id),

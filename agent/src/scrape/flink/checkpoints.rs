@@ -7,7 +7,9 @@ use super::metrics::checkpoint::{
     CHECKPOINTS_RESTORED,
 };
 use super::metrics::push;
-use super::rest::{Checkpoint, CheckpointConfig, CheckpointStatus, Checkpoints as Answer};
+use super::rest_checkpoints::{
+    Checkpoint, CheckpointConfig, CheckpointStatus, Checkpoints as Answer,
+};
 use super::tally::{Fall, Tally};
 use crate::model::metric::Histogram;
 use crate::model::{Sample, SampleValue};
@@ -79,14 +81,20 @@ impl Checkpoints {
         self.info = labels.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
     }
 
-    /// Takes an answer of the time `now`, by the clock of the JobManager.
-    pub(super) fn record(&mut self, answer: &Answer, now_unix_ms: u64, meter: &mut Meter) {
+    /// Takes an answer of the time `now`, by the clock of the JobManager. Returns what ended since the
+    /// answer before, the oldest first.
+    pub(super) fn record<'a>(
+        &mut self,
+        answer: &'a Answer,
+        now_unix_ms: u64,
+        meter: &mut Meter,
+    ) -> Vec<&'a Checkpoint> {
         let counts = &answer.counts;
         for (index, count) in [counts.completed, counts.failed, counts.restored].iter().enumerate()
         {
             self.counts.record(index, count.0, Fall::Gap);
         }
-        self.take_history(&answer.history, meter);
+        let ended = self.take_history(&answer.history, meter);
         let mut gauges = Vec::new();
         let number = |number: Option<u64>| number.map(|number| number as f64);
         push(&CHECKPOINTS_IN_PROGRESS, &[], number(counts.in_progress.0), &mut gauges);
@@ -120,6 +128,12 @@ impl Checkpoints {
             gauges.push(Sample::number(&CHECKPOINT_INFO, labels, 1.0));
         }
         self.gauges = gauges;
+        ended
+    }
+
+    /// Time between two checkpoints, if they come by themselves.
+    pub(super) fn interval_ms(&self) -> Option<u64> {
+        self.interval_ms
     }
 
     fn push_latest(&self, latest: &Checkpoint, now_unix_ms: u64, gauges: &mut Vec<Sample>) {
@@ -140,7 +154,11 @@ impl Checkpoints {
         }
     }
 
-    fn take_history(&mut self, history: &[Checkpoint], meter: &mut Meter) {
+    fn take_history<'a>(
+        &mut self,
+        history: &'a [Checkpoint],
+        meter: &mut Meter,
+    ) -> Vec<&'a Checkpoint> {
         let has_ended = |it: &&Checkpoint| {
             matches!(it.status, CheckpointStatus::Completed | CheckpointStatus::Failed)
         };
@@ -151,13 +169,16 @@ impl Checkpoints {
             // The history is short; what left it between two rounds is in the counts only.
             meter.cut(Cut::Entry, oldest.saturating_sub(newest.saturating_add(1)));
         }
+        let mut new = Vec::new();
         for (id, checkpoint) in &ended {
             if self.taken.insert(*id) {
                 self.take(checkpoint);
+                new.push(*checkpoint);
             }
         }
         self.newest = self.newest.max(ended.last_key_value().map(|(id, _)| *id));
         self.taken.retain(|id| ended.contains_key(id));
+        new
     }
 
     fn take(&mut self, checkpoint: &Checkpoint) {

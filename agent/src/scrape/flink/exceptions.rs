@@ -11,12 +11,26 @@ use std::collections::BTreeMap;
 
 /// Classes of one job; all others are counted together.
 const CLASSES_MAX: usize = 20;
+/// Failures that are kept to tell what a restart came from: as many as are asked for.
+pub(super) const FAILURES_MAX: usize = 16;
 
 /// See the head of the file.
 #[derive(Debug, Default)]
 pub(super) struct Exceptions {
     counts: BTreeMap<(Value, Option<Value>), u64>,
     cursor_unix_ms: u64,
+    /// Those of the last answer.
+    failures: Vec<Failure>,
+}
+
+/// One failure that Flink still knows.
+#[derive(Debug)]
+pub(super) struct Failure {
+    unix_ms: u64,
+    /// Class of the exception.
+    pub(super) class: Value,
+    /// The task that failed, if it was one.
+    pub(super) task: Option<Value>,
 }
 
 impl Exceptions {
@@ -28,6 +42,15 @@ impl Exceptions {
         meter: &mut Meter,
     ) {
         let since = self.cursor_unix_ms;
+        let entries = answer.exception_history.entries.iter().take(FAILURES_MAX);
+        let failures = entries.filter_map(|exception| {
+            Some(Failure {
+                unix_ms: exception.timestamp.0?,
+                class: bounded(&exception.exception_name, redactor),
+                task: exception.task_name.as_deref().map(|task| bounded(task, redactor)),
+            })
+        });
+        self.failures = failures.collect();
         for exception in answer.exception_history.entries.iter() {
             let Some(at) = exception.timestamp.0.filter(|at| *at > since) else { continue };
             self.cursor_unix_ms = self.cursor_unix_ms.max(at);
@@ -43,6 +66,12 @@ impl Exceptions {
             }
             *self.counts.entry(key).or_default() += 1;
         }
+    }
+
+    /// The last failure until `unix_ms`, if Flink still knows one.
+    pub(super) fn last_until(&self, unix_ms: u64) -> Option<&Failure> {
+        let failures = self.failures.iter().filter(|failure| failure.unix_ms <= unix_ms);
+        failures.max_by_key(|failure| failure.unix_ms)
     }
 
     /// Adds the samples.

@@ -1,7 +1,7 @@
 //! One job: reads its part of the REST API and keeps what it counted.
 
 use super::checkpoints::Checkpoints;
-use super::exceptions::Exceptions;
+use super::exceptions::{Exceptions, FAILURES_MAX};
 use super::metrics::job::{
     JOB_INFO, JOB_RESCALE_RESULTS, JOB_RESCALE_SECONDS, JOB_RESCALES, JOB_RESTARTS, JOB_STATE,
     JOB_STATE_SECONDS, JOB_TASKS, JOB_UPTIME,
@@ -9,11 +9,15 @@ use super::metrics::job::{
 use super::metrics::push;
 use super::query::{Round, paths};
 use super::rest::{self, JobState, List, ListedJob, Metric};
+use super::rest_checkpoints;
+use super::slowest::Slowest;
+use super::spans::Spans;
 use super::tally::{Fall, Tally};
 use super::vertices::{Choice, Vertices};
 use crate::identity::Identity;
-use crate::model::{Engine, MetricBatch, Resource, Sample};
+use crate::model::{Engine, MetricBatch, Resource, Sample, SpanBatch};
 use crate::scrape::http::HttpError;
+use crate::scrape::meter::Meter;
 use crate::scrape::runs::{Ended, Outcome, Run, push_state};
 use crate::scrape::spark::metrics::MILLISECONDS;
 use crate::scrape::spark::metrics::job::{JOB_FINAL_SNAPSHOT, JOB_RUN_INFO, JOB_RUN_START};
@@ -26,8 +30,6 @@ use tokio::time::Instant;
 
 /// Rounds between two looks at what seldom changes: exceptions, splits, rescales.
 const SELDOM_ROUNDS: u32 = 4;
-/// Failures that are read at a time: as many as Flink keeps (`web.exception-history-size`).
-const EXCEPTIONS_MAX: u32 = 16;
 /// Metrics of a job that are counters: the id, and the state whose time it tells in milliseconds.
 const COUNTERS: [(&str, Option<&str>); 9] = [
     ("numRestarts", None),
@@ -79,8 +81,9 @@ pub(super) struct FlinkJob {
     exceptions: Exceptions,
     vertices: Vertices,
     rounds_to_seldom: u32,
-    /// What the exceptions were read after.
-    failures_seen: (Option<u64>, JobState),
+    /// What the exceptions were read after: restarts, state, and when it last restarted.
+    failures_seen: (Option<u64>, JobState, Option<u64>),
+    spans: Spans,
 }
 
 impl Run for FlinkJob {
@@ -123,11 +126,14 @@ impl FlinkJob {
         run_labels.extend(job.user_id.clone().map(|user_id| ("user_id", user_id)));
         run_labels.push(("engine_version", context.version.clone()));
         run_labels.push(("agent_version", Value::literal(env!("CARGO_PKG_VERSION"))));
+        let resource = Arc::new(context.identity.job(&job));
+        let parent = context.identity.parent_span_id();
+        let spans = Spans::new(resource.clone(), parent, job.job_id.clone());
         Self {
             slot: 0,
             ended: None,
             state: listed.state,
-            resource: Arc::new(context.identity.job(&job)),
+            resource,
             run_labels,
             info_labels: vec![("flink_version", context.version.clone())],
             start_unix_ms: None,
@@ -142,7 +148,8 @@ impl FlinkJob {
             exceptions: Exceptions::default(),
             vertices: Vertices::new(context.choice.clone()),
             rounds_to_seldom: 0,
-            failures_seen: (None, JobState::Created),
+            failures_seen: (None, JobState::Created, None),
+            spans,
             job,
         }
     }
@@ -182,18 +189,21 @@ impl FlinkJob {
                 self.take_counts(&metrics.unwrap_or_default());
             }
         }
-        let failures = (self.counts.total(0), self.state);
+        let failures = (self.counts.total(0), self.state, details.timestamps.restarting.0);
         let is_time = self.rounds_to_seldom == 0;
         if is_time || failures != self.failures_seen {
-            let path = format!("{base}/exceptions?maxExceptions={EXCEPTIONS_MAX}");
+            let path = format!("{base}/exceptions?maxExceptions={FAILURES_MAX}");
             if let Some(exceptions) = round.part::<rest::Exceptions>(&path).await? {
                 self.exceptions.record(&exceptions, redactor, round.meter);
                 self.failures_seen = failures;
             }
         }
+        let restart = details.timestamps.restarting.0;
+        let cause = restart.and_then(|at| self.exceptions.last_until(at));
+        self.spans.restart(&details, cause, round.meter);
         if is_time {
             self.rounds_to_seldom = SELDOM_ROUNDS;
-            self.read_rescales(&base, round).await?;
+            self.read_rescales(&base, round, redactor).await?;
         }
         self.rounds_to_seldom -= 1;
         if !self.state.is_final() {
@@ -237,22 +247,33 @@ impl FlinkJob {
     ) -> Result<(), HttpError> {
         let path = format!("{base}/checkpoints");
         // 404 for a job that makes none.
-        let Some(answer) = round.part::<rest::Checkpoints>(&path).await? else {
+        let Some(answer) = round.part::<rest_checkpoints::Checkpoints>(&path).await? else {
             return Ok(());
         };
         if !self.has_checkpoint_config {
             let path = format!("{path}/config");
-            if let Some(config) = round.part::<rest::CheckpointConfig>(&path).await? {
+            if let Some(config) = round.part::<rest_checkpoints::CheckpointConfig>(&path).await? {
                 self.checkpoints.configure(&config, redactor);
                 self.has_checkpoint_config = true;
             }
         }
-        self.checkpoints.record(&answer, now, round.meter);
-        Ok(())
+        let ended = self.checkpoints.record(&answer, now, round.meter);
+        let interval_ms = self.checkpoints.interval_ms();
+        let slowest = Slowest::read(&path, &ended, interval_ms, &self.vertices, round).await;
+        let found = slowest.as_ref().ok().and_then(Option::as_ref);
+        for checkpoint in ended {
+            self.spans.checkpoint(checkpoint, found, redactor, round.meter);
+        }
+        slowest.map(drop)
     }
 
     /// Flink 2.3 and later; only the adaptive scheduler has them.
-    async fn read_rescales(&mut self, base: &str, round: &mut Round<'_>) -> Result<(), HttpError> {
+    async fn read_rescales(
+        &mut self,
+        base: &str,
+        round: &mut Round<'_>,
+        redactor: &Redactor,
+    ) -> Result<(), HttpError> {
         if !self.is_adaptive {
             return Ok(());
         }
@@ -265,6 +286,11 @@ impl FlinkJob {
         let durations = &answer.rescales_duration_stats_in_millis;
         self.rescale_seconds = [durations.min, durations.avg, durations.max]
             .map(|duration| duration.known().map(|ms| ms / MILLISECONDS));
+        let history: Option<List<rest::Rescale>> =
+            round.part(&format!("{base}/rescales/history")).await?;
+        for rescale in history.iter().flat_map(|history| history.iter()) {
+            self.spans.rescale(rescale, redactor, round.meter);
+        }
         Ok(())
     }
 
@@ -284,12 +310,25 @@ impl FlinkJob {
     }
 
     /// Ends the job, at the time that Flink names or else at the last answer.
-    pub(super) fn end(&mut self, at: Instant, end_unix_ms: Option<u64>, outcome: Outcome) {
-        self.job.end_unix_ms = Some(end_unix_ms.unwrap_or(self.job.seen_unix_ms));
+    pub(super) fn end(
+        &mut self,
+        at: Instant,
+        end_unix_ms: Option<u64>,
+        outcome: Outcome,
+        meter: &mut Meter,
+    ) {
+        let end = end_unix_ms.unwrap_or(self.job.seen_unix_ms);
+        self.job.end_unix_ms = Some(end);
+        self.spans.run(&self.job, outcome, self.exceptions.last_until(end), meter);
         self.ended = Some(Ended { at, outcome });
         self.forget_present();
         self.checkpoints.end();
         self.tasks.clear();
+    }
+
+    /// Work that ended since the last call.
+    pub(super) fn take_spans(&mut self) -> Vec<SpanBatch> {
+        self.spans.take()
     }
 
     /// All samples as of the last answer.

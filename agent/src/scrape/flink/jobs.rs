@@ -67,7 +67,7 @@ impl Jobs {
         meter: &mut Meter,
     ) {
         let Some(job) = self.by_id.get_mut(id).filter(|job| job.is_live()) else { return };
-        job.end(now.instant, end_unix_ms, outcome);
+        job.end(now.instant, end_unix_ms, outcome, meter);
         self.histories.finish(&job.job, outcome, meter);
     }
 
@@ -75,10 +75,14 @@ impl Jobs {
     pub(super) fn publish(&mut self, now: Moment, linger: Duration, out: &mut Scraped) {
         for id in runs::expired(&self.by_id, now, linger) {
             let owns = runs::owns_series(&self.by_id, &id);
-            let Some(job) = self.by_id.remove(&id) else { continue };
+            let Some(mut job) = self.by_id.remove(&id) else { continue };
+            out.spans.extend(job.take_spans());
             if owns {
                 out.metrics.push(job.empty_batch(now.unix_ms));
             }
+        }
+        for job in self.by_id.values_mut() {
+            out.spans.extend(job.take_spans());
         }
         for (id, job) in &self.by_id {
             out.jobs.push(job.job.clone());

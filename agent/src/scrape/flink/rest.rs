@@ -214,6 +214,7 @@ impl TaskState {
 pub(super) struct JobDetails {
     pub(super) state: JobState,
     pub(super) start_time: Number,
+    pub(super) end_time: Number,
     /// The clock of the JobManager.
     pub(super) now: Number,
     pub(super) timestamps: Timestamps,
@@ -227,6 +228,7 @@ pub(super) struct JobDetails {
 #[serde(default, rename_all = "UPPERCASE")]
 pub(super) struct Timestamps {
     pub(super) running: Number,
+    pub(super) restarting: Number,
 }
 
 /// One vertex of `/jobs/:id`: a chain of operators.
@@ -323,95 +325,10 @@ pub(super) struct ExceptionHistory {
 pub(super) struct Exception {
     pub(super) exception_name: String,
     pub(super) timestamp: Number,
+    /// The task that failed, with its subtask and attempt; none when the job failed as a whole.
+    pub(super) task_name: Option<String>,
     /// What the cluster's failure enrichers say; Flink 1.18 and later.
     pub(super) failure_labels: BTreeMap<String, String>,
-}
-
-/// `/jobs/:id/checkpoints`
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Checkpoints {
-    pub(super) counts: CheckpointCounts,
-    pub(super) summary: CheckpointSummary,
-    pub(super) latest: LatestCheckpoints,
-    /// Newest first.
-    pub(super) history: List<Checkpoint>,
-}
-
-/// Counts since the job began under this JobManager.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct CheckpointCounts {
-    pub(super) restored: Number,
-    pub(super) in_progress: Number,
-    pub(super) completed: Number,
-    pub(super) failed: Number,
-}
-
-/// Statistics over the last checkpoints.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct CheckpointSummary {
-    pub(super) end_to_end_duration: Quantiles,
-}
-
-/// Milliseconds.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Quantiles {
-    pub(super) p50: Real,
-    pub(super) p90: Real,
-    pub(super) p95: Real,
-    pub(super) p99: Real,
-    pub(super) p999: Real,
-}
-
-/// The last checkpoint of each outcome.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct LatestCheckpoints {
-    pub(super) completed: Option<Checkpoint>,
-}
-
-/// Status of a checkpoint.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(super) enum CheckpointStatus {
-    InProgress,
-    Completed,
-    Failed,
-    #[default]
-    #[serde(other)]
-    Other,
-}
-
-/// One checkpoint.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Checkpoint {
-    pub(super) id: Number,
-    pub(super) status: CheckpointStatus,
-    pub(super) is_savepoint: bool,
-    pub(super) latest_ack_timestamp: Number,
-    pub(super) end_to_end_duration: Number,
-    pub(super) state_size: Number,
-    pub(super) checkpointed_size: Number,
-    pub(super) processed_data: Number,
-    pub(super) persisted_data: Number,
-    pub(super) num_subtasks: Number,
-    pub(super) num_acknowledged_subtasks: Number,
-    pub(super) external_path: Option<String>,
-    pub(super) failure_message: Option<String>,
-}
-
-/// `/jobs/:id/checkpoints/config`
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct CheckpointConfig {
-    pub(super) mode: Option<String>,
-    pub(super) interval: Number,
-    pub(super) state_backend: Option<String>,
-    pub(super) unaligned_checkpoints: Option<bool>,
 }
 
 /// `/jobs/:id/rescales/summary`, Flink 2.3 and later with the adaptive scheduler.
@@ -438,6 +355,18 @@ pub(super) struct RescaleDurations {
     pub(super) min: Real,
     pub(super) max: Real,
     pub(super) avg: Real,
+}
+
+/// `/jobs/:id/rescales/history`, as above.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Rescale {
+    pub(super) rescale_uuid: String,
+    pub(super) start_timestamp_in_millis: Number,
+    pub(super) end_timestamp_in_millis: Number,
+    pub(super) terminal_state: Option<String>,
+    pub(super) trigger_cause: Option<String>,
+    pub(super) terminated_reason: Option<String>,
 }
 
 #[cfg(test)]

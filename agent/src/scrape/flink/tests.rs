@@ -6,6 +6,7 @@ mod life;
 mod recording;
 mod replay;
 mod security;
+mod spans;
 
 use super::{Config, FlinkScraper, Moment};
 use crate::config::{self, Interval};

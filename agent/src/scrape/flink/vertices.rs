@@ -122,6 +122,11 @@ impl Vertices {
         Ok(())
     }
 
+    /// Ids and names, in the order of the stream.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.list.iter().map(|vertex| (vertex.id.as_str(), &vertex.label))
+    }
+
     /// Forgets what is only true for the moment.
     pub(super) fn forget_present(&mut self) {
         for vertex in &mut self.list {

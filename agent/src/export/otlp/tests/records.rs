@@ -159,6 +159,7 @@ fn batch(resource: Resource, raw: &[Raw]) -> LogBatch {
             exception_type: put(names[2].as_bytes()),
             trace_id: put(id(trace_id.as_ref().map(|it| &it[..])).as_bytes()),
             span_id: put(id(span_id.as_ref().map(|it| &it[..])).as_bytes()),
+            job_id: 0..0,
             stage_id: *stage_id,
             stage_attempt: 1,
             task_id: number.map(u64::from),
