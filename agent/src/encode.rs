@@ -1,8 +1,10 @@
 //! Encodes log records as flat JSON objects, one a line. Absent fields have no key.
 
 mod escape;
+mod omitted;
 
 pub use escape::{write_escaped, write_escaped_twice};
+pub use omitted::{OMITTABLE, Omitted};
 
 use crate::model::{Engine, LogBatch, LogRecord, Resource};
 use crate::parse::time::Rfc3339;
@@ -13,9 +15,42 @@ use std::sync::Arc;
 /// Encodes records; keeps what is the same for all records of one resource.
 #[derive(Debug, Default)]
 pub struct JsonEncoder {
+    omitted: PerRecord,
     constant: Option<Constant>,
     timestamp: Rfc3339,
     observed_timestamp: Rfc3339,
+}
+
+/// What is left out, ready for every record.
+#[derive(Debug, Default)]
+struct PerRecord {
+    all: Omitted,
+    logger: bool,
+    thread: bool,
+    exception_type: bool,
+    stage_id: bool,
+    task_id: bool,
+    trace_id: bool,
+    span_id: bool,
+    trace_id_origin: bool,
+    offset: bool,
+}
+
+impl PerRecord {
+    fn new(all: Omitted) -> Self {
+        Self {
+            all,
+            logger: all.has("logger"),
+            thread: all.has("thread"),
+            exception_type: all.has("exception_type"),
+            stage_id: all.has("stage_id"),
+            task_id: all.has("task_id"),
+            trace_id: all.has("trace_id"),
+            span_id: all.has("span_id"),
+            trace_id_origin: all.has("trace_id_origin"),
+            offset: all.has("offset"),
+        }
+    }
 }
 
 /// Encoded members of a resource, each with its comma in front.
@@ -36,6 +71,12 @@ struct Constant {
 }
 
 impl JsonEncoder {
+    /// An encoder that leaves members out.
+    #[must_use]
+    pub fn without(omitted: Omitted) -> Self {
+        Self { omitted: PerRecord::new(omitted), ..Self::default() }
+    }
+
     /// Appends `record` of `batch` to `out` as one line.
     ///
     /// `timestamp` is there only when the record states one, so the first key is `timestamp` or
@@ -78,34 +119,35 @@ impl JsonEncoder {
 
     /// Appends what follows times, severity and body.
     fn rest(&mut self, batch: &LogBatch, record: &LogRecord, form: &mut impl Form) {
+        let omitted = &self.omitted;
         let constant = match &mut self.constant {
             Some(constant) if Arc::ptr_eq(&constant.resource, &batch.resource) => constant,
-            slot => slot.insert(Constant::new(&batch.resource)),
+            slot => slot.insert(Constant::new(&batch.resource, omitted.all)),
         };
-        field(&LOGGER, batch, &record.logger, form);
-        field(&THREAD, batch, &record.thread, form);
-        field(&EXCEPTION_TYPE, batch, &record.exception_type, form);
+        if !omitted.logger {
+            field(&LOGGER, batch, &record.logger, form);
+        }
+        if !omitted.thread {
+            field(&THREAD, batch, &record.thread, form);
+        }
+        if !omitted.exception_type {
+            field(&EXCEPTION_TYPE, batch, &record.exception_type, form);
+        }
         form.both(&constant.job);
-        if let Some(stage_id) = record.stage_id {
+        if let Some(stage_id) = record.stage_id.filter(|_| !omitted.stage_id) {
             form.both(&STAGE_ID);
             write_number(u64::from(stage_id), form.out());
         }
-        if let Some(task_id) = record.task_id {
+        if let Some(task_id) = record.task_id.filter(|_| !omitted.task_id) {
             form.both(&TASK_ID);
             write_number(task_id, form.out());
         }
-        if record.trace_id.is_empty() {
-            form.both(&constant.trace_id);
-            constant.write_span(batch, record, form);
-            form.both(&constant.trace_id_origin);
-        } else {
-            field(&TRACE_ID, batch, &record.trace_id, form);
-            field(&SPAN_ID, batch, &record.span_id, form);
-            form.both(&FROM_RECORD);
-        }
+        constant.write_trace(batch, record, omitted, form);
         form.both(&constant.file);
-        form.both(&OFFSET);
-        write_number(record.offset, form.out());
+        if !omitted.offset {
+            form.both(&OFFSET);
+            write_number(record.offset, form.out());
+        }
         form.both(&constant.host);
         if record.is_truncated {
             form.both(&TRUNCATED);
@@ -208,9 +250,10 @@ fn member(key: &Literal, value: &[u8], form: &mut impl Form) {
 }
 
 impl Constant {
-    fn new(resource: &Arc<Resource>) -> Self {
+    fn new(resource: &Arc<Resource>, omitted: Omitted) -> Self {
         let member = |name: &str, value: Option<&str>, out: &mut Vec<u8>| {
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
+            let is_told = |value: &&str| !value.is_empty() && !omitted.has(name);
+            if let Some(value) = value.filter(is_told) {
                 out.extend_from_slice(format!(",\"{name}\":\"").as_bytes());
                 write_escaped(value.as_bytes(), out);
                 out.push(b'"');
@@ -240,11 +283,37 @@ impl Constant {
             trace_id_origin: encoded(&[("trace_id_origin", resource.trace_id_origin.as_deref())]),
             file: encoded(&[
                 ("file", resource.file.as_deref()),
-                ("file_id", resource.file_id.as_deref()),
+                ("file_id", resource.file_id.as_deref().filter(|_| !omitted.has("file"))),
             ]),
             host: encoded(&[("host", resource.host.as_deref())]),
             run: trace::Run::of(resource),
             last_stage: None,
+        }
+    }
+
+    /// The record's own trace, else that of the resource's run.
+    fn write_trace(
+        &mut self,
+        batch: &LogBatch,
+        record: &LogRecord,
+        omitted: &PerRecord,
+        form: &mut impl Form,
+    ) {
+        let is_own = !record.trace_id.is_empty();
+        match is_own {
+            true if !omitted.trace_id => field(&TRACE_ID, batch, &record.trace_id, form),
+            true => {}
+            false => form.both(&self.trace_id),
+        }
+        match is_own {
+            _ if omitted.span_id => {}
+            true => field(&SPAN_ID, batch, &record.span_id, form),
+            false => self.write_span(batch, record, form),
+        }
+        match is_own {
+            true if !omitted.trace_id_origin => form.both(&FROM_RECORD),
+            true => {}
+            false => form.both(&self.trace_id_origin),
         }
     }
 
@@ -284,7 +353,7 @@ fn write_number(mut number: u64, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{JsonEncoder, write_escaped};
+    use super::{JsonEncoder, OMITTABLE, Omitted, write_escaped};
     use crate::model::{Engine, LogBatch, LogRecord, Resource, Severity};
     use crate::trace;
     use proptest::prelude::{ProptestConfig, any, proptest};
@@ -383,6 +452,39 @@ mod tests {
         );
         let empty = Resource { host: Some(Redactor::new().value("")), ..Resource::default() };
         assert!(!encode(empty, b"", |_| {}).contains("host"));
+    }
+
+    #[test]
+    fn what_is_left_out_is_missing_and_nothing_else_is() {
+        let fill = |record: &mut LogRecord| {
+            record.body = 0..4;
+            (record.logger, record.thread, record.exception_type) = (4..10, 10..16, 16..19);
+            (record.stage_id, record.task_id) = (Some(7), Some(8));
+        };
+        for own_trace in [0..0, 0..4] {
+            let line = |omitted: &[String]| -> serde_json::Map<String, serde_json::Value> {
+                let mut text = Text::default();
+                Redactor::new().redact_chunk(b"bodyloggerthreada.B", &mut text);
+                let mut record = LogRecord { trace_id: own_trace.clone(), ..LogRecord::default() };
+                fill(&mut record);
+                let resource = Arc::new(full_resource());
+                let batch = LogBatch { resource, text, records: Vec::new(), covers: None };
+                let mut out = Vec::new();
+                JsonEncoder::without(Omitted::new(omitted).unwrap())
+                    .encode(&batch, &record, &mut out);
+                serde_json::from_slice(&out).unwrap()
+            };
+            let all = line(&[]);
+            for name in OMITTABLE {
+                let mut want = all.clone();
+                // Ids of the record's own trace come without a span here.
+                assert!(want.remove(name).is_some() || name == "span_id", "{name}");
+                assert_eq!(line(&[name.to_owned()]), want, "{name}");
+            }
+            let kept = line(&OMITTABLE.map(str::to_owned));
+            assert_eq!(kept.keys().collect::<Vec<_>>(), ["body", "observed_timestamp"]);
+        }
+        assert_eq!(Omitted::new(&["offset".to_owned(), "body".to_owned()]), Err("body"));
     }
 
     #[test]

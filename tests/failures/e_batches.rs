@@ -99,6 +99,22 @@ fn e6_bytes_that_are_no_text_stand_in_no_lines_way() {
 }
 
 #[test]
+fn members_that_are_left_out_are_in_no_event() {
+    let mut cloud = Cloud::new();
+    cloud.exporter.push_str("omit = [\"file\", \"offset\"]\n");
+    cloud.write_lines("a.log", &[(now_ms(), b"one"), (now_ms(), b"two")]);
+    cloud.start();
+    let two = || Some(cloud.messages("a.log")).filter(|messages| messages.len() == 2);
+    let messages = wait::within(LIMIT, two).expect("two events");
+    cloud.stop();
+    for message in messages {
+        let names: Vec<&String> = message.as_object().unwrap().keys().collect();
+        assert!(!names.iter().any(|name| ["file", "file_id", "offset"].contains(&name.as_str())));
+        assert!(message.get("host").is_some(), "{names:?}");
+    }
+}
+
+#[test]
 fn e8_shuffled_times_are_sorted_and_lines_of_one_time_keep_their_order() {
     let mut cloud = Cloud::new();
     let now_ms = now_ms();

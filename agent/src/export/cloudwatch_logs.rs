@@ -10,6 +10,7 @@ use super::cloudwatch::names::Template;
 use super::cloudwatch::service::{Deadline, Service};
 use super::cloudwatch::target::Target;
 use super::{Answer, BoxFuture, Exporter, ExporterDefinition, Refused};
+use crate::encode::Omitted;
 use crate::model::{BatchKey, LogBatch, Resource, Signal, SignalKind};
 use denied::Denied;
 use futures_util::future::join_all;
@@ -48,6 +49,7 @@ struct CloudWatchLogs {
     service: Arc<Service>,
     group: Template,
     stream: Template,
+    omitted: Omitted,
     /// Time for all requests of one call.
     time: Duration,
     /// Where records of a resource go. It is held so that its address is not given to another one.
@@ -87,14 +89,14 @@ impl CloudWatchLogs {
         // What is done before this future is dropped is remembered all the same.
         let remembered = &mut self.remembered;
         let mut guard = Remember { remembered, streams };
-        let denied = &self.denied;
+        let (denied, omitted) = (&self.denied, self.omitted);
         // More than one come together when more come than are sent: then no request goes half full.
         let may_wait = batches.len() > 1;
         let is_open = |stream: &&mut Stream<'_>| denied.now(&stream.target).is_none();
         let open = guard.streams.iter_mut().filter(is_open);
         let sent = open.map(|stream| {
             let is_made_once = denied.has(&stream.target);
-            stream.send(service, Deadline { end, is_made_once }, may_wait)
+            stream.send(service, omitted, Deadline { end, is_made_once }, may_wait)
         });
         join_all(sent).await;
         let streams = std::mem::take(&mut guard.streams);

@@ -30,7 +30,7 @@ use crate::policy::Redactors;
 use crate::telemetry::{self, push};
 use circuit::Circuit;
 use head::Head;
-use intake::Intake;
+use intake::{Intake, Next};
 use parked::Parked;
 use redaction::Value;
 use std::path::Path;
@@ -38,7 +38,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 /// Tries of a destination that does not work, once the agent is ending and all is in the spool.
 const LAST_TRIES: u32 = 3;
@@ -261,21 +261,20 @@ impl Lane {
                 is_turn_of_rest = true;
                 continue;
             }
-            let next = match (unfinished.take(), due) {
-                (Some(head), _) => Some(head),
-                (None, None) => self.intake.next().await,
-                (None, Some(due)) => tokio::select! {
-                    biased;
-                    next = self.intake.next() => next,
-                    () = sleep_until(due) => continue,
-                },
+            let next = match unfinished.take() {
+                Some(head) => Next::Batch(head),
+                None => self.intake.next(due).await,
             };
-            let Some(mut head) = next else {
-                rest_until = Instant::now();
-                if self.parked.as_ref().and_then(Parked::due).is_some_and(is_over) {
-                    continue;
+            let mut head = match next {
+                Next::Batch(head) => head,
+                Next::Due => continue,
+                Next::End => {
+                    rest_until = Instant::now();
+                    if self.parked.as_ref().and_then(Parked::due).is_some_and(is_over) {
+                        continue;
+                    }
+                    break;
                 }
-                break;
             };
             let sent = match self.together(&head) {
                 group if group.len() > 1 => self.send_group(&group).await,

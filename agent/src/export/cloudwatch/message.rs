@@ -1,7 +1,7 @@
 //! Records as messages of CloudWatch events: one JSON object each, in parts where it is too long.
 
 use super::request::{MESSAGE_BYTES_MAX, Message};
-use crate::encode::{JsonEncoder, write_escaped_twice};
+use crate::encode::{JsonEncoder, Omitted, write_escaped_twice};
 use crate::model::{LogBatch, LogRecord};
 use crate::telemetry;
 use std::ops::Range;
@@ -24,6 +24,12 @@ pub struct Messages {
 }
 
 impl Messages {
+    /// Makes messages that leave members out.
+    #[must_use]
+    pub fn without(omitted: Omitted) -> Self {
+        Self { encoder: JsonEncoder::without(omitted), ..Self::default() }
+    }
+
     /// The message of `record`, or its messages: each is whole JSON, holds a part of the body cut
     /// between characters, and says which part it is (`"part":"1/3"`). None when what is around the
     /// body is too long already.

@@ -5,6 +5,7 @@ use super::super::cloudwatch::target::GroupSettings;
 use super::CloudWatchLogs;
 use super::denied::Denied;
 use crate::config::Section;
+use crate::encode::{OMITTABLE, Omitted};
 use crate::export::{BoxFuture, BuildError, Exporter, ExporterConfig, Finding, Shared, lane};
 use aws_sdk_cloudwatchlogs::types::LogGroupClass;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub struct Config {
     pub log_class: Option<LogClass>,
     /// Tags of groups that are made.
     pub tags: BTreeMap<String, String>,
+    /// Members of a record that its event does not have, by their names in the record: CloudWatch is
+    /// paid by the byte. Default none; not `body` and `severity`.
+    pub omit: Vec<String>,
 }
 
 /// Class of a log group.
@@ -61,6 +65,7 @@ impl Default for Config {
             kms_key_id: None,
             log_class: None,
             tags: BTreeMap::new(),
+            omit: Vec::new(),
         }
     }
 }
@@ -72,6 +77,10 @@ pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     let is_within = (1..=config.concurrency).contains(&config.stream_concurrency);
     let law = "must be from 1 to concurrency";
     section.require("stream_concurrency", is_within, law);
+    section.require_each("omit", &config.omit, |name| {
+        let is_unknown = !OMITTABLE.contains(&name);
+        is_unknown.then(|| format!("cannot be left out; these can: {}", OMITTABLE.join(", ")))
+    });
     Box::new(config)
 }
 
@@ -101,9 +110,14 @@ impl ExporterConfig for Config {
     fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
         let keys = self.keys();
         let ((group, stream), service) = (keys.templates()?, keys.service(lane, shared));
+        let wrong = |name: &str| BuildError {
+            section: keys.section,
+            reason: format!("omit: {name} cannot be left out"),
+        };
         Ok(Box::new(CloudWatchLogs {
             group,
             stream,
+            omitted: Omitted::new(&self.omit).map_err(wrong)?,
             time: service.call_time(),
             service: Arc::new(service),
             targets: HashMap::new(),

@@ -6,6 +6,7 @@ use super::super::cloudwatch::request::{Full, Origin, Request};
 use super::super::cloudwatch::service::{Deadline, Format, Rejected, Service};
 use super::super::cloudwatch::target::Target;
 use super::denied::LeftAlone;
+use crate::encode::Omitted;
 use crate::export::{Answer, BoxFuture, ExportError, Refused};
 use crate::model::{LogBatch, LogRecord, Severity};
 use crate::telemetry;
@@ -110,8 +111,14 @@ impl<'b> Stream<'b> {
 
     /// Sends everything, or up to the first failure. When a request was sent, events that fill none
     /// `may_wait` for the next call.
-    pub(super) async fn send(&mut self, service: &Service, deadline: Deadline, may_wait: bool) {
-        let (mut messages, mut request) = (Messages::default(), Request::new());
+    pub(super) async fn send(
+        &mut self,
+        service: &Service,
+        omitted: Omitted,
+        deadline: Deadline,
+        may_wait: bool,
+    ) {
+        let (mut messages, mut request) = (Messages::without(omitted), Request::new());
         let mut is_any_sent = false;
         let mut under_way = UnderWay::new();
         for at in 0..self.works.len() {

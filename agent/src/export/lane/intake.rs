@@ -35,6 +35,17 @@ enum Blocked {
     Until(Instant),
 }
 
+/// What comes next in a lane.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// A batch to deliver.
+    Batch(Head),
+    /// What was not to be waited for longer.
+    Due,
+    /// Nothing any more, or the lane is stopped.
+    End,
+}
+
 /// What a task that stored batches gives back.
 #[derive(Debug)]
 struct Stored {
@@ -151,14 +162,15 @@ impl Intake {
         self.pending.into()
     }
 
-    /// The next batch to deliver; none when there will be no more, or the lane is stopped.
-    pub(super) async fn next(&mut self) -> Option<Head> {
+    /// The next batch to deliver. Waits for one no longer than until `due`. Not to be dropped before
+    /// it is done: it would be half way through a batch.
+    pub(super) async fn next(&mut self, due: Option<Instant>) -> Next {
         let status = self.status.clone();
         while !status.is_stopping() {
             if self.status.spool.batches() > 0 {
                 match self.load().await {
                     Ok(Some(signal)) if signal.says_nothing() => self.advance().await,
-                    Ok(Some(signal)) => return Some(Head::spooled(signal)),
+                    Ok(Some(signal)) => return Next::Batch(Head::spooled(signal)),
                     Ok(None) => {}
                     Err(()) => {
                         let end = Instant::now() + DISK_PAUSE;
@@ -169,26 +181,27 @@ impl Intake {
                 self.step().await;
             } else if let Some(batch) = self.pending.front() {
                 if !batch.signal.says_nothing() {
-                    return Some(Head::live(batch.clone()));
+                    return Next::Batch(Head::live(batch.clone()));
                 }
                 // A batch whose records were all dropped only settles its position, in its turn.
                 self.settle_live().await;
             } else if self.is_closed {
                 self.note_closed();
-                return None;
+                return Next::End;
             } else {
                 tokio::select! {
                     biased;
-                    () = status.stopped() => return None,
+                    () = status.stopped() => return Next::End,
                     batch = self.queue.recv() => {
                         telemetry::QUEUE_BATCHES.set(self.name, self.signal.as_str(), self.queue.len() as f64);
                         self.is_closed = batch.is_none();
                         self.pending.extend(batch);
                     }
+                    () = until(due) => return Next::Due,
                 }
             }
         }
-        None
+        Next::End
     }
 
     async fn load(&mut self) -> Result<Option<Signal>, ()> {
@@ -390,6 +403,13 @@ impl Intake {
     /// Tells `/readyz`; true when that is new.
     fn degrade(&self, reason: &str, is_degraded: bool) -> bool {
         self.health.set_degraded(&format!("{reason}:{}", self.name), is_degraded)
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 
