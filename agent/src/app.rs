@@ -209,7 +209,7 @@ impl App {
         let (queues, log_lanes) = prepared.lanes.logs.run(left_of(SignalKind::Logs));
         let (metrics, metric_lanes) = prepared.lanes.metrics.run(left_of(SignalKind::Metrics));
         let (spans, span_lanes) = prepared.lanes.spans.run(left_of(SignalKind::Spans));
-        let outlets = Outlets { metrics, spans };
+        let outlets = Outlets { logs: queues.clone(), metrics, spans };
         let (end_scrapers, told) = watch::channel(End::Never);
         let wanting = own_metrics::queues(config, &outlets.metrics);
         let own_metrics =
@@ -408,7 +408,7 @@ fn batch_limits(config: &Config) -> BatchLimits {
 fn shared_scrape(config: &Config, identity: Arc<Identity>) -> scrape::Shared {
     let redactor = config.redaction.base().clone();
     let given = scrape::Given::new(&config.job, &redactor);
-    scrape::Shared { redactor, given, identity }
+    scrape::Shared { redactor, given, identity, findings: config.findings.clone() }
 }
 
 fn identity(config: &Config, environment: &BTreeMap<String, String>) -> Arc<Identity> {

@@ -100,6 +100,19 @@ impl Stage {
         self.spread(2)
     }
 
+    /// A stage of which another source tells, with the spreads of [`durations`](Self::durations),
+    /// [`shuffle_reads`](Self::shuffle_reads) and [`inputs`](Self::inputs).
+    #[must_use]
+    pub fn of_spreads(
+        name: Value,
+        totals: Totals,
+        slowest: Option<Slowest>,
+        spreads: [Quantiles; 3],
+    ) -> Self {
+        let (name, spreads) = (Some(name), Spreads::Sealed(spreads));
+        Self { name, totals, slowest, spreads, ..Self::default() }
+    }
+
     /// True when nothing more is expected of it.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -154,6 +167,11 @@ impl Stages {
     /// The attempts of one stage.
     pub fn attempts(&self, stage: u32) -> impl Iterator<Item = (StageKey, &Stage)> {
         self.by_key.range((stage, 0)..=(stage, u32::MAX)).map(|(key, stage)| (*key, stage))
+    }
+
+    /// Adds one of which another source tells. The caller limits their number.
+    pub fn insert(&mut self, key: StageKey, stage: Stage) {
+        self.by_key.insert(key, stage);
     }
 
     /// Stage attempts that were forgotten for the limit; the sums of the run hold them all the same.

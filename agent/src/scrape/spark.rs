@@ -11,7 +11,9 @@ mod ledger;
 mod logs;
 pub mod metrics;
 mod peaks;
+mod records;
 pub(in crate::scrape) mod rest;
+mod running;
 mod skew;
 mod spans;
 mod stage_counters;
@@ -21,6 +23,7 @@ mod tests;
 
 use crate::config::{Interval, Section};
 use crate::export::{BoxFuture, BuildError};
+use crate::findings::Thresholds;
 use crate::identity::Identity;
 use crate::scrape::http::{Client, HttpError, Limits, UrlError};
 use crate::scrape::meter::{Cut, Meter, ScrapeStats};
@@ -120,6 +123,7 @@ pub struct SparkScraper {
     redactor: Arc<Redactor>,
     identity: Arc<Identity>,
     given: Given,
+    thresholds: Thresholds,
     linger: Duration,
     targets: Targets,
     logs: Logs,
@@ -141,10 +145,11 @@ impl SparkScraper {
         let folder = folder.filter(|path| *path != Path::new(""));
         let linger = config.linger.0;
         Ok(Self {
-            logs: Logs::new(folder, linger, shared.redactor.clone()),
+            logs: Logs::new(folder, linger, shared),
             redactor: shared.redactor.clone(),
             identity: shared.identity.clone(),
             given: shared.given.clone(),
+            thresholds: shared.findings.clone(),
             linger,
             targets,
             applications: BTreeMap::new(),
@@ -332,6 +337,7 @@ impl SparkScraper {
             redactor: &self.redactor,
             identity: &self.identity,
             given: &self.given,
+            thresholds: &self.thresholds,
             version,
             unix_ms,
         };
@@ -415,6 +421,7 @@ impl SparkScraper {
             let owns = runs::owns_series(&self.applications, &app_id);
             let Some(mut application) = self.applications.remove(&app_id) else { continue };
             out.spans.extend(application.take_spans());
+            out.logs.extend(application.take_records());
             if owns {
                 out.metrics.push(application.empty_batch(now.unix_ms));
             }
@@ -425,6 +432,7 @@ impl SparkScraper {
         for (app_id, application) in &mut self.applications {
             out.jobs.push(application.job.clone());
             out.spans.extend(application.take_spans());
+            out.logs.extend(application.take_records());
             if owners.contains(app_id) {
                 out.metrics.push(application.batch());
             }

@@ -1,7 +1,7 @@
 //! Runs one scraper on its interval and hands on what it brings.
 
 use super::{ScrapeError, Scraped, Scraper};
-use crate::model::{Batch, MetricBatch, SpanBatch};
+use crate::model::Batch;
 use crate::scrape::Job;
 use crate::scrape::meter::{Cut, Outcome, ScrapeStats};
 use crate::telemetry::{self, push};
@@ -76,6 +76,8 @@ pub type Queues = Vec<(&'static str, mpsc::Sender<Arc<Batch>>)>;
 /// The lanes that take what scrapers bring.
 #[derive(Debug, Clone, Default)]
 pub struct Outlets {
+    /// For records.
+    pub logs: Queues,
     /// For samples.
     pub metrics: Queues,
     /// For spans.
@@ -84,8 +86,8 @@ pub struct Outlets {
 
 impl Outlets {
     /// Hands everything to every lane that has room: nothing waits here.
-    fn send(&self, metrics: Vec<MetricBatch>, spans: Vec<SpanBatch>) {
-        for batch in metrics.into_iter().map(Batch::metrics) {
+    fn send(&self, scraped: Scraped) {
+        for batch in scraped.metrics.into_iter().map(Batch::metrics) {
             for (exporter, queue) in &self.metrics {
                 // Old gauges are worth nothing: a full queue drops them, and says so.
                 if queue.try_send(batch.clone()).is_err() {
@@ -93,14 +95,18 @@ impl Outlets {
                 }
             }
         }
-        for batch in spans.into_iter().map(Batch::spans) {
-            for (exporter, queue) in &self.spans {
-                if queue.try_send(batch.clone()).is_err() {
-                    let n_spans = batch.signal.len() as u64;
-                    telemetry::LANE_DROPPED_BATCHES.add(exporter, "queue_full", 1);
-                    telemetry::LANE_DROPPED_RECORDS.add(exporter, "queue_full", n_spans);
-                }
-            }
+        scraped.spans.into_iter().for_each(|spans| offer(&self.spans, &Batch::spans(spans)));
+        scraped.logs.into_iter().for_each(|logs| offer(&self.logs, &Batch::records(logs)));
+    }
+}
+
+/// Hands a batch to every lane that has room; a full queue drops it, and counts.
+fn offer(queues: &Queues, batch: &Arc<Batch>) {
+    for (exporter, queue) in queues {
+        if queue.try_send(batch.clone()).is_err() {
+            let n_items = batch.signal.len() as u64;
+            telemetry::LANE_DROPPED_BATCHES.add(exporter, "queue_full", 1);
+            telemetry::LANE_DROPPED_RECORDS.add(exporter, "queue_full", n_items);
         }
     }
 }
@@ -201,8 +207,8 @@ async fn round(
         Err(ScrapeError::Gone) => {}
     }
     complain(name, result, failing);
-    jobs.replace(name, scraped.jobs);
-    outlets.send(scraped.metrics, scraped.spans);
+    jobs.replace(name, std::mem::take(&mut scraped.jobs));
+    outlets.send(scraped);
     true
 }
 
@@ -303,7 +309,7 @@ mod tests {
         let task = tokio::spawn(run(
             running,
             jobs,
-            Outlets { metrics: vec![("x", queue)], spans: vec![] },
+            Outlets { metrics: vec![("x", queue)], ..Outlets::default() },
             told,
         ));
         tokio::time::sleep(Duration::from_secs(25)).await;
@@ -344,9 +350,9 @@ mod tests {
         };
         let batch = SpanBatch { resource: Arc::default(), spans: vec![span.clone(), span] };
         let (queue, mut batches) = mpsc::channel(1);
-        let outlets = Outlets { metrics: Vec::new(), spans: vec![("file", queue)] };
+        let outlets = Outlets { spans: vec![("file", queue)], ..Outlets::default() };
         let before = dropped();
-        outlets.send(Vec::new(), vec![batch.clone(), batch]);
+        outlets.send(Scraped { spans: vec![batch.clone(), batch], ..Scraped::default() });
         assert_eq!(batches.try_recv().unwrap().signal.len(), 2);
         assert!(batches.try_recv().is_err());
         assert_eq!(dropped() - before, 2.0);

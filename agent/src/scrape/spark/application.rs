@@ -8,11 +8,15 @@ use super::metrics::MILLISECONDS;
 use super::metrics::application::APP_INFO;
 use super::metrics::job::{JOB_FINAL_SNAPSHOT, JOB_RUN_INFO, JOB_RUN_START};
 use super::peaks::spark_bytes;
+use super::records::Records;
 use super::rest;
+use super::running;
 use super::spans::Spans;
 use super::stages::Stages;
+use crate::findings::Thresholds;
 use crate::identity::Identity;
-use crate::model::{Engine, MetricBatch, Resource, Sample, SpanBatch};
+use crate::model::{Engine, LogBatch, MetricBatch, Resource, Sample, SpanBatch};
+use crate::run_summary::RunSummary;
 use crate::scrape::http::{Client, HttpError};
 use crate::scrape::meter::{Cut, Meter};
 use crate::scrape::runs::{Ended, Moment, Outcome, Run, push_state};
@@ -43,7 +47,14 @@ pub(super) struct Application {
     run_labels: Vec<(&'static str, Value)>,
     info_labels: Vec<(&'static str, Value)>,
     resource: Arc<Resource>,
+    redactor: Arc<Redactor>,
+    thresholds: Thresholds,
     spans: Spans,
+    records: Records,
+    /// How its run is so far, as its log tells.
+    summary: Option<Box<RunSummary>>,
+    /// What REST said last of stages that run.
+    running: Vec<Sample>,
     stages: Stages,
     jobs: Jobs,
     executors: Executors,
@@ -72,6 +83,8 @@ pub(super) struct Context<'a> {
     pub(super) identity: &'a Identity,
     /// What the operator said.
     pub(super) given: &'a Given,
+    /// From where on something is a finding.
+    pub(super) thresholds: &'a Thresholds,
     /// Version of the engine.
     pub(super) version: &'a Value,
     pub(super) unix_ms: u64,
@@ -162,7 +175,12 @@ impl Application {
             run_labels: present(run_labels),
             info_labels: present(info_labels),
             resource,
+            redactor: redactor.clone(),
+            thresholds: context.thresholds.clone(),
             spans,
+            records: Records::new(redactor.clone()),
+            summary: None,
+            running: Vec::new(),
             stages: Stages::new(),
             jobs: Jobs::new(),
             executors: Executors::new(memory.collect(), heap_max),
@@ -184,6 +202,8 @@ impl Application {
         let spans = &mut self.spans;
         self.stages.record_log(&report.stages, meter, |ended, meter| spans.stage(ended, meter));
         self.executors.record_log(report.executors, is_alone);
+        self.records.find(&report.findings, now.unix_ms);
+        self.summary = report.summary.or(self.summary.take());
         let seen_unix_ms = report.end.map_or(now.unix_ms, |_| report.until_unix_ms);
         self.job.seen_unix_ms = self.job.seen_unix_ms.max(seen_unix_ms);
         self.log = Some(LogState { end: report.end, grown: now.instant });
@@ -226,6 +246,7 @@ impl Application {
         self.jobs.record(&jobs, meter);
         self.spans.set_owners(&jobs);
         self.record_stages(&active, unix_ms, meter);
+        self.look_at_running(base, &active, client, meter, unix_ms).await?;
         let active = active.iter().map(|stage| stage.stage_id).collect();
         let rereads = !self.is_list_too_large;
         let unread = self.jobs.unread(&jobs, &active, &self.stages, rereads);
@@ -244,6 +265,31 @@ impl Application {
         self.executors.record(executors.0, unix_ms, meter);
         self.job.seen_unix_ms = unix_ms;
         stages
+    }
+
+    /// Looks for what is wrong with stages while they run.
+    async fn look_at_running(
+        &mut self,
+        base: &str,
+        active: &[rest::Stage],
+        client: &mut Client,
+        meter: &mut Meter,
+        unix_ms: u64,
+    ) -> Result<(), HttpError> {
+        let mut slow = running::Slow::new();
+        for (stage, attempt) in running::worth_a_look(active, unix_ms) {
+            let query = "taskList?status=running&sortBy=-runtime&length=1";
+            let path = format!("{base}/stages/{stage}/{attempt}/{query}");
+            match client.get::<rest::List<rest::Task>>(&path, meter).await {
+                Ok(tasks) => slow.extend(tasks.0.into_iter().map(|task| ((stage, attempt), task))),
+                Err(error) if error.concerns_target() => return Err(error),
+                // It has just ended.
+                Err(_) => {}
+            }
+        }
+        self.find(active, &slow, unix_ms);
+        self.running = running::samples(active, &slow, unix_ms);
+        Ok(())
     }
 
     /// Reads the stages `unread`, and notes in `read` which of them brought an answer.
@@ -291,7 +337,13 @@ impl Application {
         failed
     }
 
+    fn find(&mut self, stages: &[rest::Stage], slow: &running::Slow, unix_ms: u64) {
+        let found = running::find(stages, slow, unix_ms, &self.thresholds, &self.redactor);
+        self.records.find(&found, unix_ms);
+    }
+
     fn record_stages(&mut self, stages: &[rest::Stage], unix_ms: u64, meter: &mut Meter) {
+        self.find(stages, &running::Slow::new(), unix_ms);
         let spans = &mut self.spans;
         self.stages.record(stages, unix_ms, meter, |ended, meter| spans.stage(ended, meter));
     }
@@ -307,6 +359,15 @@ impl Application {
         self.job.end_unix_ms = Some(end_unix_ms.unwrap_or(self.job.seen_unix_ms));
         self.ended = Some(Ended { at, outcome });
         self.spans.run(&self.job, outcome, meter);
+        self.running.clear();
+        if let (Some(summary), Some(end_unix_ms)) = (self.summary.take(), self.job.end_unix_ms) {
+            self.records.summarize(*summary, end_unix_ms);
+        }
+    }
+
+    /// Records about it since the last call.
+    pub(super) fn take_records(&mut self) -> Option<LogBatch> {
+        self.records.take(&self.resource)
     }
 
     /// Work that ended since the last call.
@@ -331,6 +392,8 @@ impl Application {
         self.jobs.push(samples);
         self.stages.push(self.job.seen_unix_ms, samples);
         self.executors.push(samples);
+        self.records.push(samples);
+        samples.extend(self.running.iter().cloned());
         batch
     }
 }

@@ -7,13 +7,12 @@
 mod folder;
 mod report;
 
+use crate::scrape::Shared;
 pub(super) use folder::SILENCE_MAX;
 use folder::{Folder, Heard, Wanted};
-use redaction::Redactor;
 pub(super) use report::Report;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -46,9 +45,10 @@ impl fmt::Debug for Logs {
 
 impl Logs {
     /// Follows the logs in `folder`, if it is named.
-    pub(super) fn new(folder: Option<&Path>, linger: Duration, redactor: Arc<Redactor>) -> Self {
+    pub(super) fn new(folder: Option<&Path>, linger: Duration, shared: &Shared) -> Self {
+        let (redactor, thresholds) = (shared.redactor.clone(), shared.findings.clone());
         let wanted = Wanted { folder: folder.map(Path::to_owned), ..Wanted::default() };
-        let state = State::Idle(Box::new(Folder::new(redactor, linger)));
+        let state = State::Idle(Box::new(Folder::new(redactor, thresholds, linger)));
         Self { wanted, state, told: None }
     }
 

@@ -80,6 +80,15 @@ pub(super) fn push_values<T, const N: usize>(
     }
 }
 
+/// Adds a number without labels, if it is known.
+pub(super) fn push_number(
+    descriptor: &'static MetricDescriptor,
+    value: Option<f64>,
+    samples: &mut Vec<Sample>,
+) {
+    samples.extend(value.map(|value| Sample::number(descriptor, Vec::new(), value)));
+}
+
 /// Milliseconds in a second.
 pub(in crate::scrape) const MILLISECONDS: f64 = 1e3;
 /// Nanoseconds in a second.

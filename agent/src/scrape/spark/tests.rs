@@ -78,7 +78,7 @@ fn shared(given: Given, environment: &[(&str, &str)]) -> Shared {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let environment = environment.iter().map(own).collect();
     let identity = Identity::new(redactor.clone(), &config::Job::default(), &environment, "");
-    Shared { redactor, given, identity: Arc::new(identity) }
+    Shared { redactor, given, identity: Arc::new(identity), findings: Default::default() }
 }
 
 /// The one batch of a run.

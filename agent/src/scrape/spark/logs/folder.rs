@@ -3,6 +3,7 @@
 use super::report::Report;
 use crate::event_log::follow::{Follower, Progress};
 use crate::event_log::source::{self, Log};
+use crate::findings::Thresholds;
 use redaction::Redactor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ pub(super) struct Wanted {
 /// Logs that are followed, and those that are done with.
 pub(super) struct Folder {
     redactor: Arc<Redactor>,
+    thresholds: Thresholds,
     /// Logs that were written last longer ago are left alone.
     age_max: Duration,
     followed: BTreeMap<LogId, Followed>,
@@ -66,10 +68,19 @@ pub(super) struct Heard {
 }
 
 impl Folder {
-    pub(super) fn new(redactor: Arc<Redactor>, linger: Duration) -> Self {
+    pub(super) fn new(redactor: Arc<Redactor>, thresholds: Thresholds, linger: Duration) -> Self {
         let (followed, done) = (BTreeMap::new(), BTreeSet::new());
         let age_max = linger.max(AGE_MIN);
-        Self { redactor, age_max, followed, done, n_cut: 0, is_behind: false, problem: None }
+        Self {
+            redactor,
+            thresholds,
+            age_max,
+            followed,
+            done,
+            n_cut: 0,
+            is_behind: false,
+            problem: None,
+        }
     }
 
     /// Looks for new logs, and reads on in all. What `wanted` does not name any more is read to its
@@ -165,15 +176,15 @@ impl Folder {
             let has_changed = follower.log().tally().n_bytes > n_bytes
                 || follower.is_in_progress() != was_in_progress
                 || progress == Progress::Finished;
-            let is_in_progress = progress != Progress::Finished;
             if has_changed {
                 followed.touched = Instant::now();
             }
             if has_changed
-                && let Some(report) = Report::take(follower.log_mut().run_mut(), is_in_progress)
+                && let Some(report) =
+                    Report::take(follower.log_mut().run_mut(), progress, &self.thresholds)
             {
                 n_entries += report.len();
-                let damage = follower.damage().filter(|_| !is_in_progress);
+                let damage = follower.damage().filter(|_| progress == Progress::Finished);
                 let damage = damage.map(|it| self.redactor.value(&it.to_string()).to_string());
                 heard.push(Heard { report, damage });
             }

@@ -5,8 +5,10 @@ use super::super::rest::{
     self, Distributions, InputDistributions, Job, JobStatus, List, Number,
     ShuffleReadDistributions, Stage, StageStatus, Time,
 };
+use crate::event_log::follow::Progress;
 use crate::event_log::{self, Run, StageKey};
-use crate::run_summary;
+use crate::findings::{self, Finding, Thresholds};
+use crate::run_summary::{self, RunSummary};
 use crate::scrape::runs::Outcome;
 use redaction::Value;
 
@@ -28,20 +30,34 @@ pub(in crate::scrape::spark) struct Report {
     pub(in crate::scrape::spark) executors: LogTotals,
     /// The latest time that the log states, milliseconds since the epoch.
     pub(in crate::scrape::spark) until_unix_ms: u64,
+    /// What is wrong with the run.
+    pub(in crate::scrape::spark) findings: Vec<Finding>,
+    /// How the run is so far; none while older parts of the log are read.
+    pub(in crate::scrape::spark) summary: Option<Box<RunSummary>>,
     /// Set once nothing more is to come: when the run ended, and how.
     pub(in crate::scrape::spark) end: Option<(u64, Outcome)>,
 }
 
 impl Report {
     /// Takes what `run` has not reported yet; none while it is not known of which application it is.
-    pub(in crate::scrape::spark) fn take(run: &mut Run, is_in_progress: bool) -> Option<Self> {
+    pub(in crate::scrape::spark) fn take(
+        run: &mut Run,
+        progress: Progress,
+        thresholds: &Thresholds,
+    ) -> Option<Self> {
         let application = application(run)?;
         let changed = run.stages.take_changed();
         let ended = run.jobs.take_ended();
         let jobs = run.jobs.running().chain(&ended).map(|it| job(it, run));
         let jobs: Vec<Job> = jobs.take(ENTRIES_MAX).collect();
         let stages = changed.into_iter().filter_map(|key| stage(run, key)).collect();
-        let is_over = run.ended_ms.is_some() || !is_in_progress;
+        let is_over = run.ended_ms.is_some() || progress == Progress::Finished;
+        let (mut findings, mut summary) = (Vec::new(), None);
+        if progress != Progress::Behind {
+            let checks = if is_over { findings::SPARK } else { findings::SPARK_RUNNING };
+            findings = findings::find(checks, run, thresholds);
+            summary = Some(Box::new(RunSummary::of_spark(run, findings.clone(), !is_over)));
+        }
         Some(Self {
             application,
             environment: environment(run),
@@ -50,7 +66,9 @@ impl Report {
             stages,
             executors: executors::log_totals(run),
             until_unix_ms: run.until_ms(),
-            end: is_over.then(|| (run.until_ms(), outcome(run))),
+            findings,
+            summary,
+            end: (is_over && progress != Progress::Behind).then(|| (run.until_ms(), outcome(run))),
         })
     }
 
