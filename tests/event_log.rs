@@ -2,6 +2,7 @@
 //! History Server, and `sidelight analyze`.
 
 mod analyze;
+mod live;
 mod peers;
 mod spark;
 

@@ -211,7 +211,7 @@ impl App {
         let (metrics, metric_lanes) = prepared.lanes.metrics.run(left_of(SignalKind::Metrics));
         let (spans, span_lanes) = prepared.lanes.spans.run(left_of(SignalKind::Spans));
         let prices = Prices::new(&config.pricing, config.redaction.base()).map(Arc::new);
-        let outlets = Outlets { metrics, spans, prices };
+        let outlets = Outlets { logs: queues.clone(), metrics, spans, prices };
         let (end_scrapers, told) = watch::channel(End::Never);
         let wanting = own_metrics::queues(config, &outlets.metrics);
         let own_metrics =
@@ -410,7 +410,7 @@ fn batch_limits(config: &Config) -> BatchLimits {
 fn shared_scrape(config: &Config, identity: Arc<Identity>) -> scrape::Shared {
     let redactor = config.redaction.base().clone();
     let given = scrape::Given::new(&config.job, &redactor);
-    scrape::Shared { redactor, given, identity }
+    scrape::Shared { redactor, given, identity, findings: config.findings.clone() }
 }
 
 fn identity(config: &Config, environment: &BTreeMap<String, String>) -> Arc<Identity> {

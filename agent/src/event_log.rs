@@ -10,6 +10,8 @@ mod digest;
 mod events;
 mod executors;
 mod failures;
+pub mod follow;
+mod jobs;
 mod lines;
 mod run;
 pub mod source;
@@ -24,8 +26,9 @@ mod totals;
 pub use digest::Quantiles;
 pub use executors::Executors;
 pub use failures::{Exception, Failures};
+pub use jobs::{Job, Jobs};
 pub use lines::LINE_BYTES_MAX;
-pub use run::{Jobs, Run};
+pub use run::Run;
 pub use sql::{FileUse, Files, Sql};
 pub use stages::{Slowest, Stage, StageKey, Stages};
 pub use streams::{Stream, Streams};
@@ -102,6 +105,11 @@ impl EventLog {
         &self.run
     }
 
+    /// The run so far, to take what has changed since it was taken last.
+    pub fn run_mut(&mut self) -> &mut Run {
+        &mut self.run
+    }
+
     /// What was read so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
@@ -150,6 +158,7 @@ fn apply(name: &str, line: &[u8], run: &mut Run, redactor: &Redactor) -> serde_j
         "SparkListenerTaskEnd" => run.task_ended(&parse::<TaskEnd<'_>>(line)?, redactor),
         "SparkListenerStageSubmitted" => {
             let StageChanged { info } = parse(line)?;
+            run.jobs.stage_submitted(info.id);
             run.stages.submitted(&info, redactor);
             run.saw_time(info.submitted.unwrap_or_default().0);
         }
@@ -186,12 +195,12 @@ fn apply_rarer(
         }
         "SparkListenerApplicationStart" => run.application_started(&parse(line)?, redactor),
         "SparkListenerApplicationEnd" => run.application_ended(&parse(line)?),
-        "SparkListenerEnvironmentUpdate" => run.configured(&parse(line)?, redactor),
+        "SparkListenerEnvironmentUpdate" => run.configured(&parse(line)?, redactor)?,
         "SparkListenerResourceProfileAdded" => run.executors.profile_added(&parse(line)?),
         "SparkListenerBlockManagerAdded" => run.block_manager_added(&parse(line)?),
         "SparkListenerJobStart" => {
             let event = parse(line)?;
-            run.jobs.started(&event);
+            run.jobs.started(&event, redactor);
             run.saw_time(event.time.0);
         }
         "SparkListenerJobEnd" => {

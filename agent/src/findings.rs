@@ -46,6 +46,21 @@ pub static SPARK: &[Check<Run>] = &[
     executors_lost::CHECK,
 ];
 
+/// Those that look at stages alone, and at any time.
+pub static SPARK_STAGES: &[Check<Run>] = &[skew::CHECK, straggler::CHECK, spill::CHECK];
+
+/// Those that hold for a run that goes on: idle cores may yet work, and memory may yet be used.
+pub static SPARK_RUNNING: &[Check<Run>] = &[
+    skew::CHECK,
+    straggler::CHECK,
+    spill::CHECK,
+    gc::CHECK,
+    small_files::READ,
+    small_files::WRITTEN,
+    failed_tasks::CHECK,
+    executors_lost::CHECK,
+];
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -56,6 +71,18 @@ pub enum Severity {
     Warning,
     /// Endangers the run.
     Critical,
+}
+
+impl Severity {
+    /// Value of the label `severity`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// What a check found.

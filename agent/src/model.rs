@@ -223,6 +223,12 @@ impl Batch {
         })
     }
 
+    /// A batch of log records that come from no file. Nothing is owed for it.
+    #[must_use]
+    pub fn records(logs: LogBatch) -> Arc<Self> {
+        Self::owing_nothing(Signal::Logs(logs))
+    }
+
     /// A batch of samples. Nothing is owed for it.
     #[must_use]
     pub fn metrics(metrics: MetricBatch) -> Arc<Self> {

@@ -306,7 +306,7 @@ impl StreamSummary {
 
 /// How it ended, and how that is known. Before Spark 4.0 a log says only that it ended; then a last
 /// job that failed is taken for the reason of the end, and all else is not known.
-fn outcome(run: &Run, is_in_progress: bool) -> (Outcome, OutcomeOrigin) {
+pub(crate) fn outcome(run: &Run, is_in_progress: bool) -> (Outcome, OutcomeOrigin) {
     let is_last_failed = matches!(run.jobs.last, Some((_, Some(_))));
     match (run.ended_ms, run.exit_code) {
         (_, Some(0)) => (Outcome::Succeeded, OutcomeOrigin::ExitCode),

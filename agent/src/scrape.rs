@@ -16,8 +16,9 @@ mod work;
 
 use crate::config::{self, Section};
 use crate::export::{BoxFuture, BuildError};
+use crate::findings::Thresholds;
 use crate::identity::Identity;
-use crate::model::{Engine, MetricBatch, SpanBatch};
+use crate::model::{Engine, LogBatch, MetricBatch, SpanBatch};
 use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,6 +44,8 @@ pub struct Scraped {
     pub jobs: Vec<Job>,
     /// Samples: one batch per job, and one per job name with what outlives a run.
     pub metrics: Vec<MetricBatch>,
+    /// Records about jobs, such as findings. Each is brought once.
+    pub logs: Vec<LogBatch>,
     /// Work that ended since the round before. Each span is brought once.
     pub spans: Vec<SpanBatch>,
 }
@@ -115,6 +118,8 @@ pub struct Shared {
     pub given: Given,
     /// Says who a job is.
     pub identity: Arc<Identity>,
+    /// From where on something about a job is a finding.
+    pub findings: Thresholds,
 }
 
 /// The operator's word on what a scraper would else find out, redacted.

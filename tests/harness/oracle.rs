@@ -56,6 +56,7 @@ pub(crate) fn read(output: &[u8], lives: &[Life]) -> Delivery {
         match parse(&output[start..end], life) {
             Some(record) => delivery.take(record, lives),
             None if is_cut_by_kill(lives, start, end) => {}
+            None if is_about_a_run(&output[start..end]) => {}
             None => delivery.problems.push(format!("bytes {start}..{end} are no record")),
         }
         start = end + 1;
@@ -68,6 +69,13 @@ fn parse(line: &[u8], life: usize) -> Option<Record> {
     let file = fields.get("file")?.as_str()?.to_owned();
     let offset = fields.get("offset")?.as_u64()?;
     Some(Record { file, offset, fields, life })
+}
+
+/// A finding or a summary: what the agent itself says of a run, which is in no file.
+fn is_about_a_run(line: &[u8]) -> bool {
+    let record: Option<serde_json::Value> = serde_json::from_slice(line).ok();
+    let logger = record.as_ref().and_then(|record| record["logger"].as_str());
+    logger.is_some_and(|logger| logger.starts_with("sidelight."))
 }
 
 /// A kill may cut the line that was being written, and no other.

@@ -406,7 +406,8 @@ mod tests {
 
     #[test]
     fn fields_of_a_struct_are_known_without_a_value_of_it() {
-        assert_eq!(field_names::<crate::scrape::spark::Config>(), ["urls", "interval", "linger"]);
+        let names = ["urls", "event_log_dir", "interval", "linger"];
+        assert_eq!(field_names::<crate::scrape::spark::Config>(), names);
         assert_eq!(field_names::<u32>(), [""; 0]);
     }
 

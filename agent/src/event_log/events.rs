@@ -3,8 +3,10 @@
 //! Fields of newer versions are optional, so that a log of an older one is read as well.
 //! Source: `org.apache.spark.util.JsonProtocol` of Spark 3.3 to 4.3.
 
+use super::jobs::{JobProperties, JobStage};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -79,7 +81,17 @@ pub(super) struct ApplicationEnd {
 #[derive(Debug, Deserialize)]
 pub(super) struct EnvironmentUpdate<'a> {
     #[serde(rename = "Spark Properties", borrow)]
-    pub(super) spark: Properties<'a>,
+    pub(super) spark: &'a RawValue,
+    #[serde(rename = "JVM Information", borrow)]
+    pub(super) jvm: Option<JvmInformation<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct JvmInformation<'a> {
+    #[serde(rename = "Java Version", borrow)]
+    pub(super) java: Option<Text<'a>>,
+    #[serde(rename = "Scala Version", borrow)]
+    pub(super) scala: Option<Text<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -194,11 +206,15 @@ pub(super) struct ExecutorMetrics {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct JobStart {
+pub(super) struct JobStart<'a> {
     #[serde(rename = "Job ID")]
     pub(super) id: u64,
     #[serde(rename = "Submission Time", default)]
     pub(super) time: Amount,
+    #[serde(rename = "Stage Infos", borrow, default)]
+    pub(super) stages: Vec<JobStage<'a>>,
+    #[serde(rename = "Properties", borrow)]
+    pub(super) properties: Option<JobProperties<'a>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -173,15 +173,39 @@ impl Executors {
     /// Seconds of cores that were there until `now_ms`.
     #[must_use]
     pub fn core_seconds(&self, now_ms: u64) -> f64 {
+        self.core_ms(now_ms) as f64 / 1e3
+    }
+
+    /// As [`core_seconds`](Self::core_seconds), in milliseconds.
+    #[must_use]
+    pub fn core_ms(&self, now_ms: u64) -> u64 {
         let live = self.live.values().map(|it| lifetime(it, now_ms).saturating_mul(it.cores));
-        live.fold(self.core_ms, u64::saturating_add) as f64 / 1e3
+        live.fold(self.core_ms, u64::saturating_add)
     }
 
     /// Byte-seconds of memory that were reserved until `now_ms`.
     #[must_use]
     pub fn memory_byte_seconds(&self, now_ms: u64) -> f64 {
+        self.reserved_mebibyte_ms(now_ms) as f64 / 1e3 * MEBIBYTE as f64
+    }
+
+    /// As [`memory_byte_seconds`](Self::memory_byte_seconds), in MiB times milliseconds.
+    #[must_use]
+    pub fn reserved_mebibyte_ms(&self, now_ms: u64) -> u64 {
         let live = self.live.values().map(|it| self.mebibyte_ms(it, now_ms));
-        live.fold(self.mebibyte_ms, u64::saturating_add) as f64 / 1e3 * MEBIBYTE as f64
+        live.fold(self.mebibyte_ms, u64::saturating_add)
+    }
+
+    /// Cores of the executors that are there.
+    #[must_use]
+    pub fn cores(&self) -> u64 {
+        self.cores
+    }
+
+    /// Executors that are there.
+    #[must_use]
+    pub fn n_live(&self) -> u64 {
+        self.live.len() as u64
     }
 
     /// Executors whose cores and memory were not counted, for the limit.

@@ -1,11 +1,12 @@
 //! One run of an application, as far as its log tells.
 
 use super::events::{
-    ApplicationEnd, ApplicationStart, BlockManagerAdded, EnvironmentUpdate, JobEnd, JobStart,
-    TaskEnd,
+    ApplicationEnd, ApplicationStart, BlockManagerAdded, EnvironmentUpdate, Properties, TaskEnd,
+    Text,
 };
 use super::executors::Executors;
 use super::failures::Failures;
+use super::jobs::Jobs;
 use super::sql::Sql;
 use super::stages::Stages;
 use super::streams::Streams;
@@ -14,10 +15,7 @@ use super::totals::Totals;
 use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
 
-/// Jobs that run at a time; of more, the oldest are given up.
-const JOBS_MAX: usize = 10_000;
 const NAME_BYTES_MAX: usize = 256;
-const REASON_BYTES_MAX: usize = 1_024;
 
 /// What is known of a run. All texts are redacted.
 #[derive(Debug, Default, PartialEq)]
@@ -36,6 +34,12 @@ pub struct Run {
     pub user: Option<Value>,
     /// Where it runs.
     pub master: Option<Value>,
+    /// Properties of Spark that may be read, by name.
+    pub properties: BTreeMap<&'static str, Value>,
+    /// Version of Java.
+    pub java_version: Option<Value>,
+    /// Version of Scala.
+    pub scala_version: Option<Value>,
     /// When the application started.
     pub started_ms: Option<u64>,
     /// When the application ended; none while it runs, or when it died.
@@ -62,58 +66,6 @@ pub struct Run {
     pub failures: Failures,
     /// Sums over all tasks, also of stages that are forgotten.
     pub totals: Totals,
-}
-
-/// All jobs of a run.
-#[derive(Debug, Default, PartialEq)]
-pub struct Jobs {
-    live: BTreeMap<u64, u64>,
-    /// Jobs that ended well.
-    pub n_succeeded: u64,
-    /// Jobs that failed.
-    pub n_failed: u64,
-    /// Jobs that were given up for the limit.
-    pub n_dropped: u64,
-    /// The job that ended last: its number, and why it failed if it did.
-    pub last: Option<(u64, Option<Value>)>,
-    /// The failure that came last, with when and of which job.
-    pub last_failure: Option<(u64, u64, Value)>,
-}
-
-impl Jobs {
-    /// Jobs that started and have not ended.
-    #[must_use]
-    pub fn n_running(&self) -> u64 {
-        self.live.len() as u64
-    }
-
-    pub(super) fn started(&mut self, event: &JobStart) {
-        if self.live.len() >= JOBS_MAX {
-            self.live.pop_first();
-            self.n_dropped += 1;
-        }
-        self.live.insert(event.id, event.time.0);
-    }
-
-    pub(super) fn ended(&mut self, event: &JobEnd<'_>, redactor: &Redactor) {
-        self.live.remove(&event.id);
-        if event.result.result == "JobSucceeded" {
-            self.n_succeeded += 1;
-            self.last = Some((event.id, None));
-            return;
-        }
-        self.n_failed += 1;
-        let message = event.result.exception.as_ref().and_then(|it| it.message.as_deref());
-        let message = message.unwrap_or("no reason given");
-        if message.contains("cancelled") && message.starts_with("Job ") {
-            // Somebody wanted that: a query that is stopped, say.
-            self.last = Some((event.id, None));
-            return;
-        }
-        let reason = short(redactor, message, REASON_BYTES_MAX);
-        self.last_failure = Some((event.time.0, event.id, reason.clone()));
-        self.last = Some((event.id, Some(reason)));
-    }
 }
 
 impl Run {
@@ -167,12 +119,34 @@ impl Run {
         self.exit_code = event.exit_code;
     }
 
-    pub(super) fn configured(&mut self, event: &EnvironmentUpdate<'_>, redactor: &Redactor) {
-        let master = event.spark.master.as_deref();
-        self.master = master.map(|it| short(redactor, it, NAME_BYTES_MAX));
-        let cpus = event.spark.task_cpus.as_deref().and_then(|text| text.parse().ok());
+    pub(super) fn configured(
+        &mut self,
+        event: &EnvironmentUpdate<'_>,
+        redactor: &Redactor,
+    ) -> serde_json::Result<()> {
+        let spark: Properties<'_> = serde_json::from_str(event.spark.get())?;
+        let all: BTreeMap<Text<'_>, Text<'_>> =
+            serde_json::from_str(event.spark.get()).unwrap_or_default();
+        self.properties = all
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .filter_map(|(name, value)| {
+                let name = crate::scrape::spark::allowed_property(name)?;
+                Some((name, short(redactor, value, NAME_BYTES_MAX)))
+            })
+            .collect();
+        let version = |text: &Option<Text<'_>>| {
+            text.as_deref().map(|text| short(redactor, text, NAME_BYTES_MAX))
+        };
+        if let Some(jvm) = &event.jvm {
+            self.java_version = version(&jvm.java);
+            self.scala_version = version(&jvm.scala);
+        }
+        self.master = spark.master.as_deref().map(|it| short(redactor, it, NAME_BYTES_MAX));
+        let cpus = spark.task_cpus.as_deref().and_then(|text| text.parse().ok());
         self.task_cpus = cpus.unwrap_or(1);
-        self.executors.configure(&event.spark);
+        self.executors.configure(&spark);
+        Ok(())
     }
 
     pub(super) fn block_manager_added(&mut self, event: &BlockManagerAdded) {

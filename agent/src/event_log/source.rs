@@ -5,21 +5,24 @@
 //! all files up to its number.
 
 use super::decode::{DecodeError, Decoder};
+use super::follow::{Follower, Progress};
 use super::{EventLog, Run, Tally};
 use redaction::Redactor;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-const READ_BYTES: usize = 256 << 10;
 /// Bytes that must hold the first event, else a file is taken for something else.
 const PROBE_BYTES: u64 = 64 << 10;
 /// Entries of a folder that are looked at.
 const ENTRIES_MAX: usize = 100_000;
 /// Ends the name of a log that is being written.
-const IN_PROGRESS: &str = ".inprogress";
-const COMPACT: &str = ".compact";
+pub(super) const IN_PROGRESS: &str = ".inprogress";
+/// Begins the name of a folder of rolled files.
+const ROLLED: &str = "eventlog_v2_";
+pub(super) const COMPACT: &str = ".compact";
 /// Somewhere in the first event, which is `SparkListenerLogStart`; in a rolled file any other.
 const EVENT: &[u8] = b"\"Event\"";
 
@@ -28,8 +31,9 @@ const EVENT: &[u8] = b"\"Event\"";
 pub struct Log {
     /// The file or folder.
     pub path: PathBuf,
-    parts: Vec<PathBuf>,
-    is_in_progress: bool,
+    pub(super) is_in_progress: bool,
+    pub(super) is_rolled: bool,
+    pub(super) parts: Vec<PathBuf>,
 }
 
 /// A log that was read.
@@ -122,14 +126,52 @@ pub fn find(path: &Path) -> Result<Vec<Log>, SourceError> {
     Ok(logs)
 }
 
+/// What may be a log in `folder`: all but hidden files, which are checksums.
+pub(crate) fn candidates(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut entries = list(folder)?;
+    entries.retain(|path| !name(path).starts_with('.'));
+    Ok(entries)
+}
+
+/// The log at `path`, if it is one already and was written at `since` or later.
+pub(crate) fn open(path: &Path, since: Option<SystemTime>) -> Option<Log> {
+    let metadata = fs::metadata(path).ok()?;
+    let log = if metadata.is_dir() {
+        Log::of_rolled(path, &list(path).ok()?)?
+    } else if metadata.is_file() {
+        Log::of_file(path)
+    } else {
+        return None;
+    };
+    let modified = fs::metadata(log.parts.last()?).ok()?.modified().ok()?;
+    let is_recent = since.is_none_or(|since| modified >= since);
+    (is_recent && is_log(log.parts.first()?).unwrap_or(false)).then_some(log)
+}
+
+/// True when the log at `path` is of the application whose logs have names that begin so.
+pub(crate) fn is_named(path: &Path, beginning: &str) -> bool {
+    let name = name(path);
+    let name = name.strip_prefix(ROLLED).unwrap_or(&name);
+    // Behind it is the attempt, or the compression.
+    let rest = name.strip_prefix(beginning);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '.']))
+}
+
+/// The path that a log has when Spark is done with it, which names it while it is written, too.
+pub(crate) fn path_when_done(path: &Path) -> PathBuf {
+    let name = name(path);
+    name.strip_suffix(IN_PROGRESS).map_or_else(|| path.to_owned(), |it| path.with_file_name(it))
+}
+
 impl Log {
     fn of_file(path: &Path) -> Self {
         let is_in_progress = name(path).ends_with(IN_PROGRESS);
-        Self { path: path.to_owned(), parts: vec![path.to_owned()], is_in_progress }
+        let (path, parts) = (path.to_owned(), vec![path.to_owned()]);
+        Self { path, is_in_progress, is_rolled: false, parts }
     }
 
     /// The log in a folder with `entries`, if those are parts of one.
-    fn of_rolled(folder: &Path, entries: &[PathBuf]) -> Option<Self> {
+    pub(super) fn of_rolled(folder: &Path, entries: &[PathBuf]) -> Option<Self> {
         let mut numbered: Vec<(u64, PathBuf)> = entries
             .iter()
             .filter_map(|path| Some((number_of(&name(path))?, path.clone())))
@@ -148,35 +190,17 @@ impl Log {
             name.starts_with("appstatus_") && name.ends_with(IN_PROGRESS)
         });
         let parts: Vec<_> = numbered.into_iter().map(|(_, path)| path).collect();
-        (!parts.is_empty()).then(|| Self { path: folder.to_owned(), parts, is_in_progress })
+        let path = folder.to_owned();
+        (!parts.is_empty()).then_some(Self { path, is_in_progress, is_rolled: true, parts })
     }
 
-    /// Reads all parts. What is damaged ends at the damage, and the next part goes on.
+    /// Reads all that is there. What is damaged ends at the damage, and the next part goes on.
     #[must_use]
     pub fn read(&self, redactor: Arc<Redactor>) -> Reading {
-        let mut log = EventLog::new(redactor);
-        let (mut damage, mut before) = (None, None);
-        for (index, path) in self.parts.iter().enumerate() {
-            let is_last = index + 1 == self.parts.len();
-            let number = number_of(&name(path));
-            let is_gap = before.is_some_and(|before: u64| number != Some(before + 1));
-            before = number;
-            let mut note = |reason| {
-                damage.get_or_insert_with(|| Damage { path: path.clone(), reason });
-            };
-            if is_gap {
-                note(DamageReason::Gap);
-            }
-            match read_part(path, &mut log) {
-                Err(reason) => note(reason),
-                Ok(true) => {}
-                Ok(false) if is_last && self.is_in_progress => {}
-                Ok(false) => note(DamageReason::Cut),
-            }
-            // No event goes on in the next file.
-            log.finish();
-        }
-        Reading { log, is_in_progress: self.is_in_progress, damage }
+        let mut follower = Follower::new(self, redactor);
+        while follower.read(u64::MAX) == Progress::Behind {}
+        let (log, is_in_progress, damage) = follower.into_parts();
+        Reading { log, is_in_progress, damage }
     }
 }
 
@@ -191,22 +215,6 @@ impl Reading {
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.log.tally()
-    }
-}
-
-/// True when the file ends between two blocks.
-fn read_part(path: &Path, log: &mut EventLog) -> Result<bool, DamageReason> {
-    let mut file = File::open(path).map_err(DamageReason::Io)?;
-    let (mut decoder, mut buffer) = (Decoder::default(), vec![0; READ_BYTES]);
-    loop {
-        match file.read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(DamageReason::Io(error)),
-            Ok(0) => return Ok(decoder.is_whole()),
-            Ok(n_bytes) => decoder
-                .feed(&buffer[..n_bytes], &mut |bytes| log.feed(bytes))
-                .map_err(DamageReason::Decode)?,
-        }
     }
 }
 
@@ -232,18 +240,18 @@ fn is_log(path: &Path) -> Result<bool, DamageReason> {
     }
 }
 
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder)?.take(ENTRIES_MAX);
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     Ok(paths)
 }
 
-fn name(path: &Path) -> String {
+pub(super) fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The number in `events_7_app-1.zstd`.
-fn number_of(name: &str) -> Option<u64> {
+pub(super) fn number_of(name: &str) -> Option<u64> {
     name.strip_prefix("events_")?.split('_').next()?.parse().ok()
 }

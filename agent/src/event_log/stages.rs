@@ -5,7 +5,7 @@ use super::events::{StageInfo, TaskEnd, TaskStart};
 use super::strings::short;
 use super::totals::Totals;
 use redaction::{Redactor, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Stage attempts that are kept; of more, those whose tasks ran shortest are forgotten. Some
 /// 600 bytes each.
@@ -24,6 +24,8 @@ pub struct Stages {
     by_key: BTreeMap<StageKey, Stage>,
     n_forgotten: u64,
     n_open: usize,
+    /// Those that changed since they were taken last, where somebody follows the log.
+    changed: Option<BTreeSet<StageKey>>,
     /// Stage attempts that ended well.
     pub n_succeeded: u64,
     /// Stage attempts that failed.
@@ -98,6 +100,19 @@ impl Stage {
         self.spread(2)
     }
 
+    /// A stage of which another source tells, with the spreads of [`durations`](Self::durations),
+    /// [`shuffle_reads`](Self::shuffle_reads) and [`inputs`](Self::inputs).
+    #[must_use]
+    pub fn of_spreads(
+        name: Value,
+        totals: Totals,
+        slowest: Option<Slowest>,
+        spreads: [Quantiles; 3],
+    ) -> Self {
+        let (name, spreads) = (Some(name), Spreads::Sealed(spreads));
+        Self { name, totals, slowest, spreads, ..Self::default() }
+    }
+
     /// True when nothing more is expected of it.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -149,10 +164,28 @@ impl Stages {
         self.by_key.get(&key)
     }
 
+    /// The attempts of one stage.
+    pub fn attempts(&self, stage: u32) -> impl Iterator<Item = (StageKey, &Stage)> {
+        self.by_key.range((stage, 0)..=(stage, u32::MAX)).map(|(key, stage)| (*key, stage))
+    }
+
+    /// Adds one of which another source tells. The caller limits their number.
+    pub fn insert(&mut self, key: StageKey, stage: Stage) {
+        self.by_key.insert(key, stage);
+    }
+
     /// Stage attempts that were forgotten for the limit; the sums of the run hold them all the same.
     #[must_use]
     pub fn n_forgotten(&self) -> u64 {
         self.n_forgotten
+    }
+
+    /// Stage attempts that changed since the last call; from the first call on they are noted.
+    pub fn take_changed(&mut self) -> BTreeSet<StageKey> {
+        let all = || self.by_key.keys().copied().collect();
+        let changed = self.changed.take().unwrap_or_else(all);
+        self.changed = Some(BTreeSet::new());
+        changed
     }
 
     pub(super) fn submitted(&mut self, info: &StageInfo<'_>, redactor: &Redactor) {
@@ -199,6 +232,9 @@ impl Stages {
                 self.seal_all();
             }
             self.n_open += 1;
+        }
+        if let Some(changed) = &mut self.changed {
+            changed.insert(key);
         }
         self.by_key.entry(key).or_default()
     }

@@ -8,9 +8,12 @@ mod executors;
 mod identity;
 mod jobs;
 mod ledger;
+mod logs;
 pub mod metrics;
 mod peaks;
+mod records;
 pub(in crate::scrape) mod rest;
+mod running;
 mod skew;
 mod spans;
 mod stage_counters;
@@ -20,6 +23,7 @@ mod tests;
 
 use crate::config::{Interval, Section};
 use crate::export::{BoxFuture, BuildError};
+use crate::findings::Thresholds;
 use crate::identity::Identity;
 use crate::scrape::http::{Client, HttpError, Limits, UrlError};
 use crate::scrape::meter::{Cut, Meter, ScrapeStats};
@@ -30,11 +34,13 @@ use crate::scrape::{
 };
 use application::{Application, Context};
 pub(crate) use executors::Removal;
-pub(crate) use identity::{bounded, bounded_to, derived_name, named};
+pub(crate) use identity::{allowed_property, bounded, bounded_to, derived_name, named};
+use logs::{Logs, Report};
 pub(crate) use peaks::spark_bytes;
 use redaction::{Redactor, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +75,10 @@ pub struct Config {
     /// Base URLs of driver UIs, such as `http://127.0.0.1:4040`. Empty: ports 4040 to 4055 of this
     /// host are asked.
     pub urls: Vec<String>,
+    /// Folder of event logs that are read as Spark writes them: all runs in it are reported, also those
+    /// that end between two rounds. Empty: that of each application whose UI answers, if it has one on
+    /// this host (`spark.eventLog.enabled`).
+    pub event_log_dir: PathBuf,
     /// Time between two rounds. Default `10s`, at least `1s`. It doubles by itself while the UI is
     /// slow.
     pub interval: Interval,
@@ -81,6 +91,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             urls: Vec::new(),
+            event_log_dir: PathBuf::new(),
             interval: Interval::from_secs(10),
             linger: Interval::from_secs(300),
         }
@@ -112,8 +123,10 @@ pub struct SparkScraper {
     redactor: Arc<Redactor>,
     identity: Arc<Identity>,
     given: Given,
+    thresholds: Thresholds,
     linger: Duration,
     targets: Targets,
+    logs: Logs,
     applications: BTreeMap<Value, Application>,
     histories: Histories,
     meter: Meter,
@@ -128,11 +141,16 @@ impl SparkScraper {
     fn with_limits(config: &Config, shared: &Shared, limits: Limits) -> Result<Self, BadUrl> {
         let targets = Targets::new(&config.urls, PORTS, limits, Client::new)
             .map_err(|(index, source)| BadUrl { index, source })?;
+        let folder = Some(config.event_log_dir.as_path());
+        let folder = folder.filter(|path| *path != Path::new(""));
+        let linger = config.linger.0;
         Ok(Self {
+            logs: Logs::new(folder, linger, shared),
             redactor: shared.redactor.clone(),
             identity: shared.identity.clone(),
             given: shared.given.clone(),
-            linger: config.linger.0,
+            thresholds: shared.findings.clone(),
+            linger,
             targets,
             applications: BTreeMap::new(),
             histories: Histories::default(),
@@ -141,6 +159,8 @@ impl SparkScraper {
     }
 
     async fn round(&mut self, now: Moment, out: &mut Scraped) -> Result<(), ScrapeError> {
+        // First: what a log tells need not be asked for.
+        self.read_logs(now).await;
         if self.targets.is_searching() {
             self.targets.search().await;
         }
@@ -155,6 +175,7 @@ impl SparkScraper {
             }
         }
         self.targets.list = kept;
+        self.end_without_ui(now);
         self.meter.finish_round();
         self.publish(now, out);
         result
@@ -184,7 +205,7 @@ impl SparkScraper {
                 let is_gone = target.note_miss();
                 if is_gone {
                     for app_id in &target.app_ids {
-                        self.end(app_id, now, None, Outcome::Unknown);
+                        self.lose_ui(app_id, now);
                     }
                     target.reset();
                 }
@@ -213,7 +234,7 @@ impl SparkScraper {
             .collect();
         // The port has gone to another application.
         for ended in target.app_ids.difference(&ids) {
-            self.end(ended, now, None, Outcome::Unknown);
+            self.lose_ui(ended, now);
         }
         if target.app_ids.is_disjoint(&ids) {
             target.version = None;
@@ -250,7 +271,7 @@ impl SparkScraper {
         }
         target.app_ids.insert(app_id.clone());
         let Some(application) = self.applications.get_mut(&app_id) else { return Ok(()) };
-        if !application.is_live() && attempt.completed {
+        if !application.is_live() && (attempt.completed || application.log_end().is_some()) {
             return Ok(());
         }
         let client = &mut target.client;
@@ -299,23 +320,97 @@ impl SparkScraper {
             // Numbers without properties are better than none.
             answer => answer.unwrap_or_else(|_| rest::Environment::default()),
         };
+        if let Some(folder) = logs::folder_of(&environment.spark_properties) {
+            self.logs.follow(folder, &listed.id);
+        }
+        self.insert((listed, attempt, &environment), &version, now.unix_ms);
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        (listed, attempt, environment): (&rest::Application, &rest::Attempt, &rest::Environment),
+        version: &Value,
+        unix_ms: u64,
+    ) {
         let context = Context {
             redactor: &self.redactor,
             identity: &self.identity,
             given: &self.given,
-            version: &version,
-            unix_ms: now.unix_ms,
+            thresholds: &self.thresholds,
+            version,
+            unix_ms,
         };
-        let mut application = Application::new(listed, attempt, &environment, &context);
+        let mut application = Application::new(listed, attempt, environment, &context);
         application.slot = runs::free_slot(&self.applications, &application.job.job_name, 0);
         self.applications.insert(application.job.job_id.clone(), application);
-        Ok(())
+    }
+
+    /// Reads on in the event logs, and takes what they tell.
+    async fn read_logs(&mut self, now: Moment) {
+        self.logs.begin();
+        let (reports, n_cut) = self.logs.finish().await;
+        self.meter.cut(Cut::Application, n_cut);
+        for report in reports {
+            self.take_report(report, now);
+        }
+    }
+
+    fn take_report(&mut self, report: Report, now: Moment) {
+        let default = rest::Attempt::default();
+        let attempt = report.application.attempts.first().unwrap_or(&default);
+        let app_id = bounded(&report.application.id, &self.redactor);
+        if !self.applications.contains_key(&app_id) {
+            if runs::is_full(&self.applications) {
+                self.meter.cut(Cut::Application, 1);
+                return;
+            }
+            let new = (&report.application, attempt, &report.environment);
+            self.insert(new, &report.version, now.unix_ms);
+        }
+        let Some(application) = self.applications.get_mut(&app_id) else { return };
+        let number = |attempt: Option<&str>| attempt.and_then(|it| it.parse::<u64>().ok());
+        let attempts =
+            (number(application.job.attempt.as_deref()), number(attempt.attempt_id.as_deref()));
+        if attempts.1 > attempts.0 {
+            // Resource managers start an application anew under the same id.
+            self.end(&app_id, now, None, Outcome::Unknown);
+            let new = (&report.application, attempt, &report.environment);
+            self.insert(new, &report.version, now.unix_ms);
+        } else if attempts.1 < attempts.0 {
+            self.meter.cut(Cut::Application, 1);
+            return;
+        }
+        let Some(application) = self.applications.get_mut(&app_id) else { return };
+        application.read_log(report, now, &mut self.meter);
+        if let Some((end_unix_ms, outcome)) = application.log_end() {
+            self.end(&app_id, now, Some(end_unix_ms), outcome);
+        }
+    }
+
+    /// Ends an application whose UI is gone, unless its log is about to tell how it ended.
+    fn lose_ui(&mut self, app_id: &Value, now: Moment) {
+        let application = self.applications.get_mut(app_id);
+        if application.is_some_and(|application| application.lose_ui(now.instant)) {
+            self.end(app_id, now, None, Outcome::Unknown);
+        }
+    }
+
+    /// Ends those whose log has not told of an end in time.
+    fn end_without_ui(&mut self, now: Moment) {
+        let applications = self.applications.iter();
+        let lost = applications.filter(|(_, application)| application.is_silent(now.instant));
+        let lost: Vec<Value> = lost.map(|(app_id, _)| app_id.clone()).collect();
+        for app_id in lost {
+            self.lose_ui(&app_id, now);
+        }
     }
 
     fn end(&mut self, app_id: &Value, now: Moment, end_unix_ms: Option<u64>, outcome: Outcome) {
         let Some(application) = self.applications.get_mut(app_id) else { return };
         if application.is_live() {
             application.end(now.instant, end_unix_ms, outcome, &mut self.meter);
+            self.logs.forget(app_id);
             self.histories.finish(&application.job, outcome, &mut self.meter);
         }
     }
@@ -326,6 +421,7 @@ impl SparkScraper {
             let owns = runs::owns_series(&self.applications, &app_id);
             let Some(mut application) = self.applications.remove(&app_id) else { continue };
             out.spans.extend(application.take_spans());
+            out.logs.extend(application.take_records());
             if owns {
                 out.metrics.push(application.empty_batch(now.unix_ms));
             }
@@ -336,6 +432,7 @@ impl SparkScraper {
         for (app_id, application) in &mut self.applications {
             out.jobs.push(application.job.clone());
             out.spans.extend(application.take_spans());
+            out.logs.extend(application.take_records());
             if owners.contains(app_id) {
                 out.metrics.push(application.batch());
             }

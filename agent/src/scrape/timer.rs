@@ -1,7 +1,7 @@
 //! Runs one scraper on its interval and hands on what it brings.
 
 use super::{ScrapeError, Scraped, Scraper};
-use crate::model::{Batch, MetricBatch, SpanBatch};
+use crate::model::Batch;
 use crate::scrape::Job;
 use crate::scrape::meter::{Cut, Outcome, ScrapeStats};
 use crate::scrape::pricing::Prices;
@@ -77,6 +77,8 @@ pub type Queues = Vec<(&'static str, mpsc::Sender<Arc<Batch>>)>;
 /// The lanes that take what scrapers bring.
 #[derive(Debug, Clone, Default)]
 pub struct Outlets {
+    /// For records.
+    pub logs: Queues,
     /// For samples.
     pub metrics: Queues,
     /// For spans.
@@ -87,8 +89,8 @@ pub struct Outlets {
 
 impl Outlets {
     /// Hands everything to every lane that has room: nothing waits here.
-    fn send(&self, metrics: Vec<MetricBatch>, spans: Vec<SpanBatch>) {
-        for mut batch in metrics {
+    fn send(&self, scraped: Scraped) {
+        for mut batch in scraped.metrics {
             if let Some(prices) = &self.prices {
                 prices.add(&mut batch);
             }
@@ -100,14 +102,18 @@ impl Outlets {
                 }
             }
         }
-        for batch in spans.into_iter().map(Batch::spans) {
-            for (exporter, queue) in &self.spans {
-                if queue.try_send(batch.clone()).is_err() {
-                    let n_spans = batch.signal.len() as u64;
-                    telemetry::LANE_DROPPED_BATCHES.add(exporter, "queue_full", 1);
-                    telemetry::LANE_DROPPED_RECORDS.add(exporter, "queue_full", n_spans);
-                }
-            }
+        scraped.spans.into_iter().for_each(|spans| offer(&self.spans, &Batch::spans(spans)));
+        scraped.logs.into_iter().for_each(|logs| offer(&self.logs, &Batch::records(logs)));
+    }
+}
+
+/// Hands a batch to every lane that has room; a full queue drops it, and counts.
+fn offer(queues: &Queues, batch: &Arc<Batch>) {
+    for (exporter, queue) in queues {
+        if queue.try_send(batch.clone()).is_err() {
+            let n_items = batch.signal.len() as u64;
+            telemetry::LANE_DROPPED_BATCHES.add(exporter, "queue_full", 1);
+            telemetry::LANE_DROPPED_RECORDS.add(exporter, "queue_full", n_items);
         }
     }
 }
@@ -208,8 +214,8 @@ async fn round(
         Err(ScrapeError::Gone) => {}
     }
     complain(name, result, failing);
-    jobs.replace(name, scraped.jobs);
-    outlets.send(scraped.metrics, scraped.spans);
+    jobs.replace(name, std::mem::take(&mut scraped.jobs));
+    outlets.send(scraped);
     true
 }
 
@@ -353,7 +359,7 @@ mod tests {
         let (queue, mut batches) = mpsc::channel(1);
         let outlets = Outlets { spans: vec![("file", queue)], ..Outlets::default() };
         let before = dropped();
-        outlets.send(Vec::new(), vec![batch.clone(), batch]);
+        outlets.send(Scraped { spans: vec![batch.clone(), batch], ..Scraped::default() });
         assert_eq!(batches.try_recv().unwrap().signal.len(), 2);
         assert!(batches.try_recv().is_err());
         assert_eq!(dropped() - before, 2.0);

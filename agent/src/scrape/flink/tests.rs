@@ -72,7 +72,12 @@ impl Harness {
 fn shared() -> Shared {
     let redactor = Arc::new(Redactor::new());
     let identity = Identity::new(redactor.clone(), &config::Job::default(), &BTreeMap::new(), "");
-    Shared { redactor, given: Given::default(), identity: Arc::new(identity) }
+    Shared {
+        redactor,
+        given: Given::default(),
+        identity: Arc::new(identity),
+        findings: Default::default(),
+    }
 }
 
 async fn manager_of(recording: Recording) -> FakeUi {

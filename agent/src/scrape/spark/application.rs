@@ -3,22 +3,28 @@
 use super::executors::Executors;
 use super::identity::{bounded, named, properties};
 use super::jobs::Jobs;
+use super::logs::{Report, SILENCE_MAX};
 use super::metrics::MILLISECONDS;
 use super::metrics::application::APP_INFO;
 use super::metrics::job::{JOB_FINAL_SNAPSHOT, JOB_RUN_INFO, JOB_RUN_START};
 use super::peaks::spark_bytes;
+use super::records::Records;
 use super::rest;
+use super::running;
 use super::spans::Spans;
 use super::stages::Stages;
+use crate::findings::Thresholds;
 use crate::identity::Identity;
-use crate::model::{Engine, MetricBatch, Resource, Sample, SpanBatch};
+use crate::model::{Engine, LogBatch, MetricBatch, Resource, Sample, SpanBatch};
+use crate::run_summary::RunSummary;
 use crate::scrape::http::{Client, HttpError};
 use crate::scrape::meter::{Cut, Meter};
-use crate::scrape::runs::{Ended, Outcome, Run, push_state};
+use crate::scrape::runs::{Ended, Moment, Outcome, Run, push_state};
 use crate::scrape::{Given, Job};
 use redaction::{Redactor, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Stages that are read one by one in one round. If more wait, one request for all stages is
@@ -26,6 +32,9 @@ use tokio::time::Instant;
 const STAGE_REQUESTS_MAX: usize = 64;
 /// Quantiles over tasks that the skew metrics need.
 const SUMMARIES: &str = "withSummaries=true&quantiles=0.5,0.95,1.0";
+/// How long the end of its log is waited for once the UI is gone. Spark stops the UI first.
+const LOG_END_WAIT: Duration = Duration::from_secs(30);
+
 /// One run of an application.
 #[derive(Debug)]
 pub(super) struct Application {
@@ -38,12 +47,34 @@ pub(super) struct Application {
     run_labels: Vec<(&'static str, Value)>,
     info_labels: Vec<(&'static str, Value)>,
     resource: Arc<Resource>,
+    redactor: Arc<Redactor>,
+    thresholds: Thresholds,
     spans: Spans,
+    records: Records,
+    /// How its run is so far, as its log tells.
+    summary: Option<Box<RunSummary>>,
+    /// What REST said last of stages that run.
+    running: Vec<Sample>,
     stages: Stages,
     jobs: Jobs,
     executors: Executors,
+    /// What its event log says, if one is read.
+    log: Option<LogState>,
+    /// Since when its UI does not answer; none while it does, or never did.
+    ui_gone: Option<Instant>,
+    /// Its UI has answered.
+    has_ui: bool,
     /// True once the list of all stages was over the size limit.
     is_list_too_large: bool,
+}
+
+/// How far an event log tells of an application.
+#[derive(Debug, Clone, Copy)]
+struct LogState {
+    /// Nothing more is to come: when the run ended, and how.
+    end: Option<(u64, Outcome)>,
+    /// When it grew last.
+    grown: Instant,
 }
 
 /// What a new application is made from, besides its own answers.
@@ -52,6 +83,8 @@ pub(super) struct Context<'a> {
     pub(super) identity: &'a Identity,
     /// What the operator said.
     pub(super) given: &'a Given,
+    /// From where on something is a finding.
+    pub(super) thresholds: &'a Thresholds,
     /// Version of the engine.
     pub(super) version: &'a Value,
     pub(super) unix_ms: u64,
@@ -142,12 +175,58 @@ impl Application {
             run_labels: present(run_labels),
             info_labels: present(info_labels),
             resource,
+            redactor: redactor.clone(),
+            thresholds: context.thresholds.clone(),
             spans,
+            records: Records::new(redactor.clone()),
+            summary: None,
+            running: Vec::new(),
             stages: Stages::new(),
             jobs: Jobs::new(),
             executors: Executors::new(memory.collect(), heap_max),
+            log: None,
+            ui_gone: None,
+            has_ui: false,
             is_list_too_large: false,
         }
+    }
+
+    /// Takes what its event log says. Both sources feed the same ledgers, stage by stage, and of what
+    /// has ended the log has the last word.
+    pub(super) fn read_log(&mut self, report: Report, now: Moment, meter: &mut Meter) {
+        let is_alone = !self.has_ui || self.ui_gone.is_some();
+        self.spans.add_owners(&report.jobs);
+        for ended in self.jobs.record_log(&report.jobs, is_alone, meter) {
+            self.spans.job(ended, meter);
+        }
+        let spans = &mut self.spans;
+        self.stages.record_log(&report.stages, meter, |ended, meter| spans.stage(ended, meter));
+        self.executors.record_log(report.executors, is_alone);
+        self.records.find(&report.findings, now.unix_ms);
+        self.summary = report.summary.or(self.summary.take());
+        let seen_unix_ms = report.end.map_or(now.unix_ms, |_| report.until_unix_ms);
+        self.job.seen_unix_ms = self.job.seen_unix_ms.max(seen_unix_ms);
+        self.log = Some(LogState { end: report.end, grown: now.instant });
+    }
+
+    /// The end that its log states.
+    pub(super) fn log_end(&self) -> Option<(u64, Outcome)> {
+        self.log?.end
+    }
+
+    /// Notes that its UI is gone. True when that is its end: no log is read that will tell more.
+    pub(super) fn lose_ui(&mut self, now: Instant) -> bool {
+        let since = *self.ui_gone.get_or_insert(now);
+        let is_waited_for = self.log.is_some_and(|log| log.end.is_none());
+        !is_waited_for || now.saturating_duration_since(since) >= LOG_END_WAIT
+    }
+
+    /// True when it has not ended, and nobody answers for it: its UI is gone, or it never had one and
+    /// nothing was written to its log for long.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        let is_log_silent =
+            |log: LogState| !self.has_ui && now.saturating_duration_since(log.grown) >= SILENCE_MAX;
+        self.is_live() && (self.ui_gone.is_some() || self.log.is_some_and(is_log_silent))
     }
 
     /// Reads jobs, stages and executors below `base`, the path of this application.
@@ -161,11 +240,13 @@ impl Application {
         unix_ms: u64,
     ) -> Result<(), HttpError> {
         let jobs: rest::List<rest::Job> = client.get(&format!("{base}/jobs"), meter).await?;
+        (self.has_ui, self.ui_gone) = (true, None);
         let path = format!("{base}/stages?status=active&{SUMMARIES}");
         let active: rest::List<rest::Stage> = client.get(&path, meter).await?;
         self.jobs.record(&jobs, meter);
         self.spans.set_owners(&jobs);
         self.record_stages(&active, unix_ms, meter);
+        self.look_at_running(base, &active, client, meter, unix_ms).await?;
         let active = active.iter().map(|stage| stage.stage_id).collect();
         let rereads = !self.is_list_too_large;
         let unread = self.jobs.unread(&jobs, &active, &self.stages, rereads);
@@ -184,6 +265,31 @@ impl Application {
         self.executors.record(executors.0, unix_ms, meter);
         self.job.seen_unix_ms = unix_ms;
         stages
+    }
+
+    /// Looks for what is wrong with stages while they run.
+    async fn look_at_running(
+        &mut self,
+        base: &str,
+        active: &[rest::Stage],
+        client: &mut Client,
+        meter: &mut Meter,
+        unix_ms: u64,
+    ) -> Result<(), HttpError> {
+        let mut slow = running::Slow::new();
+        for (stage, attempt) in running::worth_a_look(active, unix_ms) {
+            let query = "taskList?status=running&sortBy=-runtime&length=1";
+            let path = format!("{base}/stages/{stage}/{attempt}/{query}");
+            match client.get::<rest::List<rest::Task>>(&path, meter).await {
+                Ok(tasks) => slow.extend(tasks.0.into_iter().map(|task| ((stage, attempt), task))),
+                Err(error) if error.concerns_target() => return Err(error),
+                // It has just ended.
+                Err(_) => {}
+            }
+        }
+        self.find(active, &slow, unix_ms);
+        self.running = running::samples(active, &slow, unix_ms);
+        Ok(())
     }
 
     /// Reads the stages `unread`, and notes in `read` which of them brought an answer.
@@ -231,7 +337,13 @@ impl Application {
         failed
     }
 
+    fn find(&mut self, stages: &[rest::Stage], slow: &running::Slow, unix_ms: u64) {
+        let found = running::find(stages, slow, unix_ms, &self.thresholds, &self.redactor);
+        self.records.find(&found, unix_ms);
+    }
+
     fn record_stages(&mut self, stages: &[rest::Stage], unix_ms: u64, meter: &mut Meter) {
+        self.find(stages, &running::Slow::new(), unix_ms);
         let spans = &mut self.spans;
         self.stages.record(stages, unix_ms, meter, |ended, meter| spans.stage(ended, meter));
     }
@@ -247,6 +359,15 @@ impl Application {
         self.job.end_unix_ms = Some(end_unix_ms.unwrap_or(self.job.seen_unix_ms));
         self.ended = Some(Ended { at, outcome });
         self.spans.run(&self.job, outcome, meter);
+        self.running.clear();
+        if let (Some(summary), Some(end_unix_ms)) = (self.summary.take(), self.job.end_unix_ms) {
+            self.records.summarize(*summary, end_unix_ms);
+        }
+    }
+
+    /// Records about it since the last call.
+    pub(super) fn take_records(&mut self) -> Option<LogBatch> {
+        self.records.take(&self.resource)
     }
 
     /// Work that ended since the last call.
@@ -264,12 +385,15 @@ impl Application {
         let start = self.job.start_unix_ms as f64 / MILLISECONDS;
         samples.push(Sample::number(&JOB_RUN_START, Vec::new(), start));
         if self.ended.is_some() {
-            let labels = vec![("source", Value::literal("rest"))];
+            let source = if self.log_end().is_some() { "eventlog" } else { "rest" };
+            let labels = vec![("source", Value::literal(source))];
             samples.push(Sample::number(&JOB_FINAL_SNAPSHOT, labels, 1.0));
         }
         self.jobs.push(samples);
         self.stages.push(self.job.seen_unix_ms, samples);
         self.executors.push(samples);
+        self.records.push(samples);
+        samples.extend(self.running.iter().cloned());
         batch
     }
 }

@@ -7,9 +7,10 @@ use super::metrics::application::{
     APP_EXECUTORS_ADDED, APP_EXECUTORS_REMOVED, APP_SLOTS, APP_STORAGE_MEMORY, APP_TASK_SECONDS,
     DRIVER_HEAP_PEAK,
 };
-use super::metrics::{Counter, MILLISECONDS, PLAIN, push_totals, values};
+use super::metrics::{Counter, MILLISECONDS, PLAIN, push_values, values};
 use super::peaks::push_peaks;
 use super::rest::{Executor, MemoryMetrics, Number, PeakMemory, sum};
+use crate::event_log::Run;
 use crate::model::{MetricDescriptor, Sample};
 use crate::scrape::meter::{Cut, Meter};
 use redaction::Value;
@@ -90,7 +91,10 @@ fn peak(seen: &Seen, read: fn(&PeakMemory) -> Number) -> Option<u64> {
     read(seen.executor.peak_memory_metrics.as_ref()?).0
 }
 
-static COUNTERS: [Counter<Seen>; 18] = [
+/// Number of counters of executors.
+const COUNT: usize = 18;
+
+static COUNTERS: [Counter<Seen>; COUNT] = [
     Counter::new(&APP_EXECUTORS_ADDED, PLAIN, |_| Some(1)),
     Counter::labelled(&APP_EXECUTORS_REMOVED, "reason", Removal::Idle.as_str(), PLAIN, |s| {
         removed(s, Removal::Idle)
@@ -151,7 +155,10 @@ static COUNTERS: [Counter<Seen>; 18] = [
 /// Executors of one application.
 #[derive(Debug)]
 pub(super) struct Executors {
-    ledger: Ledger<18>,
+    ledger: Ledger<COUNT>,
+    /// What the event log says last of all executors. It may know some that REST never listed, and REST
+    /// what is not written yet: of both, the larger number is the truer one.
+    log: Option<LogTotals>,
     /// MiB of an executor, by resource profile.
     memory_mib: BTreeMap<u64, u64>,
     /// `spark.executor.memory` in bytes, the maximum heap.
@@ -163,7 +170,8 @@ pub(super) struct Executors {
 impl Executors {
     /// No executors yet.
     pub(super) fn new(memory_mib: BTreeMap<u64, u64>, heap_max_bytes: Option<u64>) -> Self {
-        Self { ledger: Ledger::new(OPEN_MAX), memory_mib, heap_max_bytes, gauges: Vec::new() }
+        let ledger = Ledger::new(OPEN_MAX);
+        Self { ledger, log: None, memory_mib, heap_max_bytes, gauges: Vec::new() }
     }
 
     /// Takes what REST says of all executors, dead ones included, at `unix_ms`.
@@ -208,11 +216,58 @@ impl Executors {
         }
     }
 
+    /// Takes what an event log says. While REST does not answer, `is_alone`, it is all that is known.
+    pub(super) fn record_log(&mut self, totals: LogTotals, is_alone: bool) {
+        if is_alone {
+            self.gauges.clear();
+            push_number(&APP_CORES, None, Some(totals.cores), &mut self.gauges);
+            let state = Some(("state", "active"));
+            push_number(&APP_EXECUTORS, state, Some(totals.n_live), &mut self.gauges);
+        }
+        self.log = Some(totals);
+    }
+
     /// Adds the samples.
     pub(super) fn push(&self, samples: &mut Vec<Sample>) {
-        push_totals(&COUNTERS, &self.ledger, samples);
+        let log = |index: usize| self.log.as_ref().and_then(|log| log.counters[index]);
+        let totals = std::array::from_fn(|index| self.ledger.total(index).max(log(index)));
+        push_values(&COUNTERS, &totals, samples);
         samples.extend(self.gauges.iter().cloned());
     }
+}
+
+/// What an event log says of all executors.
+#[derive(Debug)]
+pub(super) struct LogTotals {
+    /// In the order of [`COUNTERS`].
+    counters: [Option<u64>; COUNT],
+    cores: u64,
+    n_live: u64,
+}
+
+/// Reads them off `run`.
+pub(super) fn log_totals(run: &Run) -> LogTotals {
+    let (executors, totals, until) = (&run.executors, &run.totals, run.until_ms());
+    let total = |counter: &Counter<Seen>| {
+        let name = counter.descriptor.name;
+        Some(if name == APP_EXECUTORS_ADDED.name {
+            executors.n_added
+        } else if name == APP_EXECUTORS_REMOVED.name {
+            executors.removed.get(counter.label?.1).copied().unwrap_or(0)
+        } else if name == APP_EXECUTOR_CORE_SECONDS.name {
+            executors.core_ms(until)
+        } else if name == APP_EXECUTOR_MEMORY_SECONDS.name {
+            executors.reserved_mebibyte_ms(until)
+        } else if name == APP_TASK_SECONDS.name && !executors.is_local() {
+            totals.duration_ms
+        } else if name == APP_EXECUTOR_GC_SECONDS.name {
+            totals.gc_ms
+        } else {
+            return None;
+        })
+    };
+    let counters = std::array::from_fn(|index| total(&COUNTERS[index]));
+    LogTotals { counters, cores: executors.cores(), n_live: executors.n_live() }
 }
 
 fn key(id: &str) -> Option<u64> {

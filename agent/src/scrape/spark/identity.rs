@@ -29,6 +29,11 @@ const ALLOWED: [&str; 18] = [
     "spark.yarn.queue",
 ];
 
+/// `name`, if it is that of a property that is read.
+pub(crate) fn allowed_property(name: &str) -> Option<&'static str> {
+    ALLOWED.binary_search(&name).ok().map(|index| ALLOWED[index])
+}
+
 /// The allow-listed properties of `environment`, redacted and cut to a length. Empty ones count as
 /// absent.
 pub(super) fn properties(
@@ -37,10 +42,10 @@ pub(super) fn properties(
 ) -> BTreeMap<&'static str, Value> {
     let mut properties = BTreeMap::new();
     for (name, value) in &environment.spark_properties {
-        if let Ok(index) = ALLOWED.binary_search(&name.as_str())
+        if let Some(name) = allowed_property(name)
             && !value.is_empty()
         {
-            properties.insert(ALLOWED[index], bounded(value, redactor));
+            properties.insert(name, bounded(value, redactor));
         }
     }
     properties

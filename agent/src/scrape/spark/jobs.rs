@@ -73,7 +73,44 @@ impl Jobs {
             self.ledger.open_keys().filter(|key| !listed.contains(key)).collect();
         meter.cut(Cut::Span, forgotten.len() as u64);
         for key in forgotten {
-            self.ledger.close(key);
+            self.ledger.give_up(key);
+        }
+    }
+
+    /// Takes what an event log says of jobs that run or have ended, and returns those of which nobody
+    /// knew the end. While REST does not answer, `is_alone`, it is all that is known of the present.
+    pub(super) fn record_log<'a>(
+        &mut self,
+        jobs: &'a [Job],
+        is_alone: bool,
+        meter: &mut Meter,
+    ) -> Vec<&'a Job> {
+        if is_alone {
+            self.now = Now::default();
+        }
+        let mut ended = Vec::new();
+        for job in jobs {
+            let (key, values) = (u64::from(job.job_id), values(&COUNTERS, job));
+            if job.is_final() {
+                if self.ledger.revise(key, values) {
+                    self.observe_duration(job);
+                    ended.push(job);
+                }
+                continue;
+            }
+            if !self.ledger.raise(key, values) {
+                meter.cut(Cut::Entry, 1);
+            }
+            if is_alone {
+                self.now.add(job);
+            }
+        }
+        ended
+    }
+
+    fn observe_duration(&mut self, job: &Job) {
+        if let (Some(start), Some(end)) = (job.submission_time.0, job.completion_time.0) {
+            self.durations.observe(end.saturating_sub(start) as f64 / MILLISECONDS);
         }
     }
 
@@ -132,10 +169,8 @@ impl Jobs {
             }
         }
         for job in &ended {
-            if self.ledger.close(u64::from(job.job_id))
-                && let (Some(start), Some(end)) = (job.submission_time.0, job.completion_time.0)
-            {
-                self.durations.observe(end.saturating_sub(start) as f64 / MILLISECONDS);
+            if self.ledger.close(u64::from(job.job_id)) {
+                self.observe_duration(job);
             }
         }
         ended

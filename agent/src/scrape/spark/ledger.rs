@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 /// Intervals that a set of closed keys may have. Keys are dense, so one job needs a handful.
 const INTERVALS_MAX: usize = 1024;
 
+/// Closed keys whose values may be set right by another source; of more, the oldest keep theirs.
+const SETTLED_MAX: usize = 4096;
+
 /// Sums the last value of every key, for `N` counters at once.
 ///
 /// A key is *open* while its values may change. [`Ledger::close`] keeps its last values in the sum
@@ -15,11 +18,21 @@ pub(super) struct Ledger<const N: usize> {
     open: BTreeMap<u64, [Option<u64>; N]>,
     open_max: usize,
     closed: KeySet,
+    /// Keys that were closed, as long as another source may know better.
+    settled: BTreeMap<u64, Settled<N>>,
     /// Exact sums of the last values of all keys, open and closed.
     sums: [Option<u64>; N],
     /// Highest sums so far. A value that dips (Spark takes back metrics of a task that failed)
     /// must not look like a restart of the counter, and must not count twice when it recovers.
     totals: [Option<u64>; N],
+}
+
+/// The last values of a closed key.
+#[derive(Debug)]
+struct Settled<const N: usize> {
+    values: [Option<u64>; N],
+    /// They are those that happened to be seen last.
+    is_given_up: bool,
 }
 
 impl<const N: usize> Ledger<N> {
@@ -29,6 +42,7 @@ impl<const N: usize> Ledger<N> {
             open: BTreeMap::new(),
             open_max,
             closed: KeySet::default(),
+            settled: BTreeMap::new(),
             sums: [None; N],
             totals: [None; N],
         }
@@ -44,7 +58,36 @@ impl<const N: usize> Ledger<N> {
         if !self.open.contains_key(&key) && self.open.len() >= self.open_max {
             return false;
         }
-        let last = self.open.entry(key).or_insert([None; N]);
+        let mut last = self.open.remove(&key).unwrap_or([None; N]);
+        self.replace(&mut last, values);
+        self.open.insert(key, last);
+        true
+    }
+
+    /// As [`record`](Self::record), where two sources tell of the same key: of both the larger value
+    /// counts, as either may be behind.
+    pub(super) fn raise(&mut self, key: u64, values: [Option<u64>; N]) -> bool {
+        let last = self.open.get(&key).copied().unwrap_or([None; N]);
+        self.record(key, std::array::from_fn(|index| values[index].max(last[index])))
+    }
+
+    /// Closes `key` with the values of the source that has the last word, also when another source has
+    /// closed it or given it up. True when nobody knew its end before.
+    pub(super) fn revise(&mut self, key: u64, values: [Option<u64>; N]) -> bool {
+        if self.closed.insert(key) {
+            let mut last = self.open.remove(&key).unwrap_or([None; N]);
+            self.replace(&mut last, values);
+            return true;
+        }
+        let Some(Settled { values: mut last, is_given_up }) = self.settled.remove(&key) else {
+            return false;
+        };
+        self.replace(&mut last, values);
+        is_given_up
+    }
+
+    /// Brings `values` in the place of `last` into the sums.
+    fn replace(&mut self, last: &mut [Option<u64>; N], values: [Option<u64>; N]) {
         for (index, value) in values.into_iter().enumerate() {
             let Some(value) = value else { continue };
             let before = last[index].replace(value).unwrap_or(0);
@@ -52,13 +95,29 @@ impl<const N: usize> Ledger<N> {
             self.sums[index] = Some(sum);
             self.totals[index] = self.totals[index].max(Some(sum));
         }
-        true
     }
 
-    /// Fixes the last values of `key` for good. True when it was not closed before.
+    /// Fixes the last values of `key`, unless they are [revised](Self::revise). True when it was not
+    /// closed before.
     pub(super) fn close(&mut self, key: u64) -> bool {
-        self.open.remove(&key);
-        self.closed.insert(key)
+        self.settle(key, false)
+    }
+
+    /// As [`close`](Self::close), of a key that is gone before its last values were seen.
+    pub(super) fn give_up(&mut self, key: u64) -> bool {
+        self.settle(key, true)
+    }
+
+    fn settle(&mut self, key: u64, is_given_up: bool) -> bool {
+        let is_new = self.closed.insert(key);
+        if is_new {
+            let values = self.open.remove(&key).unwrap_or([None; N]);
+            self.settled.insert(key, Settled { values, is_given_up });
+            if self.settled.len() > SETTLED_MAX {
+                self.settled.pop_first();
+            }
+        }
+        is_new
     }
 
     /// True if `key` is closed, or was swallowed when the set of closed keys was full.
@@ -237,6 +296,31 @@ mod tests {
         ledger.close(1);
         assert!(ledger.record(2, [Some(10)]));
         assert_eq!(ledger.total(0), Some(13));
+    }
+
+    #[test]
+    fn the_source_with_the_last_word_sets_right_what_another_one_closed() {
+        let mut ledger = Ledger::<2>::new(10);
+        // REST has missed some tasks, and what is not in a log stays as REST had it.
+        ledger.record(1, [Some(5), Some(7)]);
+        ledger.close(1);
+        assert!(!ledger.revise(1, [Some(8), None]));
+        assert_eq!((ledger.total(0), ledger.total(1)), (Some(8), Some(7)));
+        assert!(!ledger.revise(1, [Some(9), None]), "the last word is said once");
+        assert_eq!(ledger.total(0), Some(8));
+        ledger.record(4, [Some(0), None]);
+        assert!(ledger.give_up(4) && ledger.revise(4, [Some(0), None]), "nobody knew its end");
+        // One that REST never had.
+        assert!(ledger.revise(2, [Some(10), None]) && ledger.is_closed(2));
+        ledger.record(2, [Some(99), None]);
+        assert_eq!(ledger.total(0), Some(18));
+        // One that is behind in one source does not fall.
+        ledger.raise(3, [Some(4), None]);
+        ledger.raise(3, [Some(2), Some(1)]);
+        assert_eq!((ledger.total(0), ledger.total(1)), (Some(22), Some(8)));
+        // Less than what was shown is no step back.
+        assert!(ledger.revise(3, [Some(1), None]));
+        assert_eq!(ledger.total(0), Some(22));
     }
 
     #[test]

@@ -63,12 +63,30 @@ pub(super) fn push_totals<T, const N: usize>(
     ledger: &Ledger<N>,
     samples: &mut Vec<Sample>,
 ) {
-    for (index, counter) in counters.iter().enumerate() {
-        let Some(total) = ledger.total(index) else { continue };
+    push_values(counters, &std::array::from_fn(|index| ledger.total(index)), samples);
+}
+
+/// Adds `totals` of `counters`.
+pub(super) fn push_values<T, const N: usize>(
+    counters: &[Counter<T>; N],
+    totals: &[Option<u64>; N],
+    samples: &mut Vec<Sample>,
+) {
+    for (counter, total) in counters.iter().zip(totals) {
+        let Some(total) = *total else { continue };
         let labels = counter.label.map(|(name, value)| (name, Value::literal(value)));
         let value = total as f64 / counter.divisor;
         samples.push(Sample::number(counter.descriptor, labels.into_iter().collect(), value));
     }
+}
+
+/// Adds a number without labels, if it is known.
+pub(super) fn push_number(
+    descriptor: &'static MetricDescriptor,
+    value: Option<f64>,
+    samples: &mut Vec<Sample>,
+) {
+    samples.extend(value.map(|value| Sample::number(descriptor, Vec::new(), value)));
 }
 
 /// Milliseconds in a second.

@@ -306,6 +306,15 @@ pub(super) struct Stage {
     pub(super) task_metrics_distributions: Option<Distributions>,
 }
 
+/// One element of `/stages/{id}/{attempt}/taskList`.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Task {
+    pub(super) task_id: u64,
+    pub(super) index: u64,
+    pub(super) launch_time: Time,
+}
+
 /// Tasks that were started twice; absent when there were none.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

@@ -125,7 +125,7 @@ fn largest_list<'a>(one: &'a [f64], other: &'a [f64]) -> &'a [f64] {
 }
 
 /// The value at quantile `wanted`; `None` where the answer does not have it.
-fn quantile(distributions: &Distributions, values: &[f64], wanted: f64) -> Option<f64> {
+pub(super) fn quantile(distributions: &Distributions, values: &[f64], wanted: f64) -> Option<f64> {
     let index = distributions.quantiles.iter().position(|q| (q - wanted).abs() < 1e-9)?;
     values.get(index).copied().filter(|value| value.is_finite() && *value >= 0.0)
 }

@@ -18,6 +18,8 @@ use std::sync::Arc;
 /// Spans of one application that one round may bring: the UI keeps a thousand jobs and a thousand
 /// stages by default, and an agent that comes late gets them all at once.
 const SPANS_MAX: usize = 4096;
+/// Stages whose jobs are remembered: those of 20,000 jobs have been taken from one answer.
+const OWNERS_MAX: usize = 100_000;
 /// Spans in one batch.
 const BATCH_SPANS_MAX: usize = 256;
 /// Longest description in bytes.
@@ -67,11 +69,19 @@ impl Spans {
     /// once: so all its attempts stand together, whenever an agent reads them.
     pub(super) fn set_owners(&mut self, jobs: &[rest::Job]) {
         self.owners.clear();
+        self.add_owners(jobs);
+    }
+
+    /// As [`set_owners`](Self::set_owners), of jobs that are some of all.
+    pub(super) fn add_owners(&mut self, jobs: &[rest::Job]) {
         for job in jobs {
             for stage_id in &job.stage_ids {
                 let owner = self.owners.entry(*stage_id).or_insert(job.job_id);
                 *owner = job.job_id.min(*owner);
             }
+        }
+        while self.owners.len() > OWNERS_MAX {
+            self.owners.pop_first();
         }
     }
 

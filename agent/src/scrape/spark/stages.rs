@@ -26,6 +26,8 @@ pub(super) struct Stages {
     durations: Histogram,
     peak_execution_bytes: Option<u64>,
     shapes: Shapes,
+    /// An event log tells of them, too.
+    has_log: bool,
 }
 
 /// Key of a stage attempt: attempts of one number stand together, so closed keys are intervals.
@@ -45,6 +47,7 @@ impl Stages {
             durations: Histogram::new(DURATION_BOUNDS),
             peak_execution_bytes: None,
             shapes: Shapes::default(),
+            has_log: false,
         }
     }
 
@@ -67,7 +70,12 @@ impl Stages {
             if self.ledger.is_closed(key) {
                 continue;
             }
-            if !self.ledger.record(key, metrics::values(&COUNTERS, stage)) {
+            let values = metrics::values(&COUNTERS, stage);
+            let has_room = match self.has_log {
+                true => self.ledger.raise(key, values),
+                false => self.ledger.record(key, values),
+            };
+            if !has_room {
                 meter.cut(Cut::Stage, 1);
                 continue;
             }
@@ -76,12 +84,37 @@ impl Stages {
             self.shapes.record(key, stage, unix_ms);
             if is_over && is_settled(stage, unix_ms) {
                 self.ledger.close(key);
-                let span = stage.completion_time.0.zip(stage.submission_time.0);
-                if let Some((end, start)) = span {
-                    self.durations
-                        .observe(end.saturating_sub(start) as f64 / metrics::MILLISECONDS);
-                }
+                self.observe_duration(stage);
                 ended(stage, meter);
+            }
+        }
+    }
+
+    /// Takes what an event log says of `stages`; `ended` gets those that were not final before. Of what
+    /// has ended the log has the last word.
+    pub(super) fn record_log(
+        &mut self,
+        stages: &[Stage],
+        meter: &mut Meter,
+        mut ended: impl FnMut(&Stage, &mut Meter),
+    ) {
+        self.has_log = true;
+        for stage in stages {
+            let key = key(stage.stage_id, stage.attempt_id);
+            let values = metrics::values(&COUNTERS, stage);
+            self.peak_execution_bytes =
+                self.peak_execution_bytes.max(stage.peak_execution_memory.0);
+            let is_over = matches!(stage.status, StageStatus::Complete | StageStatus::Failed)
+                && stage.num_active_tasks.0 == Some(0);
+            if is_over {
+                let ended_unix_ms = stage.completion_time.0.unwrap_or_default();
+                self.shapes.record(key, stage, ended_unix_ms);
+                if self.ledger.revise(key, values) {
+                    self.observe_duration(stage);
+                    ended(stage, meter);
+                }
+            } else if !self.ledger.raise(key, values) {
+                meter.cut(Cut::Stage, 1);
             }
         }
     }
@@ -90,9 +123,15 @@ impl Stages {
     pub(super) fn give_up(&mut self, lost: u32, meter: &mut Meter) {
         let open: Vec<u64> = self.ledger.open_keys().filter(|key| stage_id(*key) == lost).collect();
         for key in open.into_iter().chain([key(lost, 0)]) {
-            if self.ledger.close(key) {
+            if self.ledger.give_up(key) {
                 meter.cut(Cut::Stage, 1);
             }
+        }
+    }
+
+    fn observe_duration(&mut self, stage: &Stage) {
+        if let Some((end, start)) = stage.completion_time.0.zip(stage.submission_time.0) {
+            self.durations.observe(end.saturating_sub(start) as f64 / metrics::MILLISECONDS);
         }
     }
 

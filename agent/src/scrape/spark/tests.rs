@@ -2,6 +2,7 @@
 
 mod faults;
 mod life;
+mod logs;
 mod recording;
 mod replay;
 mod spans;
@@ -36,6 +37,7 @@ impl Harness {
     fn with(uis: &[&FakeUi], job_name: Option<&'static str>, limits: Limits) -> Self {
         let config = Config {
             urls: uis.iter().map(|ui| ui.url()).collect(),
+            event_log_dir: std::path::PathBuf::new(),
             interval: Interval::from_secs(10),
             linger: Interval::from_secs(LINGER_SECONDS),
         };
@@ -76,7 +78,7 @@ fn shared(given: Given, environment: &[(&str, &str)]) -> Shared {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let environment = environment.iter().map(own).collect();
     let identity = Identity::new(redactor.clone(), &config::Job::default(), &environment, "");
-    Shared { redactor, given, identity: Arc::new(identity) }
+    Shared { redactor, given, identity: Arc::new(identity), findings: Default::default() }
 }
 
 /// The one batch of a run.

@@ -25,7 +25,8 @@ async fn scrape(file: &str) -> Vec<MetricBatch> {
         Config { urls: vec![ui.url()], interval: Interval::from_secs(10), ..Config::default() };
     let redactor = Arc::new(Redactor::new());
     let identity = Identity::new(redactor.clone(), &Default::default(), &BTreeMap::new(), "");
-    let shared = Shared { redactor, given: Given::default(), identity: Arc::new(identity) };
+    let (given, identity) = (Given::default(), Arc::new(identity));
+    let shared = Shared { redactor, given, identity, findings: Default::default() };
     let mut scraper = config.build(&shared).unwrap();
     let mut batches = Vec::new();
     for phase in phases {

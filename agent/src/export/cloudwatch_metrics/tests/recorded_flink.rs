@@ -36,7 +36,8 @@ async fn play(version: &str, job_name: &str) -> Stored {
     };
     let redactor = Arc::new(Redactor::new());
     let identity = Identity::new(redactor.clone(), &Default::default(), &BTreeMap::new(), "");
-    let shared = Shared { redactor, given: Given::default(), identity: Arc::new(identity) };
+    let (given, identity) = (Given::default(), Arc::new(identity));
+    let shared = Shared { redactor, given, identity, findings: Default::default() };
     let mut scraper = config.build(&shared).unwrap();
     scraper.scrape(&mut Scraped::default()).await.unwrap();
     let mut encoder = Encoder::new(settings(), 0);

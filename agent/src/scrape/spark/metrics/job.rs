@@ -140,6 +140,15 @@ pub static JOB_FINAL_SNAPSHOT: MetricDescriptor = descriptor(
     "the last round before the interface went away",
 );
 
+/// 1 for each finding about the run, with the worst that it was.
+pub static JOB_FINDINGS: MetricDescriptor = descriptor(
+    Kind::Gauge,
+    "job_findings",
+    "",
+    "1 for each finding about the run, with the worst that it was",
+    "event log; /stages and taskList while stages run",
+);
+
 /// Every descriptor of this file.
 pub static METRICS: &[&MetricDescriptor] = &[
     &JOB_RUN_INFO,
@@ -159,4 +168,5 @@ pub static METRICS: &[&MetricDescriptor] = &[
     &JOB_TASK_FAILURES,
     &JOB_PROGRESS,
     &JOB_FINAL_SNAPSHOT,
+    &JOB_FINDINGS,
 ];

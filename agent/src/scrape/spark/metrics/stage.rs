@@ -227,6 +227,22 @@ pub static STAGE_TAIL: MetricDescriptor = descriptor(
     "95th percentile over the median task, of the worst such stage",
     "/stages: taskMetricsDistributions, quantiles 0.5 and 0.95",
 );
+/// Time that the oldest running task of a stage runs.
+pub static STAGE_STRAGGLER_AGE: MetricDescriptor = descriptor(
+    Kind::Gauge,
+    "spark_stage_straggler_age_seconds",
+    "seconds",
+    "How long the oldest running task runs, of stages that run for 10 s and have finished tasks",
+    "/stages/{id}/{attempt}/taskList?status=running&sortBy=-runtime&length=1: now - launchTime",
+);
+/// That time over the median of the tasks of its stage that are done.
+pub static STAGE_STRAGGLER_RATIO: MetricDescriptor = descriptor(
+    Kind::Gauge,
+    "spark_stage_straggler_ratio",
+    "ratio",
+    "How long the oldest running task runs over the median of the finished tasks of its stage",
+    "as spark_stage_straggler_age_seconds; /stages: taskMetricsDistributions, quantile 0.5",
+);
 /// Largest partition of such stages.
 pub static STAGE_MAX_PARTITION: MetricDescriptor = descriptor(
     Kind::Gauge,
@@ -266,5 +282,7 @@ pub static METRICS: &[&MetricDescriptor] = &[
     &STAGE_RESULT_BYTES,
     &STAGE_SKEW,
     &STAGE_TAIL,
+    &STAGE_STRAGGLER_AGE,
+    &STAGE_STRAGGLER_RATIO,
     &STAGE_MAX_PARTITION,
 ];
