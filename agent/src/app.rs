@@ -161,9 +161,10 @@ impl Prepared {
     fn new(config: &Config, options: &Options, core: &Core) -> Result<Self, StartError> {
         let mut finder = finder(config)?;
         banner::print(config, core.admin.local_addr(), &mut finder);
-        let shared = export::Shared::new(config.redaction.clone(), &config.state_dir)
+        let mut shared = export::Shared::new(config.redaction.clone(), &config.state_dir)
             .going_on(core.carried.clone());
         let health = Arc::new(Health::default());
+        shared.health = health.clone();
         let lanes = lanes::prepare(config, &shared, &health)?;
         let identity = identity(config, &options.environment);
         let shared_scrape = shared_scrape(config, identity.clone());

@@ -37,6 +37,9 @@ pub enum AwsError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The agent is ending.
+    #[error("the client for AWS was not made: {0}")]
+    Ended(String),
     /// The proxy of the environment cannot be used.
     #[error("the proxy that {variable} names cannot be used: {reason}")]
     Proxy {
@@ -64,8 +67,11 @@ pub async fn load(region: Option<&str>, request_timeout: Duration) -> Result<Sdk
         .operation_attempt_timeout(request_timeout)
         .operation_timeout(request_timeout)
         .build();
+    // It reads the certificates of the system.
+    let http_client = tokio::task::spawn_blocking(http_client).await;
+    let http_client = http_client.map_err(|ending| AwsError::Ended(ending.to_string()))??;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client()?)
+        .http_client(http_client)
         // One layer retries, and that is ours.
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
@@ -94,7 +100,14 @@ fn http_client() -> Result<aws_sdk_cloudwatchlogs::config::SharedHttpClient, Aws
 }
 
 fn trust_store() -> Result<TrustStore, AwsError> {
-    let Ok(path) = std::env::var("AWS_CA_BUNDLE") else { return Ok(TrustStore::default()) };
+    trust(variable("AWS_CA_BUNDLE"))
+}
+
+/// What the PEM file at `path` says, or else the system. An empty variable is none.
+fn trust(path: Option<String>) -> Result<TrustStore, AwsError> {
+    let Some(path) = path.filter(|path| !path.is_empty()) else {
+        return Ok(TrustStore::default());
+    };
     let failed = |reason: String| AwsError::CaBundle { path: path.clone(), reason };
     let pem = fs::read(&path).map_err(|error| failed(error.to_string()))?;
     if memchr::memmem::find(&pem, b"-----BEGIN CERTIFICATE-----").is_none() {
@@ -116,4 +129,16 @@ fn proxy() -> Result<ProxyConfig, AwsError> {
         .map_err(|error| AwsError::Proxy { variable, reason: error.to_string() })?;
     let direct = value("NO_PROXY").or_else(|| value("no_proxy"));
     Ok(direct.map_or(proxy.clone(), |direct| proxy.no_proxy(direct)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trust;
+
+    #[test]
+    fn an_empty_ca_bundle_is_none_and_one_that_is_not_there_is_told() {
+        assert!(trust(None).is_ok() && trust(Some(String::new())).is_ok());
+        let told = trust(Some("/nowhere/ca.pem".to_owned())).unwrap_err().to_string();
+        assert!(told.starts_with("AWS_CA_BUNDLE names \"/nowhere/ca.pem\""), "{told}");
+    }
 }

@@ -16,6 +16,7 @@ mod troubles;
 pub use troubles::Troubles;
 
 use crate::config::Section;
+use crate::health::Health;
 use crate::model::{Resource, Signal, SignalKind};
 use crate::policy::Redactors;
 use prometheus::SeriesTable;
@@ -243,6 +244,7 @@ pub enum Finding {
 #[derive(Debug, Default)]
 pub struct Carried {
     cloudwatch_metrics: OnceLock<Arc<Mutex<cloudwatch_metrics::Encoder>>>,
+    otlp_metrics: OnceLock<Arc<Mutex<delivered::Delivered>>>,
 }
 
 /// What exporters are made with.
@@ -254,6 +256,8 @@ pub struct Shared {
     pub given: Resource,
     /// For exporters that try again on their own, to say why.
     pub troubles: Arc<Troubles>,
+    /// For exporters that deliver on their own, to say that somebody has to act.
+    pub health: Arc<Health>,
     carried: Arc<Carried>,
     /// All of them, for what comes back from the disk.
     pub redactors: Arc<Redactors>,
@@ -268,8 +272,8 @@ impl Shared {
     pub fn new(redactors: Arc<Redactors>, state_dir: &Path) -> Self {
         let (redactor, state_dir) = (redactors.base().clone(), state_dir.to_owned());
         let (carried, series) = (Arc::default(), OnceLock::new());
-        let (given, troubles) = (Resource::default(), Arc::default());
-        Self { redactor, given, troubles, carried, redactors, state_dir, series }
+        let (given, troubles, health) = (Resource::default(), Arc::default(), Arc::default());
+        Self { redactor, given, troubles, health, carried, redactors, state_dir, series }
     }
 
     /// Goes on where exporters of another config were.

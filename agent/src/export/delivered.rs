@@ -53,12 +53,19 @@ pub(super) struct Delivered {
 
 #[derive(Debug)]
 struct Job {
-    totals: BTreeMap<SeriesKey, SampleValue>,
+    totals: BTreeMap<SeriesKey, Total>,
     seen_unix_ms: u64,
     /// Its series were taken away, or there is a later run with the same labels.
     is_over: bool,
     /// Time of the last batch that was delivered.
     delivered_unix_ms: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Total {
+    value: SampleValue,
+    /// When the value was that; none for one that counts from the start of its job.
+    since_unix_ms: Option<u64>,
 }
 
 impl Delivered {
@@ -99,11 +106,6 @@ impl Delivered {
         self.jobs.get(key).is_some_and(|job| job.delivered_unix_ms == Some(time_unix_ms))
     }
 
-    /// Time of the last batch of this job that was delivered.
-    pub(super) fn delivered_unix_ms(&self, key: &JobKey) -> Option<u64> {
-        self.jobs.get(key)?.delivered_unix_ms
-    }
-
     /// The total up to which `series` is delivered; `value` is its present one. `None` when there
     /// is no room for it.
     ///
@@ -125,11 +127,20 @@ impl Delivered {
         let is_new = self.forgotten_created_max.is_none_or(|max| key.created_unix_ms > max);
         let job = self.jobs.get_mut(key)?;
         if !is_known {
-            let start = if is_watched && is_new { zero(value) } else { value.clone() };
+            let start = if is_watched && is_new {
+                Total { value: zero(value), since_unix_ms: None }
+            } else {
+                Total { value: value.clone(), since_unix_ms: Some(now_unix_ms) }
+            };
             job.totals.insert(series.clone(), start);
             self.size += 1;
         }
-        job.totals.get(series)
+        job.totals.get(series).map(|total| &total.value)
+    }
+
+    /// Since when a series has grown by what is not delivered of it; none: since its job began.
+    pub(super) fn since_unix_ms(&self, key: &JobKey, series: &SeriesKey) -> Option<u64> {
+        self.jobs.get(key)?.totals.get(series)?.since_unix_ms
     }
 
     /// Takes note that everything up to `totals` is delivered, with a batch of `time_unix_ms`.
@@ -145,10 +156,10 @@ impl Delivered {
         let Some(job) = self.jobs.get_mut(key) else { return };
         job.delivered_unix_ms = job.delivered_unix_ms.max(Some(time_unix_ms));
         for (series, value) in totals {
-            if let Some(total) = job.totals.get_mut(&series)
-                && is_above(&value, total)
-            {
-                *total = value;
+            let Some(total) = job.totals.get_mut(&series) else { continue };
+            total.since_unix_ms = total.since_unix_ms.max(Some(time_unix_ms));
+            if is_above(&value, &total.value) {
+                total.value = value;
             }
         }
     }

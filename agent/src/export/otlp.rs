@@ -1,6 +1,7 @@
 //! Sends log records, samples and spans to any receiver of OTLP, the protocol of OpenTelemetry: over
 //! gRPC or HTTP, one resource for each batch.
 
+mod cleaner;
 mod config;
 mod connection;
 mod environment;
@@ -10,6 +11,7 @@ mod failure;
 mod log_sender;
 mod logs;
 mod metrics;
+mod pace;
 mod part_sender;
 mod probe;
 mod resource;
@@ -20,8 +22,8 @@ mod tests;
 
 pub use config::{Compression, Config, Histograms, Protocol, Secret, SignalName, Temporality};
 
+use super::delivered::Delivered;
 use super::{Answer, BoxFuture, ExportError, Exporter, ExporterDefinition};
-use crate::clock;
 use crate::model::{LogBatch, Signal, SignalKind};
 use config::Routes;
 use exchange::Exchange;
@@ -32,7 +34,7 @@ use metrics::MetricEncoder;
 use part_sender::{MetricSender, Parts, SpanSender};
 use redaction::Redactor;
 use resource::Given;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// `otlp`
@@ -67,7 +69,12 @@ struct Otlp {
 }
 
 impl Otlp {
-    fn new(routes: &Routes, settings: Settings, redactor: &Arc<Redactor>) -> Self {
+    fn new(
+        routes: &Routes,
+        settings: Settings,
+        redactor: &Arc<Redactor>,
+        delivered: Arc<Mutex<Delivered>>,
+    ) -> Self {
         let bytes_max = settings.request_bytes_max;
         // What is left is for the lane to see the answer.
         let time = settings.request_timeout.mul_f64(0.9);
@@ -79,11 +86,10 @@ impl Otlp {
         let Settings { temporality, histograms, given, .. } = settings;
         let logs = exchange(SignalName::Logs)
             .map(|exchange| LogSender::new(exchange, LogEncoder::new(given.clone()), bytes_max));
-        let spans =
-            parts(SignalName::Traces).map(|parts| SpanSender { parts, given: given.clone() });
-        let metrics = parts(SignalName::Metrics).map(|parts| MetricSender {
-            parts,
-            encoder: MetricEncoder::new(given, temporality, histograms, clock::unix_ms()),
+        let spans = parts(SignalName::Traces).map(|parts| SpanSender::new(parts, given.clone()));
+        let metrics = parts(SignalName::Metrics).map(|parts| {
+            let encoder = MetricEncoder::new(given, temporality, histograms, delivered);
+            MetricSender::new(parts, encoder)
         });
         Self { logs, metrics, spans, is_for_logs: false }
     }

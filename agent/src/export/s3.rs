@@ -26,7 +26,6 @@ pub use object::Compression;
 
 use super::{Answer, BoxFuture, ExportError, Exporter, ExporterDefinition};
 use crate::model::{LogBatch, Signal, SignalKind};
-use bucket::Bucket;
 use shipper::{Shipper, Until};
 use stage::Stage;
 use staging::Stop;
@@ -57,10 +56,9 @@ struct S3Archive {
 }
 
 impl S3Archive {
-    fn new(stage: Arc<Stage>, bucket: Bucket, compression: Compression) -> Self {
-        let shipper = Shipper { stage: stage.clone(), bucket, compression };
+    fn new(shipper: Shipper) -> Self {
         let (until, _) = watch::channel(Until::Stopped);
-        Self { stage, shipper: Some(shipper), until, shipping: None }
+        Self { stage: shipper.stage.clone(), shipper: Some(shipper), until, shipping: None }
     }
 
     async fn stage(&mut self, batches: Vec<LogBatch>) -> Vec<Answer> {

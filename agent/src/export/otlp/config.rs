@@ -2,10 +2,11 @@
 
 use super::environment::Variables;
 use super::route::{Problem, Route};
-use super::{Otlp, Settings, probe, resource};
+use super::{Otlp, Settings, metrics, probe, resource};
 use crate::config::{Bytes, Section};
 use crate::export::{BoxFuture, BuildError, Exporter, ExporterConfig, Finding, Shared, lane};
 use crate::model::SignalKind;
+use crate::telemetry::RateLimit;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +15,9 @@ use std::path::PathBuf;
 /// Least size of a request: below it, splitting costs more than it helps.
 pub(super) const REQUEST_BYTES_MIN: usize = 64 << 10;
 const REQUEST_BYTES_MOST: u64 = 64 << 20;
+
+/// There is an exporter for each signal, and they share the environment.
+static IGNORED: RateLimit = RateLimit::new();
 
 /// Where records, samples and spans go, and how. What is not said here the variables
 /// `OTEL_EXPORTER_OTLP_*` may say.
@@ -174,6 +178,8 @@ struct Checked {
     histograms: Histograms,
     /// What the environment says of all telemetry of this agent.
     given: resource::Given,
+    /// What is wrong with variables that are not used.
+    ignored: Vec<String>,
 }
 
 /// Where each signal goes that is sent.
@@ -198,28 +204,18 @@ pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
             Err(problem) => problems.push(problem),
         }
     }
-    let temporality = variables.temporality();
-    let histograms = variables.histograms();
-    let (temporality, histograms) = (
-        config.temporality.map_or(temporality, Ok).unwrap_or_else(|problem| {
-            problems.push(problem);
-            Temporality::Cumulative
-        }),
-        config.histograms.map_or(histograms, Ok).unwrap_or_else(|problem| {
-            problems.push(problem);
-            Histograms::Explicit
-        }),
-    );
-    let given = resource::Given::new(&variable).unwrap_or_else(|what| {
-        problems.push(Problem { key: "endpoint", what });
-        resource::Given::default()
-    });
+    let temporality = || variables.or_ignored(variables.temporality());
+    let temporality = config.temporality.or_else(temporality).unwrap_or(Temporality::Cumulative);
+    let histograms = || variables.or_ignored(variables.histograms());
+    let histograms = config.histograms.or_else(histograms).unwrap_or(Histograms::Explicit);
+    let given = resource::Given::new(&variable, &mut |what| variables.ignore(what));
+    let ignored = variables.ignored();
     // What is wrong for all signals is told once.
     problems.dedup();
     for Problem { key, what } in problems {
         section.report_at(&[key], what);
     }
-    Box::new(Checked { config, routes, temporality, histograms, given })
+    Box::new(Checked { config, routes, temporality, histograms, given, ignored })
 }
 
 impl ExporterConfig for Checked {
@@ -228,6 +224,11 @@ impl ExporterConfig for Checked {
     }
 
     fn build(&self, lane: &lane::Config, shared: &Shared) -> Result<Box<dyn Exporter>, BuildError> {
+        if let Some(n_suppressed) = IGNORED.admit() {
+            for reason in &self.ignored {
+                tracing::warn!(%reason, n_suppressed, "a variable of the environment is ignored");
+            }
+        }
         for route in self.routes.values() {
             route.tls().map_err(|reason| BuildError { section: "exporters.otlp", reason })?;
         }
@@ -239,7 +240,9 @@ impl ExporterConfig for Checked {
             histograms: self.histograms,
             given: self.given.redacted(&shared.redactor),
         };
-        Ok(Box::new(Otlp::new(&self.routes, settings, &shared.redactor)))
+        // What receivers have of every counter, they have also after a change of the config.
+        let delivered = shared.carried.otlp_metrics.get_or_init(metrics::nothing_delivered).clone();
+        Ok(Box::new(Otlp::new(&self.routes, settings, &shared.redactor, delivered)))
     }
 
     fn probe<'a>(

@@ -1,5 +1,6 @@
 //! Kept connections to one receiver: made when needed, and anew when certificates change.
 
+use super::cleaner::Cleaner;
 use super::config::Protocol;
 use super::route::Route;
 use crate::telemetry::{self, RateLimit};
@@ -13,7 +14,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use redaction::Redactor;
 use rustls::{ClientConfig, RootCertStore};
 use std::error::Error;
 use std::pin::Pin;
@@ -67,7 +67,11 @@ impl Connection {
     /// # Errors
     /// What is wrong with the files of certificates, when there are no connections yet. Else what
     /// there is stays in use, and the next change is waited for.
-    pub(super) fn client(&mut self, route: &Route, redactor: &Redactor) -> Result<Client, String> {
+    pub(super) async fn client(
+        &mut self,
+        route: &Arc<Route>,
+        cleaner: &Cleaner,
+    ) -> Result<Client, String> {
         if std::mem::take(&mut self.is_under_way) {
             self.client = None;
         }
@@ -76,14 +80,16 @@ impl Connection {
         let mut is_changed = false;
         if is_due {
             self.looked = Some(now);
-            let seen = route.files.look();
+            let files = route.files.clone();
+            let seen = blocking(move || Ok(files.look())).await?;
             is_changed = seen != self.seen;
             self.seen = seen;
         }
         if let (Some(client), false) = (&self.client, is_changed) {
             return Ok(client.clone());
         }
-        match route.tls() {
+        let of = route.clone();
+        match blocking(move || of.tls()).await {
             Ok(tls) => {
                 if is_changed && self.client.is_some() {
                     telemetry::OTLP_CERTIFICATE_RELOADS.add(route.signal.label(), 1);
@@ -94,7 +100,7 @@ impl Connection {
             Err(told) => {
                 // A file may be half written; whoever writes it is not done yet.
                 self.seen.clear();
-                let told = redactor.value(&told);
+                let told = cleaner.text(&told);
                 if let Some(n_suppressed) = FAILED_RELOAD.admit() {
                     let what = "certificates cannot be read; trying again";
                     tracing::warn!(reason = %told, n_suppressed, "{what}");
@@ -103,6 +109,14 @@ impl Connection {
             }
         }
     }
+}
+
+/// Does what may wait for the disk where it holds up nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|ending| Err(ending.to_string()))
 }
 
 fn make(tls: Option<ClientConfig>, protocol: Protocol) -> Client {

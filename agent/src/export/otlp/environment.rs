@@ -5,6 +5,7 @@
 
 use super::config::{Compression, Histograms, Protocol, SignalName, Temporality};
 use super::route::Problem;
+use std::cell::RefCell;
 use std::time::Duration;
 
 const PREFIX: &str = "OTEL_EXPORTER_OTLP_";
@@ -12,6 +13,7 @@ const PREFIX: &str = "OTEL_EXPORTER_OTLP_";
 /// The environment, by name.
 pub(super) struct Variables<'e> {
     get: &'e dyn Fn(&str) -> Option<String>,
+    ignored: RefCell<Vec<String>>,
 }
 
 /// A value and the variable that it comes from.
@@ -30,7 +32,26 @@ impl Found {
 
 impl<'e> Variables<'e> {
     pub(super) fn new(get: &'e dyn Fn(&str) -> Option<String>) -> Self {
-        Self { get }
+        Self { get, ignored: RefCell::default() }
+    }
+
+    /// What a variable says, or nothing when it cannot be used: they are of whoever set up the host for
+    /// all its programs, and none of them stops the agent.
+    pub(super) fn or_ignored<T>(&self, found: Result<T, Problem>) -> Option<T> {
+        found.map_err(|problem| self.ignore(problem.what)).ok()
+    }
+
+    pub(super) fn ignore(&self, what: String) {
+        let mut ignored = self.ignored.borrow_mut();
+        // What is wrong for all signals is told once.
+        if !ignored.contains(&what) {
+            ignored.push(what);
+        }
+    }
+
+    /// What is wrong with which variables that are not used.
+    pub(super) fn ignored(self) -> Vec<String> {
+        self.ignored.into_inner()
     }
 
     fn one(&self, name: String) -> Option<Found> {

@@ -4,9 +4,10 @@
 //! message, and a status behind it. So both protocols share connections, TLS, proxies and compression,
 //! and a message is compressed once, at a level of our choice, on a thread that may be busy.
 
+use super::cleaner::Cleaner;
 use super::config::{Compression, Protocol};
 use super::connection::{Client, Connection};
-use super::failure::{Class, Failure, Status, text};
+use super::failure::{Class, Failure, Status};
 use super::route::Route;
 use crate::telemetry::{self, RateLimit};
 use flate2::write::GzEncoder;
@@ -78,7 +79,7 @@ pub(super) struct Exchange {
     route: Arc<Route>,
     connection: Connection,
     time: Duration,
-    redactor: Arc<Redactor>,
+    cleaner: Cleaner,
     user_agent: HeaderValue,
 }
 
@@ -87,9 +88,10 @@ impl Exchange {
     pub(super) fn new(route: Route, time: Duration, redactor: Arc<Redactor>) -> Self {
         let time = route.timeout.map_or(time, |allowed| allowed.min(time));
         let connection = Connection::new(route.protocol);
+        let cleaner = Cleaner::new(&route, redactor);
         let user_agent = concat!("sidelight/", env!("CARGO_PKG_VERSION"));
         let user_agent = HeaderValue::from_static(user_agent);
-        Self { route: Arc::new(route), connection, time, redactor, user_agent }
+        Self { route: Arc::new(route), connection, time, cleaner, user_agent }
     }
 
     /// What one request may take.
@@ -97,16 +99,18 @@ impl Exchange {
         self.time
     }
 
-    pub(super) fn redactor(&self) -> &Redactor {
-        &self.redactor
+    /// For what is told of its requests.
+    pub(super) fn cleaner(&self) -> &Cleaner {
+        &self.cleaner
     }
 
     /// Sends a message, which begins behind [`FRAME`] bytes of `framed`. Ok means that the receiver
-    /// has answered for all of it: what it says to have rejected is counted.
-    pub(super) async fn send(&mut self, framed: Vec<u8>) -> Result<(), Failure> {
+    /// has answered for all of it: what it says to have rejected is counted. `within` is what is left of
+    /// the time of its batch.
+    pub(super) async fn send(&mut self, framed: Vec<u8>, within: Duration) -> Result<(), Failure> {
         let signal = self.route.signal.label();
         let n_bytes = (framed.len() - FRAME) as u64;
-        let result = self.try_send(framed).await;
+        let result = self.try_send(framed, self.time.min(within)).await;
         let outcome = match &result {
             Ok(()) => "ok",
             Err(failure) => match failure.class {
@@ -123,26 +127,26 @@ impl Exchange {
         result
     }
 
-    async fn try_send(&mut self, framed: Vec<u8>) -> Result<(), Failure> {
-        let failed = |class, told: &str, redactor: &Redactor| Failure::own(class, told, redactor);
-        let client = self.connection.client(&self.route, &self.redactor);
-        let client = client.map_err(|told| failed(Class::Transient, &told, &self.redactor))?;
+    async fn try_send(&mut self, framed: Vec<u8>, time: Duration) -> Result<(), Failure> {
+        let failed = |class, told: &str, cleaner: &Cleaner| Failure::own(class, told, cleaner);
+        let client = self.connection.client(&self.route, &self.cleaner).await;
+        let client = client.map_err(|told| failed(Class::Transient, &told, &self.cleaner))?;
         let body = self.body(framed).await;
-        let body = body.map_err(|told| failed(Class::Transient, &told, &self.redactor))?;
-        let request = self.request(body);
+        let body = body.map_err(|told| failed(Class::Transient, &told, &self.cleaner))?;
+        let request = self.request(body, time);
         // Dropped in the middle, or out of time: nobody knows what the connection is good for.
         self.connection.begin();
         let endpoint = &self.route.endpoint;
-        let asked = timeout(self.time, ask(&client, request, endpoint)).await;
+        let asked = timeout(time, ask(&client, request, endpoint)).await;
         let reply = match asked {
             Ok(Ok(reply)) => reply,
             Ok(Err(told)) => {
                 self.connection.end();
-                return Err(failed(Class::Transient, &told, &self.redactor));
+                return Err(failed(Class::Transient, &told, &self.cleaner));
             }
             Err(_) => {
-                let told = format!("{endpoint} did not answer within {:?}", self.time);
-                return Err(failed(Class::Transient, &told, &self.redactor));
+                let told = format!("{endpoint} did not answer within {time:?}");
+                return Err(failed(Class::Transient, &told, &self.cleaner));
             }
         };
         self.connection.end();
@@ -167,7 +171,7 @@ impl Exchange {
         Ok(if self.route.protocol == Protocol::Http { bytes.slice(FRAME..) } else { bytes })
     }
 
-    fn request(&self, body: Bytes) -> Request<Full<Bytes>> {
+    fn request(&self, body: Bytes, time: Duration) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.route.uri.clone();
@@ -188,7 +192,7 @@ impl Exchange {
         }
         if self.route.protocol == Protocol::Grpc {
             headers.insert("te", HeaderValue::from_static("trailers"));
-            let ms = format!("{}m", self.time.as_millis());
+            let ms = format!("{}m", time.as_millis());
             if let Ok(ms) = HeaderValue::try_from(ms) {
                 headers.insert("grpc-timeout", ms);
             }
@@ -208,14 +212,14 @@ impl Exchange {
             None if reply.status == 200 && is_grpc => {
                 // The stream ended before the status: nobody knows what was taken.
                 let told = "the answer ends without a gRPC status";
-                return Err(Failure::own(Class::Transient, told, &self.redactor));
+                return Err(Failure::own(Class::Transient, told, &self.cleaner));
             }
             None if reply.status == 200 => return Err(self.foreign(reply)),
             // A proxy or a gateway answers.
-            None => return Err(Failure::of_http(reply, &self.redactor)),
+            None => return Err(Failure::of_http(reply, &self.cleaner)),
         };
         if status.code != 0 {
-            return Err(Failure::of_grpc(reply, &status, &self.redactor));
+            return Err(Failure::of_grpc(reply, &status, &self.cleaner));
         }
         if let Some(message) = reply.body.get(FRAME..).filter(|_| reply.body[0] == 0) {
             self.note_partial(message);
@@ -225,7 +229,7 @@ impl Exchange {
 
     fn read_http(&self, reply: &Reply<'_>) -> Result<(), Failure> {
         if !(200..300).contains(&reply.status) {
-            return Err(Failure::of_http(reply, &self.redactor));
+            return Err(Failure::of_http(reply, &self.cleaner));
         }
         // A page of a proxy that answers 200 to everything is no receipt.
         let kind = reply.content_type();
@@ -244,7 +248,7 @@ impl Exchange {
             reply.endpoint,
             reply.content_type()
         );
-        Failure::own(Class::Denied, &told, &self.redactor)
+        Failure::own(Class::Denied, &told, &self.cleaner)
     }
 
     /// Counts what the receiver took the request without. Which records those are it does not say,
@@ -256,7 +260,7 @@ impl Exchange {
         if n_rejected == 0 && partial.message.is_empty() {
             return;
         }
-        let reason = text(&partial.message, &self.redactor);
+        let reason = self.cleaner.text(&partial.message);
         if n_rejected == 0 {
             // A warning of the receiver; nothing is missing.
             if let Some(n_suppressed) = ADVICE.admit() {

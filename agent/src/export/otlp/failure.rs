@@ -5,19 +5,18 @@
 //! rarely add it; an answer about size means that less at a time may be taken; and what a person will
 //! mend (a token, a path) costs no records.
 
+use super::cleaner::Cleaner;
 use super::exchange::Reply;
 use crate::export::ExportError;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hyper::header::HeaderMap;
 use prost::Message;
-use redaction::{Redactor, Value};
+use redaction::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Pause before a receiver is asked again that denies access: somebody has to change something.
 const DENIED_PAUSE: Duration = Duration::from_secs(30);
-/// Longest text of a receiver that is kept, in characters.
-const TEXT_CHARS_MAX: usize = 512;
 
 /// What is to be done about a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,25 +43,25 @@ pub(super) struct Failure {
 
 impl Failure {
     /// One that this agent found itself.
-    pub(super) fn own(class: Class, reason: &str, redactor: &Redactor) -> Self {
-        Self { class, reason: text(reason, redactor), retry_after: None }
+    pub(super) fn own(class: Class, reason: &str, cleaner: &Cleaner) -> Self {
+        Self { class, reason: cleaner.text(reason), retry_after: None }
     }
 
     /// Of a gRPC status that is not OK.
-    pub(super) fn of_grpc(reply: &Reply<'_>, status: &Status, redactor: &Redactor) -> Self {
+    pub(super) fn of_grpc(reply: &Reply<'_>, status: &Status, cleaner: &Cleaner) -> Self {
         let Status { code, message, .. } = status;
         let class = class_of_grpc(*code, message);
         let name = CODES.get(*code as usize).copied().unwrap_or("unknown code");
         let hint = hint(class, reply.endpoint);
         Self {
             class,
-            reason: text(&format!("gRPC {name}: {message}{hint}"), redactor),
+            reason: cleaner.text(&format!("gRPC {name}: {message}{hint}")),
             retry_after: status.retry_after.or_else(|| retry_after(&reply.headers)),
         }
     }
 
     /// Of an HTTP status that is not success.
-    pub(super) fn of_http(reply: &Reply<'_>, redactor: &Redactor) -> Self {
+    pub(super) fn of_http(reply: &Reply<'_>, cleaner: &Cleaner) -> Self {
         let class = class_of_http(reply.status);
         // By the specification it is a google.rpc.Status; proxies answer with text.
         let is_status = reply.is_protobuf();
@@ -75,7 +74,7 @@ impl Failure {
         let told = format!("HTTP {}: {said}{}", reply.status, hint(class, reply.endpoint));
         Self {
             class,
-            reason: text(&told, redactor),
+            reason: cleaner.text(&told),
             retry_after: retry_after(&reply.headers).or(asked),
         }
     }
@@ -102,19 +101,6 @@ fn hint(class: Class, endpoint: &str) -> String {
     } else {
         String::new()
     }
-}
-
-/// One line of bounded length, redacted.
-pub(super) fn text(raw: &str, redactor: &Redactor) -> Value {
-    // Cut after redaction, a half of a secret would not be known as one; but no more than needed.
-    let bounded: String = raw.chars().take(8 * TEXT_CHARS_MAX).collect();
-    let line = bounded.split_whitespace().collect::<Vec<_>>().join(" ");
-    let redacted = redactor.value(&line);
-    if redacted.chars().count() <= TEXT_CHARS_MAX {
-        return redacted;
-    }
-    let cut: String = redacted.chars().take(TEXT_CHARS_MAX).collect();
-    redactor.value(&cut)
 }
 
 fn class_of_grpc(code: u32, message: &str) -> Class {
@@ -256,13 +242,11 @@ impl RpcStatus {
 mod tests {
     use super::{
         Any, Class, Delay, RetryInfo, RpcStatus, Status, class_of_grpc, class_of_http, retry_after,
-        text,
     };
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD_NO_PAD;
     use hyper::header::HeaderMap;
     use prost::Message;
-    use redaction::Redactor;
     use std::time::{Duration, SystemTime};
 
     #[test]
@@ -333,13 +317,5 @@ mod tests {
         assert_eq!(status.retry_after, Some(Duration::from_millis(2500)));
         headers.insert("grpc-status-details-bin", "?".parse().unwrap());
         assert_eq!(Status::read(&headers).unwrap().retry_after, None);
-    }
-
-    #[test]
-    fn what_a_receiver_says_is_one_short_line_without_secrets() {
-        let redactor = Redactor::new();
-        let told = text(&format!("of\n jane.doe@example.com {}", "x".repeat(10_000)), &redactor);
-        assert!(told.starts_with("of [EMAIL] xxx"), "{told}");
-        assert!(told.chars().count() <= 512);
     }
 }

@@ -5,13 +5,13 @@ use super::config::REQUEST_BYTES_MIN;
 use super::exchange::{Exchange, FRAME};
 use super::failure::{Class, Failure};
 use super::logs::{LogEncoder, new_message};
+use super::pace::{Pace, out_of_time};
 use crate::export::lane::Work;
 use crate::export::{Answer, ExportError, Refused};
 use crate::model::{BatchKey, LogBatch};
 use redaction::Value;
 use std::collections::HashMap;
 use std::ops::Range;
-use tokio::time::Instant;
 
 /// Batches whose progress is remembered after a failure. Only those have any that are longer than a
 /// request.
@@ -52,7 +52,8 @@ impl LogSender {
         let n_together = if self.n_alone > 0 { 0 } else { self.fill(batches, &mut message) };
         if n_together > 0 {
             let bytes = message.len() - FRAME;
-            let Err(failure) = self.exchange.send(message).await else {
+            let time = self.exchange.time();
+            let Err(failure) = self.exchange.send(message, time).await else {
                 return (0..n_together).map(|_| Ok(Vec::new())).collect();
             };
             match failure.class {
@@ -98,10 +99,10 @@ impl LogSender {
         let begun = self.remembered.get(&key).cloned();
         let new = || Progress { work: Work::new(n_records), refused: Vec::new() };
         let mut progress = begun.unwrap_or_else(new);
-        let began = Instant::now();
+        let mut pace = Pace::new(self.exchange.time());
         while let Some(range) = progress.work.next() {
-            if began.elapsed() > self.exchange.time() / 2 {
-                return Err(self.out_of_time());
+            if !pace.has_room() {
+                return Err(out_of_time(&self.exchange).into());
             }
             let (is_whole, is_alone) = (range.len() == n_records, range.len() == 1);
             let mut message = new_message();
@@ -114,7 +115,7 @@ impl LogSender {
             let sent = if bytes > self.bytes_max {
                 Err(self.too_long(bytes))
             } else {
-                self.exchange.send(message).await
+                pace.time(self.exchange.send(message, pace.left())).await
             };
             let failure = match sent {
                 Ok(()) => {
@@ -146,13 +147,6 @@ impl LogSender {
         Ok(progress.refused)
     }
 
-    /// A request that is under way when the lane gives up may arrive twice: better none is.
-    fn out_of_time(&self) -> ExportError {
-        let told = "a batch in parts takes longer than request_timeout; the rest of it comes next: \
-                    raise request_bytes_max or request_timeout";
-        Failure::own(Class::Transient, told, self.exchange.redactor()).into()
-    }
-
     /// The receiver takes less than was thought.
     fn learn(&mut self, bytes: usize) {
         let bytes_max = (bytes / 2).max(REQUEST_BYTES_MIN);
@@ -168,7 +162,7 @@ impl LogSender {
             "one record makes a request of {bytes} bytes, and request_bytes_max is {}",
             self.bytes_max
         );
-        Failure::own(Class::TooLarge, &told, self.exchange.redactor())
+        Failure::own(Class::TooLarge, &told, self.exchange.cleaner())
     }
 
     /// Keeps what is done of a batch of which something is left: whoever waits for it may give up.

@@ -160,13 +160,15 @@ impl Constant {
         has_own_trace: bool,
     ) -> Vec<KeyValue> {
         let mut all = Vec::with_capacity(ATTRIBUTES_USUAL);
+        // Those that are absent are empty.
+        let message = exception_message(logs, record).unwrap_or_default();
+        let stack_trace = stack_trace(logs, record).unwrap_or_default();
         let mut add = |key, range| all.extend(string(logs, range).map(|value| text(key, value)));
         add("log.logger", &record.logger);
         add("thread.name", &record.thread);
         add("exception.type", &record.exception_type);
-        if let Some(message) = exception_message(logs, record) {
-            add("exception.message", &message);
-        }
+        add("exception.message", &message);
+        add("exception.stacktrace", &stack_trace);
         if let Some(stage_id) = record.stage_id {
             all.push(number("spark.stage.id", u64::from(stage_id)));
             all.push(number("spark.stage.attempt", u64::from(record.stage_attempt)));
@@ -189,14 +191,26 @@ impl Constant {
     }
 }
 
-/// What stands behind `class: ` in the first line of the exception; none where the class is not a
-/// part of the body, as in structured logs.
-fn exception_message(logs: &LogBatch, record: &LogRecord) -> Option<Range<u32>> {
+/// The body from the class of the exception on; none where the class is not a part of it, as in
+/// structured logs.
+fn exception(record: &LogRecord) -> Option<Range<u32>> {
     let (class, body) = (&record.exception_type, &record.body);
-    if class.is_empty() || class.start < body.start || class.end > body.end {
-        return None;
-    }
-    let rest = logs.text.get(&(class.end..body.end));
+    let is_in_body = !class.is_empty() && class.start >= body.start && class.end <= body.end;
+    is_in_body.then_some(class.start..body.end)
+}
+
+/// The exception as Java prints it; none when nothing follows its first line.
+fn stack_trace(logs: &LogBatch, record: &LogRecord) -> Option<Range<u32>> {
+    let whole = exception(record)?;
+    let text = logs.text.get(&whole).trim_ascii_end();
+    // It is a part of a range of this type.
+    memchr::memchr(b'\n', text).map(|_| whole.start..whole.start + text.len() as u32)
+}
+
+/// What stands behind `class: ` in the first line of the exception.
+fn exception_message(logs: &LogBatch, record: &LogRecord) -> Option<Range<u32>> {
+    let class = &record.exception_type;
+    let rest = logs.text.get(&(class.end..exception(record)?.end));
     let message = rest.strip_prefix(b": ")?;
     let length = memchr::memchr(b'\n', message).unwrap_or(message.len());
     let length = length - usize::from(message[..length].ends_with(b"\r"));

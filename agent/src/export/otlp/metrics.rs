@@ -8,9 +8,11 @@
 use super::config::{Histograms, Temporality};
 use super::exponential;
 use super::resource::{Given, SCHEMA_URL, scope, text};
+use crate::clock;
 use crate::export::delivered::{self, Delivered, JobKey, SeriesKey};
 use crate::model::metric::Histogram as Buckets;
 use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
+use crate::scrape::spark::metrics::job::{JOB_RUN_DURATION, JOB_RUNS};
 use crate::telemetry::OTLP_SERIES_DROPPED;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -22,7 +24,10 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource as OtlpResource;
 use prost::Message;
 use redaction::Value;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// What the agent itself counts, from 0, whenever the job of the batch began.
+const COUNTED_HERE: [&MetricDescriptor; 2] = [&JOB_RUNS, &JOB_RUN_DURATION];
 /// Jobs and series of counters whose delivered totals are remembered.
 const TRACKED_MAX: usize = 20_000;
 
@@ -35,7 +40,8 @@ pub(super) struct MetricEncoder {
     given: Given,
     temporality: Temporality,
     histograms: Histograms,
-    delivered: Delivered,
+    /// Also that of the exporter of the config before.
+    delivered: Arc<Mutex<Delivered>>,
 }
 
 /// The metrics of one batch, and what follows from their delivery.
@@ -47,9 +53,27 @@ pub(super) struct Prepared {
     totals: Vec<Vec<(SeriesKey, SampleValue)>>,
     job: JobKey,
     time_unix_ms: u64,
+    n_samples: usize,
+}
+
+/// What is delivered when the agent begins: nothing. Counters of jobs that started since then count from
+/// 0, those of older jobs from the first value that is seen.
+pub(super) fn nothing_delivered() -> Arc<Mutex<Delivered>> {
+    Arc::new(Mutex::new(Delivered::new(clock::unix_ms(), TRACKED_MAX)))
+}
+
+/// It is whole whatever panicked: the process ends then.
+fn lock(delivered: &Mutex<Delivered>) -> MutexGuard<'_, Delivered> {
+    delivered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Prepared {
+    /// True when these are the metrics of `batch`.
+    pub(super) fn is_of(&self, batch: &MetricBatch) -> bool {
+        (self.time_unix_ms, self.n_samples) == (batch.time_unix_ms, batch.samples.len())
+            && self.job == JobKey::of(batch)
+    }
+
     /// Appends some of the metrics to a message.
     pub(super) fn encode(&self, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
         let scope_metrics = ScopeMetrics {
@@ -69,15 +93,13 @@ impl Prepared {
 }
 
 impl MetricEncoder {
-    /// Nothing is delivered. Counters of jobs that started at `watched_since_unix_ms` or later count
-    /// from 0, those of older jobs from the first value that is seen.
+    /// Goes on from what is `delivered`.
     pub(super) fn new(
         given: Given,
         temporality: Temporality,
         histograms: Histograms,
-        watched_since_unix_ms: u64,
+        delivered: Arc<Mutex<Delivered>>,
     ) -> Self {
-        let delivered = Delivered::new(watched_since_unix_ms, TRACKED_MAX);
         Self { given, temporality, histograms, delivered }
     }
 
@@ -85,9 +107,9 @@ impl MetricEncoder {
     pub(super) fn prepare(&mut self, batch: &MetricBatch, now_unix_ms: u64) -> Prepared {
         let job = JobKey::of(batch);
         if batch.samples.is_empty() {
-            self.delivered.finish(&job);
+            lock(&self.delivered).finish(&job);
         } else if self.temporality == Temporality::Delta {
-            self.delivered.see(&job, now_unix_ms);
+            lock(&self.delivered).see(&job, now_unix_ms);
         }
         let mut prepared = Prepared {
             resource: self.given.of_metrics(batch),
@@ -95,6 +117,7 @@ impl MetricEncoder {
             totals: Vec::new(),
             job,
             time_unix_ms: batch.time_unix_ms,
+            n_samples: batch.samples.len(),
         };
         let mut names: Vec<&'static str> = Vec::new();
         for sample in &batch.samples {
@@ -113,7 +136,7 @@ impl MetricEncoder {
     /// Takes note that the metrics in `range` were delivered.
     pub(super) fn commit(&mut self, prepared: &mut Prepared, range: std::ops::Range<usize>) {
         let totals = prepared.totals[range].iter_mut().flat_map(std::mem::take).collect();
-        self.delivered.raise(&prepared.job, prepared.time_unix_ms, totals);
+        lock(&self.delivered).raise(&prepared.job, prepared.time_unix_ms, totals);
     }
 
     /// A metric without points.
@@ -164,16 +187,19 @@ impl MetricEncoder {
             (true, Temporality::Cumulative) => (sample.value.clone(), batch.created_unix_ms),
             (true, Temporality::Delta) => {
                 let series = (sample.descriptor.name, delivered::sorted(&sample.labels));
-                let job = &prepared.job;
-                let before = self.delivered.delivered_unix_ms(job);
-                let total = self.delivered.total(job, &series, &sample.value, false, now_unix_ms);
+                let (job, mut delivered) = (&prepared.job, lock(&self.delivered));
+                let is_counted_here = COUNTED_HERE.iter().any(|it| it.name == series.0);
+                let total =
+                    delivered.total(job, &series, &sample.value, is_counted_here, now_unix_ms);
                 let Some(total) = total else {
                     OTLP_SERIES_DROPPED.add(1);
                     return;
                 };
                 let added = added(&sample.value, total);
+                // Of this series: a part of the batch before may have been refused.
+                let since = delivered.since_unix_ms(job, &series);
                 prepared.totals[index].push((series, sample.value.clone()));
-                (added, before.unwrap_or(batch.created_unix_ms))
+                (added, since.unwrap_or(batch.created_unix_ms))
             }
         };
         let attributes = attributes(batch, sample);
@@ -218,7 +244,7 @@ fn added(value: &SampleValue, total: &SampleValue) -> SampleValue {
         SampleValue::Number(number) => SampleValue::Number(delivered::growth(*number, total)),
         SampleValue::Histogram(buckets) => {
             let new: Buckets = delivered::new_observations(buckets, total);
-            SampleValue::Histogram(std::sync::Arc::new(new))
+            SampleValue::Histogram(Arc::new(new))
         }
     }
 }

@@ -4,13 +4,15 @@ use super::config::REQUEST_BYTES_MIN;
 use super::exchange::{Exchange, FRAME};
 use super::failure::{Class, Failure};
 use super::logs::new_message;
-use super::metrics::MetricEncoder;
+use super::metrics::{MetricEncoder, Prepared};
+use super::pace::{Pace, out_of_time};
 use super::resource::Given;
 use super::spans;
 use crate::clock;
 use crate::export::lane::Work;
-use crate::model::{MetricBatch, SignalKind, SpanBatch};
+use crate::model::{MetricBatch, SignalKind, Span, SpanBatch};
 use crate::telemetry::{self, RateLimit};
+use crate::trace::SpanId;
 use std::ops::Range;
 
 static REFUSED: RateLimit = RateLimit::new();
@@ -18,16 +20,23 @@ static REFUSED: RateLimit = RateLimit::new();
 /// Sends samples.
 #[derive(Debug)]
 pub(super) struct MetricSender {
-    pub(super) parts: Parts,
-    pub(super) encoder: MetricEncoder,
+    parts: Parts,
+    encoder: MetricEncoder,
+    /// A batch of which something is left, as it was prepared: points of a second preparation would
+    /// begin where those that were taken end.
+    begun: Option<(Prepared, Work)>,
 }
 
 /// Sends spans.
 #[derive(Debug)]
 pub(super) struct SpanSender {
-    pub(super) parts: Parts,
-    pub(super) given: Given,
+    parts: Parts,
+    given: Given,
+    /// A batch of which something is left: its first and last span, and how many it has.
+    begun: Option<(SpanKey, Work)>,
 }
+
+type SpanKey = (Option<SpanId>, Option<SpanId>, usize);
 
 /// What a receiver takes at a time.
 #[derive(Debug)]
@@ -46,18 +55,27 @@ enum Sent {
 }
 
 impl MetricSender {
-    /// Delivers one batch. What fails in the middle is sent again from its beginning: an equal point of
-    /// a gauge or a total changes nothing, and what was added is known for each metric.
+    pub(super) fn new(parts: Parts, encoder: MetricEncoder) -> Self {
+        Self { parts, encoder, begun: None }
+    }
+
+    /// Delivers one batch. When it comes again after a failure, what was taken of it is not sent again,
+    /// as long as no other batch has come in between.
     pub(super) async fn deliver(&mut self, batch: &MetricBatch) -> Result<(), Failure> {
-        let now_unix_ms = clock::unix_ms();
-        let mut prepared = self.encoder.prepare(batch, now_unix_ms);
-        let mut work = Work::new(prepared.metrics.len());
-        while let Some(range) = work.next().filter(|range| !range.is_empty()) {
+        if self.begun.as_ref().is_none_or(|(prepared, _)| !prepared.is_of(batch)) {
+            let prepared = self.encoder.prepare(batch, clock::unix_ms());
+            let work = Work::new(prepared.metrics.len());
+            self.begun = Some((prepared, work));
+        }
+        let mut pace = Pace::new(self.parts.exchange.time());
+        while let Some((prepared, work)) = &mut self.begun
+            && let Some(range) = work.next().filter(|range| !range.is_empty())
+        {
             let mut message = new_message();
             prepared.encode(range.clone(), &mut message);
-            match self.parts.send(message, &range, prepared.metrics.len()).await? {
+            match self.parts.send(message, &range, prepared.metrics.len(), &mut pace).await? {
                 Sent::Taken => {
-                    self.encoder.commit(&mut prepared, range);
+                    self.encoder.commit(prepared, range);
                     work.pass();
                 }
                 Sent::Halve => {
@@ -69,19 +87,31 @@ impl MetricSender {
                 }
             }
         }
+        self.begun = None;
         Ok(())
     }
 }
 
 impl SpanSender {
-    /// Delivers one batch. What fails in the middle is sent again from its beginning: the same work
-    /// has the same ids.
+    pub(super) fn new(parts: Parts, given: Given) -> Self {
+        Self { parts, given, begun: None }
+    }
+
+    /// Delivers one batch, as [`MetricSender::deliver`] does.
     pub(super) async fn deliver(&mut self, batch: &SpanBatch) -> Result<(), Failure> {
-        let mut work = Work::new(batch.spans.len());
-        while let Some(range) = work.next().filter(|range| !range.is_empty()) {
+        let id = |span: Option<&Span>| span.map(|span| span.span_id);
+        let key = (id(batch.spans.first()), id(batch.spans.last()), batch.spans.len());
+        if self.begun.as_ref().is_none_or(|(known, _)| *known != key) {
+            self.begun = Some((key, Work::new(batch.spans.len())));
+        }
+        let mut pace = Pace::new(self.parts.exchange.time());
+        while let Some((_, work)) = &mut self.begun
+            && let Some(range) = work.next().filter(|range| !range.is_empty())
+        {
             let mut message = new_message();
-            spans::encode(batch, &batch.spans[range.clone()], &self.given, &mut message);
-            match self.parts.send(message, &range, batch.spans.len()).await? {
+            let part = batch.spans.get(range.clone()).unwrap_or_default();
+            spans::encode(batch, part, &self.given, &mut message);
+            match self.parts.send(message, &range, batch.spans.len(), &mut pace).await? {
                 Sent::Taken => work.pass(),
                 Sent::Halve => {
                     work.split();
@@ -92,6 +122,7 @@ impl SpanSender {
                 }
             }
         }
+        self.begun = None;
         Ok(())
     }
 }
@@ -104,13 +135,18 @@ impl Parts {
         message: Vec<u8>,
         range: &Range<usize>,
         n_all: usize,
+        pace: &mut Pace,
     ) -> Result<Sent, Failure> {
         let bytes = message.len() - FRAME;
         let is_alone = range.len() == 1;
         if bytes > self.bytes_max && !is_alone {
             return Ok(Sent::Halve);
         }
-        let Err(failure) = self.exchange.send(message).await else { return Ok(Sent::Taken) };
+        if !pace.has_room() {
+            return Err(out_of_time(&self.exchange));
+        }
+        let sent = pace.time(self.exchange.send(message, pace.left())).await;
+        let Err(failure) = sent else { return Ok(Sent::Taken) };
         match failure.class {
             Class::Transient | Class::Denied => Err(failure),
             Class::TooLarge if !is_alone && bytes > REQUEST_BYTES_MIN => {

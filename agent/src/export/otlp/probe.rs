@@ -18,7 +18,7 @@ pub(super) async fn ask(routes: &Routes, time: Duration, redactor: Arc<Redactor>
         // Addresses are free text of the operator.
         let endpoint = redactor.value(&route.endpoint);
         let mut exchange = Exchange::new(route.clone(), time, redactor.clone());
-        found.push(match exchange.send(new_message()).await {
+        found.push(match exchange.send(new_message(), time).await {
             Ok(()) => Finding::Good(format!("{endpoint} takes {signal}")),
             Err(failure) => Finding::Bad(format!("{signal} to {endpoint}: {}", failure.reason)),
         });

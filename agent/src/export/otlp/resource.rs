@@ -10,6 +10,9 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource as OtlpResource;
 use redaction::{Redactor, Value};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 /// Version of the conventions whose names are used.
 pub(super) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.40.0";
@@ -20,8 +23,15 @@ const VARIABLES: [(&str, &str); 4] = [
     ("POD_NAME", "k8s.pod.name"),
     ("POD_NAMESPACE", "k8s.namespace.name"),
     ("POD_UID", "k8s.pod.uid"),
-    ("NODE_NAME", "k8s.node.name"),
+    (NODE, "k8s.node.name"),
 ];
+const NODE: &str = "NODE_NAME";
+/// Where AWS says in which region a process is, first the one that goes first.
+const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+/// Where each node of an EMR cluster says which cluster that is.
+const EMR_JOB_FLOW: &str = "/mnt/var/lib/info/job-flow.json";
+/// It has some hundred bytes.
+const EMR_JOB_FLOW_BYTES_MAX: u64 = 1 << 20;
 
 /// What is the same for all that this agent sends.
 #[derive(Debug, Clone, Default)]
@@ -30,16 +40,26 @@ pub(super) struct Given {
     said: Vec<(String, String)>,
     /// Of the pod in which the agent runs.
     pod: Vec<(String, String)>,
+    /// Of the account and the cluster.
+    cloud: Vec<(String, String)>,
+    /// Which process this is: in Kubernetes its pod, of which a node has many.
     host: Option<String>,
+    /// The node of Kubernetes, where one is named: also what a DaemonSet reads was written there.
+    node: Option<String>,
 }
 
 impl Given {
-    /// Reads the environment, or says what is wrong in it.
-    pub(super) fn new(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
+    /// Reads the environment; `ignore` hears what is wrong in it.
+    pub(super) fn new(
+        variable: &dyn Fn(&str) -> Option<String>,
+        ignore: &mut dyn FnMut(String),
+    ) -> Self {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let said = variable("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
-        let law = "OTEL_RESOURCE_ATTRIBUTES: must be like name=value,other=value";
-        let mut said = pairs(&said).ok_or_else(|| law.to_owned())?;
+        let attributes = variable("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+        let mut said = pairs(&attributes).unwrap_or_else(|| {
+            ignore("OTEL_RESOURCE_ATTRIBUTES: must be like name=value,other=value".to_owned());
+            Vec::new()
+        });
         if let Some(name) = variable("OTEL_SERVICE_NAME") {
             said.retain(|(key, _)| key != "service.name");
             said.push(("service.name".to_owned(), name.trim().to_owned()));
@@ -48,7 +68,9 @@ impl Given {
             .into_iter()
             .filter_map(|(name, key)| Some((key.to_owned(), variable(name)?)))
             .collect();
-        Ok(Self { said, pod, host: crate::identity::host() })
+        let region = REGIONS.into_iter().find_map(variable);
+        let cloud = cloud(region, emr_cluster(Path::new(EMR_JOB_FLOW)));
+        Self { said, pod, cloud, host: crate::identity::host(), node: variable(NODE) }
     }
 
     /// The same without what `redactor` finds.
@@ -62,7 +84,9 @@ impl Given {
         Self {
             said: pairs(&self.said),
             pod: pairs(&self.pod),
+            cloud: pairs(&self.cloud),
             host: self.host.as_deref().map(|host| redactor.value(host).to_string()),
+            node: self.node.as_deref().map(|node| redactor.value(node).to_string()),
         }
     }
 
@@ -74,7 +98,8 @@ impl Given {
         let name = resource.job_name.as_deref().filter(|name| !name.is_empty());
         attributes.add_service(name, engine.map(Engine::as_str));
         attributes.add("service.instance.id", instance(resource).as_deref());
-        attributes.add("host.name", resource.host.as_deref());
+        attributes.add("host.name", self.node.as_deref().or(resource.host.as_deref()));
+        self.add_cloud(&mut attributes);
         let path = resource.file.as_deref().unwrap_or_default();
         let pod = pod_of_path(path);
         if pod.is_empty() {
@@ -122,7 +147,8 @@ impl Given {
             (host, slot) => host.or(slot).map(str::to_owned),
         };
         attributes.add("service.instance.id", instance.as_deref());
-        attributes.add("host.name", host);
+        attributes.add("host.name", self.node.as_deref().or(host));
+        self.add_cloud(&mut attributes);
         self.add_pod(&mut attributes);
         attributes.add("sidelight.engine", label("engine"));
         attributes.into_resource()
@@ -132,9 +158,42 @@ impl Given {
         self.said.iter().for_each(|(key, value)| attributes.add(key, Some(value)));
     }
 
+    fn add_cloud(&self, attributes: &mut Attributes) {
+        self.cloud.iter().for_each(|(key, value)| attributes.add(key, Some(value)));
+    }
+
     fn add_pod(&self, attributes: &mut Attributes) {
         self.pod.iter().for_each(|(key, value)| attributes.add(key, Some(value)));
     }
+}
+
+/// What is known of the cloud, from its region and the id of an EMR cluster.
+fn cloud(region: Option<String>, cluster: Option<String>) -> Vec<(String, String)> {
+    let is_aws = region.is_some() || cluster.is_some();
+    let pair = |key: &str, value: Option<String>| Some((key.to_owned(), value?));
+    [
+        pair("cloud.provider", is_aws.then(|| "aws".to_owned())),
+        pair("cloud.platform", cluster.as_ref().map(|_| "aws_ec2".to_owned())),
+        pair("cloud.region", region),
+        pair("emr.cluster.id", cluster),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The cluster that a node of EMR is of.
+fn emr_cluster(path: &Path) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct JobFlow {
+        #[serde(rename = "jobFlowId")]
+        id: String,
+    }
+    let mut json = Vec::new();
+    File::open(path).ok()?.take(EMR_JOB_FLOW_BYTES_MAX).read_to_end(&mut json).ok()?;
+    let flow: JobFlow = serde_json::from_slice(&json).ok()?;
+    let is_id = flow.id.strip_prefix("j-")?.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_id && flow.id.len() <= 64).then_some(flow.id)
 }
 
 /// The scope of everything that is sent.
@@ -252,7 +311,7 @@ pub(super) fn attribute(key: &str, value: AnyKind) -> KeyValue {
 
 #[cfg(test)]
 mod tests {
-    use super::{Given, instance, pod_of_path, yarn_container};
+    use super::{Given, cloud, emr_cluster, instance, pod_of_path, yarn_container};
     use crate::model::{Engine, MetricBatch, Resource};
     use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
     use opentelemetry_proto::tonic::resource::v1::Resource as OtlpResource;
@@ -274,7 +333,7 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        Given::new(&get).unwrap()
+        Given::new(&get, &mut |what| panic!("{what}"))
     }
 
     fn resource() -> Resource {
@@ -331,8 +390,48 @@ mod tests {
             assert_eq!(all.get(key).map(String::as_str), Some(want), "{key}");
         }
         assert!(!all.contains_key("k8s.node.name"));
-        let nothing = |_: &str| Some("a".to_owned());
-        assert!(Given::new(&nothing).is_err(), "`a` is no attribute");
+        let mut ignored = Vec::new();
+        let given = Given::new(&|_: &str| Some("a".to_owned()), &mut |what| ignored.push(what));
+        assert_eq!(shown(&given.of_logs(&plain))["service.name"], "a", "the rest is used");
+        assert!(ignored[0].starts_with("OTEL_RESOURCE_ATTRIBUTES: "), "`a` is no attribute");
+    }
+
+    #[test]
+    fn what_a_daemon_set_reads_was_written_on_its_node() {
+        let given = given(&[("POD_NAME", "agent-x"), ("NODE_NAME", "ip-10-0-0-7")]);
+        let value = |raw: &str| Some(Redactor::new().value(raw));
+        let all = shown(&given.of_logs(&Resource { host: value("agent-x"), ..resource() }));
+        assert_eq!(all["host.name"], "ip-10-0-0-7");
+        assert_eq!(all["k8s.pod.name"], "orders-exec-3");
+        let batch = MetricBatch {
+            resource: std::sync::Arc::default(),
+            labels: vec![],
+            created_unix_ms: 0,
+            time_unix_ms: 0,
+            samples: vec![],
+        };
+        assert_eq!(shown(&given.of_metrics(&batch))["host.name"], "ip-10-0-0-7");
+    }
+
+    #[test]
+    fn the_cloud_is_that_of_the_region_and_of_the_emr_cluster() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job-flow.json");
+        assert_eq!(emr_cluster(&path), None);
+        std::fs::write(&path, r#"{"jobFlowId":"j-2AXXXXXXGAPLF","instanceCount":3}"#).unwrap();
+        assert_eq!(emr_cluster(&path).as_deref(), Some("j-2AXXXXXXGAPLF"));
+        let told = |region: Option<&str>, cluster: Option<&str>| {
+            let all = cloud(region.map(str::to_owned), cluster.map(str::to_owned));
+            all.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(told(None, None), "");
+        assert_eq!(told(Some("eu-west-1"), None), "cloud.provider=aws cloud.region=eu-west-1");
+        assert_eq!(
+            told(None, Some("j-2A")),
+            "cloud.provider=aws cloud.platform=aws_ec2 emr.cluster.id=j-2A"
+        );
+        std::fs::write(&path, r#"{"jobFlowId":"jane.doe@example.com"}"#).unwrap();
+        assert_eq!(emr_cluster(&path), None);
     }
 
     #[test]

@@ -60,20 +60,30 @@ impl Route {
         signal: SignalName,
         variables: &Variables<'_>,
     ) -> Result<Self, Problem> {
-        let protocol = match config.protocol {
-            Some(protocol) => protocol,
-            None => variables.protocol(signal)?.unwrap_or(Protocol::Grpc),
+        let said = |found| variables.or_ignored(found).flatten();
+        let protocol = config.protocol.or_else(|| said(variables.protocol(signal)));
+        let protocol = protocol.unwrap_or(Protocol::Grpc);
+        let compression = || variables.or_ignored(variables.compression(signal)).flatten();
+        let compression = config.compression.or_else(compression).unwrap_or(Compression::Gzip);
+        let (uri, endpoint) = match &config.endpoint {
+            Some(endpoint) => {
+                let uri = address(endpoint, signal, protocol, false).map_err(|law| Problem {
+                    key: "endpoint",
+                    what: format!("the address: {law}"),
+                })?;
+                (uri, endpoint.clone())
+            }
+            None => address_of_variables(signal, protocol, variables),
         };
-        let compression = match config.compression {
-            Some(compression) => compression,
-            None => variables.compression(signal)?.unwrap_or(Compression::Gzip),
-        };
-        let (endpoint, name, is_whole) = endpoint(config, signal, protocol, variables);
-        let uri = address(&endpoint, signal, protocol, is_whole)
-            .map_err(|law| Problem { key: "endpoint", what: format!("{name}: {law}") })?;
         let files = files(config, signal, variables, uri.scheme_str() == Some("https"))?;
-        let timeout = variables.timeout(signal)?;
-        let headers = headers(config, signal, variables)?;
+        let timeout = variables.or_ignored(variables.timeout(signal)).flatten();
+        let headers = if config.headers.is_empty() {
+            let given = variables.headers(signal).and_then(headers);
+            variables.or_ignored(given).unwrap_or_default()
+        } else {
+            let given = config.headers.iter();
+            headers(given.map(|(name, value)| (name.clone(), value.0.clone())).collect())?
+        };
         Ok(Self { signal, protocol, uri, endpoint, compression, headers, files, timeout })
     }
 
@@ -86,24 +96,24 @@ impl Route {
     }
 }
 
-/// The address, what names it, and whether it is that of the signal itself.
-fn endpoint(
-    config: &Config,
+/// The URL of a request and the address as the variables have it, or that of a collector beside the job.
+fn address_of_variables(
     signal: SignalName,
     protocol: Protocol,
     variables: &Variables<'_>,
-) -> (String, String, bool) {
-    if let Some(endpoint) = &config.endpoint {
-        return (endpoint.clone(), "the address".to_owned(), false);
-    }
-    if let Some(found) = variables.of_signal(signal, "ENDPOINT") {
-        return (found.value, found.name, true);
-    }
-    if let Some(found) = variables.of_all("ENDPOINT") {
-        return (found.value, found.name, false);
+) -> (Uri, String) {
+    let of_signal = variables.of_signal(signal, "ENDPOINT").map(|found| (found, true));
+    let of_all = || variables.of_all("ENDPOINT").map(|found| (found, false));
+    if let Some((found, is_whole)) = of_signal.or_else(of_all) {
+        match address(&found.value, signal, protocol, is_whole) {
+            Ok(uri) => return (uri, found.value),
+            Err(law) => variables.ignore(format!("{}: {law}", found.name)),
+        }
     }
     let port = if protocol == Protocol::Grpc { 4317 } else { 4318 };
-    (format!("http://localhost:{port}"), String::new(), false)
+    let endpoint = format!("http://localhost:{port}");
+    let uri = address(&endpoint, signal, protocol, false).unwrap_or_default();
+    (uri, endpoint)
 }
 
 /// The URL of a request, or what is wrong with the address.
@@ -161,6 +171,11 @@ fn files(
         let key = if config.ca_file.is_some() { "ca_file" } else { "certificate_file" };
         return problem(key, "is for an endpoint that begins with https://");
     }
+    if files.certificate.is_some() != files.key.is_some() && !is_given {
+        let both = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY are to be set together";
+        variables.ignore(both.to_owned());
+        return Ok(Files { certificate: None, key: None, ..files });
+    }
     match (&files.certificate, &files.key) {
         (Some(_), None) => problem("certificate_file", "needs key_file"),
         (None, Some(_)) => problem("key_file", "needs certificate_file"),
@@ -168,16 +183,7 @@ fn files(
     }
 }
 
-fn headers(
-    config: &Config,
-    signal: SignalName,
-    variables: &Variables<'_>,
-) -> Result<Vec<(HeaderName, HeaderValue)>, Problem> {
-    let given: Vec<(String, String)> = if config.headers.is_empty() {
-        variables.headers(signal)?
-    } else {
-        config.headers.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()
-    };
+fn headers(given: Vec<(String, String)>) -> Result<Vec<(HeaderName, HeaderValue)>, Problem> {
     let mut headers = Vec::new();
     for (raw_name, raw_value) in given {
         // Names are no secrets, but something else may stand where a name should.

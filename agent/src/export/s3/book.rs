@@ -278,6 +278,14 @@ impl Book {
         unsent.map(|it| (it.key(), serde_json::to_vec(it).unwrap_or_default())).collect()
     }
 
+    /// True when no manifest that the bucket does not have like this tells of the object with this
+    /// number.
+    #[must_use]
+    pub(super) fn is_told(&self, number: u64) -> bool {
+        let mut unsent = self.manifests().filter(|it| self.unsent.contains(&it.key()));
+        unsent.all(|it| it.objects.iter().all(|object| object.number != number))
+    }
+
     /// Says that the bucket has them.
     pub(super) fn note_sent(&mut self, keys: &[String]) {
         self.unsent.retain(|key| !keys.contains(key));

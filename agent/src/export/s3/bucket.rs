@@ -316,12 +316,51 @@ impl Bucket {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        Failure::of(error, &self.redactor)
+        let mut failure = Failure::of(error, &self.redactor);
+        if let Some(class) = error.code().and_then(class_of_code) {
+            failure.class = class;
+        }
+        failure
     }
 
     fn own(&self, reason: &str) -> Failure {
         Failure::own(Class::Transient, reason, &self.redactor)
     }
+}
+
+/// What is to be done about errors that S3 alone has; none for those of every service of AWS.
+fn class_of_code(code: &str) -> Option<Class> {
+    Some(match code {
+        "InvalidAccessKeyId" | "InvalidToken" | "TokenRefreshRequired" | "InvalidSecurity" => {
+            Class::Credentials
+        }
+        // Somebody has to change the config, a policy, a key or an account.
+        "NoSuchBucket"
+        | "PermanentRedirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException"
+        | "InvalidBucketName"
+        | "AccountProblem"
+        | "AllAccessDisabled"
+        | "AccessPointAliasDenied"
+        | "NotSignedUp"
+        | "MethodNotAllowed"
+        | "InvalidTag"
+        | "InvalidStorageClass"
+        | "InvalidArgument"
+        | "InvalidRequest"
+        | "KMS.DisabledException"
+        | "KMS.NotFoundException"
+        | "KMS.KMSInvalidStateException"
+        | "KMS.InvalidKeyUsageException" => Class::Denied,
+        "EntityTooLarge" | "KeyTooLongError" => Class::Refused,
+        // What arrived is not what was sent, or another writer was quicker.
+        "BadDigest" | "InvalidDigest" | "OperationAborted" | "NoSuchUpload" | "InvalidPart" => {
+            Class::Transient
+        }
+        "ReducedRequestRate" | "Busy" => Class::Throttled,
+        _ => return None,
+    })
 }
 
 fn escape(text: &str) -> String {
@@ -338,7 +377,8 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bucket, escape};
+    use super::{Bucket, class_of_code, escape};
+    use crate::export::cloudwatch::failure::Class;
     use crate::export::s3::Config;
     use redaction::Redactor;
     use std::sync::Arc;
@@ -353,5 +393,16 @@ mod tests {
         assert_eq!(key("/"), "a/b");
         assert_eq!(key("logs/spark/"), "logs/spark/a/b");
         assert_eq!(escape("a b/ü"), "a%20b%2F%C3%BC");
+    }
+
+    #[test]
+    fn keys_of_iam_that_s3_does_not_know_are_taken_anew_and_a_wrong_bucket_is_for_a_person() {
+        for code in ["InvalidAccessKeyId", "InvalidToken"] {
+            assert_eq!(class_of_code(code), Some(Class::Credentials), "{code}");
+        }
+        for code in ["NoSuchBucket", "PermanentRedirect", "KMS.DisabledException"] {
+            assert_eq!(class_of_code(code), Some(Class::Denied), "{code}");
+        }
+        assert_eq!(class_of_code("SlowDown"), None, "all of AWS says so");
     }
 }

@@ -2,7 +2,9 @@
 
 use super::S3Archive;
 use super::bucket::Bucket;
-use super::object::Compression;
+use super::object::{Compression, Form};
+use super::partition;
+use super::shipper::Shipper;
 use super::stage::Stage;
 use super::staging::Limits;
 use crate::aws::endpoint;
@@ -16,6 +18,11 @@ use std::sync::Arc;
 const STAGING_BYTES_MIN: u64 = 4 << 20;
 /// Most tags that an object may have.
 const TAGS_MAX: usize = 10;
+/// Longest of their keys and values.
+const TAG_KEY_CHARS_MAX: usize = 128;
+const TAG_VALUE_CHARS_MAX: usize = 256;
+/// Files of the staging area: with `object_age` ten minutes, a day and a half of 50 runs.
+const SEGMENTS_MAX: usize = 10_000;
 
 /// Where the archive is, and what its objects are like.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +32,9 @@ pub struct Config {
     pub bucket: String,
     /// Begins all keys. Default `sidelight`; empty is none.
     pub prefix: String,
+    /// Folders of objects, with `{engine}`, `{job_name}`, `{run_id}`, `{date}`, `{year}`, `{month}`, `{day}`
+    /// and `{hour}`. Default `engine={engine}/job_name={job_name}/dt={date}/hour={hour}`.
+    pub folder: String,
     /// AWS region. Else: what the environment, the profile or the instance says.
     pub region: Option<String>,
     /// Other address of the service. Else that of the region.
@@ -55,6 +65,7 @@ impl Default for Config {
         Self {
             bucket: String::new(),
             prefix: "sidelight".to_owned(),
+            folder: "engine={engine}/job_name={job_name}/dt={date}/hour={hour}".to_owned(),
             region: None,
             endpoint_url: None,
             compression: Compression::Zstd,
@@ -83,6 +94,8 @@ pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     let is_prefix = config.prefix.len() <= 256 && config.prefix.chars().all(is_prefix_char);
     let law = "must be at most 256 letters, digits or any of / ! - _ . * ' ( ) =";
     section.require("prefix", is_prefix, law);
+    let wrong = partition::wrong(&config.folder);
+    section.require("folder", wrong.is_none(), wrong.unwrap_or_default());
     let is_url = config.endpoint_url.as_deref().is_none_or(|url| {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
@@ -96,11 +109,16 @@ pub(super) fn configure(section: &mut Section<'_>) -> Box<dyn ExporterConfig> {
     section.require("partitions_max", is_count, "must be from 1 to 1000");
     let is_staging = config.staging_bytes_max.0 >= STAGING_BYTES_MIN;
     section.require("staging_bytes_max", is_staging, "must be at least 4MiB");
-    let is_tag =
-        |text: &String| text.chars().all(|it| it.is_alphanumeric() || " +-=._:/@".contains(it));
-    let are_tags = config.tags.len() <= TAGS_MAX
-        && config.tags.iter().all(|(key, value)| is_tag(key) && is_tag(value) && !key.is_empty());
-    let law = "must be at most 10, of letters, digits, spaces and + - = . _ : / @";
+    let is_tag_char = |it: char| it.is_alphanumeric() || " +-=._:/@".contains(it);
+    let is_tag = |(key, value): (&String, &String)| {
+        (1..=TAG_KEY_CHARS_MAX).contains(&key.chars().count())
+            && value.chars().count() <= TAG_VALUE_CHARS_MAX
+            && key.chars().chain(value.chars()).all(is_tag_char)
+            && !key.to_lowercase().starts_with("aws:")
+    };
+    let are_tags = config.tags.len() <= TAGS_MAX && config.tags.iter().all(is_tag);
+    let law = "must be at most 10, keys of 1 to 128 and values of at most 256 letters, digits, spaces and \
+               + - = . _ : / @, and no key may begin with aws:";
     section.require("tags", are_tags, law);
     Box::new(config)
 }
@@ -120,11 +138,18 @@ impl ExporterConfig for Config {
             object_bytes: self.object_bytes.0,
             object_age: self.object_age.0,
             partitions_max: self.partitions_max,
+            segments_max: SEGMENTS_MAX,
         };
         let (state_dir, redactors) = (shared.state_dir.clone(), shared.redactors.clone());
         let stage = Stage::new(state_dir, self.place(), limits, redactors);
-        let bucket = Bucket::new(self.clone(), shared.redactor.clone());
-        Ok(Box::new(S3Archive::new(Arc::new(stage), bucket, self.compression)))
+        let folder_template = self.folder.clone();
+        Ok(Box::new(S3Archive::new(Shipper {
+            stage: Arc::new(stage),
+            bucket: Bucket::new(self.clone(), shared.redactor.clone()),
+            form: Form { compression: self.compression, folder_template },
+            troubles: shared.troubles.clone(),
+            health: shared.health.clone(),
+        })))
     }
 
     fn probe<'a>(&'a self, _: &'a lane::Config, shared: &'a Shared) -> BoxFuture<'a, Vec<Finding>> {

@@ -52,6 +52,15 @@ impl Compression {
     }
 }
 
+/// What objects are like.
+#[derive(Debug, Clone)]
+pub(super) struct Form {
+    /// Of their bytes.
+    pub(super) compression: Compression,
+    /// Of their folders, as the config has it.
+    pub(super) folder_template: String,
+}
+
 /// What comes out of a segment, in order.
 #[derive(Debug)]
 pub(super) enum Piece {
@@ -80,7 +89,7 @@ pub(super) struct Made {
 /// When the disk does not give the segment, or nobody takes the parts any more.
 pub(super) fn make(
     segment: &Next,
-    compression: Compression,
+    form: &Form,
     redactors: &Redactors,
     out: mpsc::Sender<Piece>,
 ) -> io::Result<Made> {
@@ -93,7 +102,7 @@ pub(super) fn make(
         made.object.damaged_bytes = *bytes;
         return Ok(made);
     };
-    let mut writer = Writer::new(compression, out)?;
+    let mut writer = Writer::new(form.compression, out)?;
     while let Some(payload) = frames.next()? {
         let Some(logs) = codec::decode(payload, redactors) else {
             made.object.damaged_bytes += payload.len() as u64;
@@ -106,7 +115,8 @@ pub(super) fn make(
         for record in &logs.records {
             if made.object.key.is_none() {
                 let partition = Partition::of(&logs.resource, record);
-                let key = format!("{}/{name}.{}", partition.folder(), compression.ending());
+                let folder = partition.folder(&form.folder_template);
+                let key = format!("{folder}/{name}.{}", form.compression.ending());
                 writer.parts().send(Piece::Key(key.clone()))?;
                 (made.partition, made.object.key) = (Some(partition), Some(key));
             }

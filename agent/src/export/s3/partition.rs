@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 use std::ops::Range;
 
 const HOUR_NS: u64 = 3_600_000_000_000;
+/// Longest template of folders.
+const TEMPLATE_BYTES_MAX: usize = 128;
 const UNKNOWN: &str = "unknown";
 /// Longest value in a key; a whole key has 1,024 bytes.
 const VALUE_BYTES_MAX: usize = 200;
@@ -38,17 +40,47 @@ impl Partition {
         }
     }
 
-    /// Its folder, in the style of Hive: Athena, Glue and Spark take the values from it.
+    /// Its folder: `template` with what is in braces filled in.
     #[must_use]
-    pub(super) fn folder(&self) -> String {
+    pub(super) fn folder(&self, template: &str) -> String {
         let mut time = Vec::new();
         write_rfc3339_nanos(self.hour * HOUR_NS, &mut time);
         // 2026-11-27T13:00:00Z
         let time = String::from_utf8_lossy(&time);
-        let (date, hour) = (time.get(..10).unwrap_or_default(), time.get(11..13));
-        let (engine, job) = (self.engine, key_value(&self.job_name));
-        format!("engine={engine}/job_name={job}/dt={date}/hour={}", hour.unwrap_or_default())
+        let part = |range: Range<usize>| time.get(range).unwrap_or_default().to_owned();
+        // What is filled in has no braces.
+        template
+            .replace("{engine}", self.engine)
+            .replace("{job_name}", &key_value(&self.job_name))
+            .replace("{run_id}", &key_value(&self.run_id))
+            .replace("{date}", &part(0..10))
+            .replace("{year}", &part(0..4))
+            .replace("{month}", &part(5..7))
+            .replace("{day}", &part(8..10))
+            .replace("{hour}", &part(11..13))
     }
+}
+
+/// What is wrong with a template of folders; none when it is good.
+#[must_use]
+pub(super) fn wrong(template: &str) -> Option<&'static str> {
+    const NAMES: [&str; 8] =
+        ["engine", "job_name", "run_id", "date", "year", "month", "day", "hour"];
+    let mut plain = template.to_owned();
+    NAMES.iter().for_each(|name| plain = plain.replace(&format!("{{{name}}}"), "x"));
+    let is_char = |it: char| it.is_ascii_alphanumeric() || "-_.=/".contains(it);
+    if !plain.chars().all(is_char) {
+        return Some(
+            "has letters, digits and - _ . = / only, and {engine}, {job_name}, {run_id}, {date}, {year}, \
+             {month}, {day} and {hour}",
+        );
+    }
+    let is_part = |part: &str| !part.is_empty() && part.chars().any(|it| it != '.');
+    if template.len() > TEMPLATE_BYTES_MAX || !plain.split('/').all(is_part) {
+        return Some("has at most 128 bytes and no empty part between slashes");
+    }
+    // Else they would be looked for among objects, or objects among them.
+    template.starts_with('_').then_some("must not begin with _, as the folder of manifests does")
 }
 
 fn hour(record: &LogRecord) -> u64 {
@@ -108,7 +140,8 @@ pub(super) fn pieces(records: &[LogRecord], covers: Option<Coverage>) -> Vec<Pie
 
 #[cfg(test)]
 mod tests {
-    use super::{HOUR_NS, Partition, VALUE_BYTES_MAX, key_value, pieces};
+    use super::{HOUR_NS, Partition, VALUE_BYTES_MAX, key_value, pieces, wrong};
+    use crate::export::s3::Config;
     use crate::model::{Coverage, Engine, LogRecord, Resource};
     use proptest::prelude::*;
     use redaction::Redactor;
@@ -123,10 +156,25 @@ mod tests {
         let time_unix_ns = Some(1_795_785_000_000_000_000);
         let record = LogRecord { time_unix_ns, ..LogRecord::default() };
         let partition = Partition::of(&resource, &record);
-        assert_eq!(partition.folder(), "engine=spark/job_name=nightly/dt=2026-11-27/hour=13");
+        let hive = Config::default().folder;
+        assert_eq!(partition.folder(&hive), "engine=spark/job_name=nightly/dt=2026-11-27/hour=13");
+        let flat = "logs/{year}/{month}/{day}/{job_name}-{run_id}";
+        assert_eq!(partition.folder(flat), "logs/2026/11/27/nightly-unknown");
         let observed = LogRecord { observed_unix_ns: 1, ..LogRecord::default() };
         let unknown = Partition::of(&Resource::default(), &observed);
-        assert_eq!(unknown.folder(), "engine=unknown/job_name=unknown/dt=1970-01-01/hour=00");
+        assert_eq!(unknown.folder(&hive), "engine=unknown/job_name=unknown/dt=1970-01-01/hour=00");
+    }
+
+    #[test]
+    fn a_template_fills_in_what_it_names_and_nothing_else() {
+        assert_eq!(wrong(&Config::default().folder), None);
+        assert_eq!(wrong("{engine}/{run_id}"), None);
+        for template in
+            ["", "/a", "a//b", "a/", "{user}", "a/../b", "_manifests/{date}", "a b", "{"]
+        {
+            assert!(wrong(template).is_some(), "{template}");
+        }
+        assert!(wrong(&"a".repeat(129)).is_some());
     }
 
     proptest! {

@@ -48,13 +48,18 @@ pub(super) struct Limits {
     pub(super) object_age: std::time::Duration,
     /// Segments that are open at a time.
     pub(super) partitions_max: usize,
+    /// Segments at all: each is a file, and one object or none.
+    pub(super) segments_max: usize,
 }
 
 /// Why a batch was not staged.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Stop {
     /// There is no room.
-    #[error("the staging area is full: staging_bytes_max is reached and S3 takes too little")]
+    #[error(
+        "the staging area is full: staging_bytes_max is reached, or it has too many files, and S3 takes \
+         too little"
+    )]
     Full,
     /// The disk did not take it.
     #[error("the staging area cannot be written: {0}")]
@@ -69,6 +74,8 @@ struct Sealed {
     n_records: u64,
     /// None for one that an earlier life left.
     partition: Option<Partition>,
+    /// Its object was not taken while others may be.
+    is_put_back: bool,
 }
 
 /// A segment that is to become an object.
@@ -183,7 +190,13 @@ impl Staging {
             }
             // Half a frame at the end was not synced, so nobody counts on it.
             File::options().write(true).open(&path)?.set_len(bytes)?;
-            self.sealed.push_back(Sealed { number, bytes, n_records, partition: None });
+            self.sealed.push_back(Sealed {
+                number,
+                bytes,
+                n_records,
+                partition: None,
+                is_put_back: false,
+            });
         }
         // Those of a file are in several segments, and join when they come in order.
         staged.sort_unstable();
@@ -276,6 +289,10 @@ impl Staging {
         if self.open.len() >= self.limits.partitions_max + OPEN_MORE {
             self.seal_oldest()?;
         }
+        // They are small then, as they were sealed by age, and many while S3 takes nothing for days.
+        if self.open.len() + self.sealed.len() >= self.limits.segments_max {
+            return Err(Stop::Full);
+        }
         let number = self.book.take_number();
         self.open.push(Growing::begin(&self.path(number), partition, number, now)?);
         // The file itself is durable only once its folder is.
@@ -353,7 +370,7 @@ impl Staging {
             return;
         }
         let partition = Some(partition);
-        self.sealed.push_back(Sealed { number, bytes, n_records, partition });
+        self.sealed.push_back(Sealed { number, bytes, n_records, partition, is_put_back: false });
     }
 
     /// The oldest segment that is sealed.
@@ -375,7 +392,9 @@ impl Staging {
     /// When the disk does not take that.
     pub(super) fn note_object(&mut self, made: Made) -> io::Result<Vec<(String, Vec<u8>)>> {
         let Some(partition) = made.partition else { return Ok(self.book.unsent()) };
-        if let Some(sealed) = self.sealed.front().filter(|_| made.object.compressed_bytes > 0) {
+        let number = made.object.number;
+        let sealed = self.sealed.iter().find(|it| it.number == number);
+        if let Some(sealed) = sealed.filter(|_| made.object.compressed_bytes > 0) {
             let ratio = made.object.compressed_bytes as f64 / sealed.bytes as f64;
             self.ratio += (ratio - self.ratio) * RATIO_WEIGHT;
         }
@@ -388,6 +407,26 @@ impl Staging {
         self.book.add(&partition, made.object, is_staged);
         self.book.write()?;
         Ok(self.book.unsent())
+    }
+
+    /// Says that the object of a segment is not taken: it waits behind the others.
+    pub(super) fn put_back(&mut self, number: u64) {
+        if let Some(index) = self.sealed.iter().position(|sealed| sealed.number == number) {
+            let sealed = self.sealed.remove(index);
+            self.sealed.extend(sealed.map(|sealed| Sealed { is_put_back: true, ..sealed }));
+        }
+    }
+
+    /// True when something waits that was not taken.
+    #[must_use]
+    pub(super) fn is_any_put_back(&self) -> bool {
+        self.sealed.iter().any(|sealed| sealed.is_put_back)
+    }
+
+    /// True when the bucket has all that there is to be told of the object of a segment.
+    #[must_use]
+    pub(super) fn is_told(&self, number: u64) -> bool {
+        self.book.is_told(number)
     }
 
     /// Removes the segment with this number: its object and its manifest are in the bucket. One of

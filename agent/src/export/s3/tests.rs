@@ -1,7 +1,8 @@
 //! Whatever comes in between, the objects together hold every record once.
 
+use super::config::Config;
 use super::manifest::Manifest;
-use super::object::{Compression, Made, Piece, make};
+use super::object::{Compression, Form, Made, Piece, make};
 use super::staging::{Limits, Next, Staging, Stop};
 use crate::archive::{Source, verify};
 use crate::model::{Coverage, Engine, LogBatch, LogRecord, Resource};
@@ -27,6 +28,7 @@ fn limits() -> Limits {
         object_bytes: 2_000,
         object_age: Duration::from_secs(60),
         partitions_max: 3,
+        segments_max: 200,
     }
 }
 
@@ -144,7 +146,9 @@ impl World {
 
     fn make(&self, segment: &Next) -> (Made, Vec<u8>) {
         let (send, mut pieces) = tokio::sync::mpsc::channel(1_000);
-        let made = make(segment, Compression::Zstd, &self.redactors, send).unwrap();
+        let (compression, folder_template) = (Compression::Zstd, Config::default().folder);
+        let form = Form { compression, folder_template };
+        let made = make(segment, &form, &self.redactors, send).unwrap();
         let (mut key, mut bytes, mut is_whole) = (None, Vec::new(), false);
         while let Some(piece) = pieces.blocking_recv() {
             match piece {
@@ -302,6 +306,26 @@ fn a_full_staging_area_takes_nothing_and_is_emptied() {
     assert_eq!(n_safe, 1, "there is room again");
     world.finish();
     world.check(&[next + 50, 0]);
+}
+
+#[test]
+fn segments_have_a_limit_and_one_that_is_not_taken_waits_behind_the_others() {
+    let mut world = World::new();
+    let (mut next, mut stop) = (0, None);
+    while stop.is_none() {
+        (_, stop) = world.append(vec![batch(0, next, next + 1)]);
+        world.staging().seal_all();
+        next += u64::from(stop.is_none());
+    }
+    assert!(matches!(stop, Some(Stop::Full)), "{stop:?}");
+    assert_eq!(world.segments().len(), limits().segments_max);
+    let first = world.staging().front().unwrap().number;
+    world.staging().put_back(first);
+    assert_eq!(world.staging().front().unwrap().number, first + 1);
+    world.ship(3);
+    assert_eq!(world.append(vec![batch(0, next, next + 1)]).0, 1, "there is room again");
+    world.finish();
+    world.check(&[next + 1, 0]);
 }
 
 #[test]

@@ -228,11 +228,14 @@ fn an_exception_has_its_message_and_a_record_its_name() {
     };
     let came = first(&batch);
     assert_eq!(attribute(&came.attributes, "exception.message"), Some(json!("no table orders")));
+    let trace = "java.lang.IllegalStateException: no table orders\r\n\tat a.B(C.java:1)";
+    assert_eq!(attribute(&came.attributes, "exception.stacktrace"), Some(json!(trace)));
     assert_eq!(attribute(&came.attributes, "log.record.uid"), Some(json!("00ab:42")));
     assert_eq!((came.severity_number, came.time_unix_nano), (17, 0));
     // A class that stands elsewhere, as in structured logs, has no message behind it.
     batch.records[0].body = 0..5;
     assert_eq!(attribute(&first(&batch).attributes, "exception.message"), None);
+    assert_eq!(attribute(&first(&batch).attributes, "exception.stacktrace"), None);
 }
 
 #[test]

@@ -1,16 +1,18 @@
 //! Samples, as totals and as what was added.
 
+use crate::export::delivered::Delivered;
 use crate::export::otlp::config::{Histograms, Temporality};
 use crate::export::otlp::metrics::{MetricEncoder, Prepared};
 use crate::export::otlp::resource::Given;
 use crate::model::metric::Histogram;
 use crate::model::{Kind, MetricBatch, MetricDescriptor, Sample, SampleValue};
+use crate::scrape::spark::metrics::job::JOB_RUNS;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{NumberDataPoint, number_data_point};
 use prost::Message;
 use redaction::Value;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 static TASKS: MetricDescriptor =
     MetricDescriptor { name: "t_total", unit: "", kind: Kind::Counter, help: "h", source: "s" };
@@ -26,7 +28,7 @@ static TIME: MetricDescriptor = MetricDescriptor {
 
 const CREATED: u64 = 1_000;
 
-fn batch(time_unix_ms: u64, tasks: f64, observed: &[f64]) -> MetricBatch {
+pub(super) fn batch(time_unix_ms: u64, tasks: f64, observed: &[f64]) -> MetricBatch {
     let mut histogram = Histogram::new(&[1.0, 10.0]);
     observed.iter().for_each(|it| histogram.observe(*it));
     let outcome = |name| vec![("outcome", Value::literal(name))];
@@ -49,7 +51,12 @@ fn batch(time_unix_ms: u64, tasks: f64, observed: &[f64]) -> MetricBatch {
 }
 
 fn encoder(temporality: Temporality, histograms: Histograms) -> MetricEncoder {
-    MetricEncoder::new(Given::default(), temporality, histograms, 0)
+    MetricEncoder::new(Given::default(), temporality, histograms, delivered(0))
+}
+
+/// Nothing, to an agent that began then.
+fn delivered(watched_since_unix_ms: u64) -> Arc<Mutex<Delivered>> {
+    Arc::new(Mutex::new(Delivered::new(watched_since_unix_ms, 100)))
 }
 
 /// As it comes out at the other end.
@@ -64,7 +71,7 @@ fn number(point: &NumberDataPoint) -> f64 {
     number
 }
 
-/// Values of `t_total` and count and sum of `d_seconds`, and the start of their points in milliseconds.
+/// Values of `t_total` and count and sum of `d_seconds`, and the start of the latter in milliseconds.
 fn told(prepared: &Prepared) -> (Vec<f64>, (u64, f64), u64) {
     let request = decoded(prepared);
     let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
@@ -81,8 +88,6 @@ fn told(prepared: &Prepared) -> (Vec<f64>, (u64, f64), u64) {
         }
         other => panic!("{other:?}"),
     };
-    let starts = sum.data_points.iter().map(|point| point.start_time_unix_nano);
-    assert!(starts.clone().all(|it| it == start));
     (sum.data_points.iter().map(number).collect(), (count, total), start / 1_000_000)
 }
 
@@ -136,18 +141,49 @@ fn what_was_added_is_told_once_whatever_fails() {
     // Of a batch in parts, the first one arrives: it is not told again.
     encoder.commit(&mut prepared, 0..1);
     let rest = encoder.prepare(&batch(4_000, 9.0, &[0.5, 3.0, 4.0]), 4_000);
-    let (tasks, times, _) = told(&rest);
-    assert_eq!((tasks, times), (vec![0.0, 0.0], (2, 7.0)));
+    assert_eq!(told(&rest), (vec![0.0, 0.0], (2, 7.0), 2_000), "since what was delivered of it");
 }
 
 #[test]
 fn what_happened_before_this_agent_is_not_added() {
+    let explicit = Histograms::Explicit;
     let mut encoder =
-        MetricEncoder::new(Given::default(), Temporality::Delta, Histograms::Explicit, CREATED + 1);
-    let mut prepared = encoder.prepare(&batch(2_000, 4.0, &[0.5]), 2_000);
-    assert_eq!(told(&prepared).0, [0.0, 0.0]);
+        MetricEncoder::new(Given::default(), Temporality::Delta, explicit, delivered(CREATED + 1));
+    // Nobody says that nothing happened since the job began.
+    let first = encoder.prepare(&batch(2_000, 4.0, &[0.5]), 2_000);
+    assert_eq!(told(&first), (vec![0.0, 0.0], (0, 0.0), 2_000));
+    // It was lost.
+    let mut prepared = encoder.prepare(&batch(2_500, 5.0, &[0.5]), 2_500);
+    assert_eq!(told(&prepared), (vec![1.0, 0.0], (0, 0.0), 2_000));
     encoder.commit(&mut prepared, 0..3);
-    assert_eq!(told(&encoder.prepare(&batch(3_000, 6.0, &[0.5]), 3_000)).0, [2.0, 0.0]);
+    let next = encoder.prepare(&batch(3_000, 6.0, &[0.5]), 3_000);
+    assert_eq!(told(&next), (vec![1.0, 0.0], (0, 0.0), 2_500));
+}
+
+#[test]
+fn what_the_agent_counts_itself_is_added_whenever_its_job_began() {
+    let explicit = Histograms::Explicit;
+    let mut encoder =
+        MetricEncoder::new(Given::default(), Temporality::Delta, explicit, delivered(CREATED + 1));
+    let samples = vec![Sample::number(&JOB_RUNS, vec![], 1.0)];
+    let prepared = encoder.prepare(&MetricBatch { samples, ..batch(2_000, 0.0, &[]) }, 2_000);
+    let request = decoded(&prepared);
+    let metric = &request.resource_metrics[0].scope_metrics[0].metrics[0];
+    let Some(Data::Sum(sum)) = &metric.data else { panic!("{metric:?}") };
+    assert_eq!(number(&sum.data_points[0]), 1.0);
+}
+
+#[test]
+fn issue_6_a_change_of_the_config_loses_no_growth() {
+    let (delivered, explicit) = (delivered(0), Histograms::Explicit);
+    let new =
+        || MetricEncoder::new(Given::default(), Temporality::Delta, explicit, delivered.clone());
+    let mut before = new();
+    let mut prepared = before.prepare(&batch(2_000, 4.0, &[0.5]), 2_000);
+    before.commit(&mut prepared, 0..3);
+    // What grew since is told by the next exporter, and nothing twice.
+    let after = new().prepare(&batch(3_000, 6.0, &[0.5, 3.0]), 3_000);
+    assert_eq!(told(&after), (vec![2.0, 0.0], (1, 3.0), 2_000));
 }
 
 #[test]
