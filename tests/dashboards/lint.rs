@@ -131,7 +131,8 @@ fn the_linter_finds_what_its_rules_are_about() {
         problems(&name, &dashboard, &metrics)
     };
     // Panel 0 is a row, the next ones are single numbers of the agents.
-    let cases: [(&str, &dyn Fn(&mut Value)); 7] = [
+    type Break<'b> = &'b dyn Fn(&mut Value);
+    let cases: [(&str, Break<'_>); 7] = [
         ("uneditable-dashboard", &|it| it["editable"] = true.into()),
         ("panel-title-description", &|it| it["panels"][1]["description"] = "".into()),
         ("panel-units", &|it| it["panels"][1]["fieldConfig"]["defaults"]["unit"] = Value::Null),

@@ -64,14 +64,14 @@ pub(super) fn read(expr: &str) -> Read {
             Token::Sign('(') => open.push(aggregation.take()),
             Token::Sign(')') => drop(open.pop()),
             Token::Word(word) if GROUPING.contains(word) => {
-                if next == Some(&Token::Sign('(')) {
+                let is_list = next == Some(&Token::Sign('('));
+                if is_list {
                     index += words_until(&tokens[index..], ')', &mut read.grouping);
                 }
             }
             Token::Word(word) if AGGREGATIONS.contains(word) || next == Some(&Token::Sign('(')) => {
-                if !WORDS.contains(word) {
-                    aggregation = Some((*word).to_owned());
-                }
+                let is_function = !WORDS.contains(word);
+                aggregation = is_function.then(|| (*word).to_owned()).or(aggregation);
             }
             Token::Word(word) if !WORDS.contains(word) => {
                 let mut labels = Vec::new();

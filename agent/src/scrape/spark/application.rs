@@ -22,6 +22,7 @@ use crate::scrape::meter::{Cut, Meter};
 use crate::scrape::runs::{Ended, Moment, Outcome, Run, push_state};
 use crate::scrape::{Given, Job};
 use redaction::{Redactor, Value};
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +109,22 @@ impl Run for Application {
     }
 }
 
+/// Labels of `spark_app_info`.
+fn info_labels(
+    environment: &rest::Environment,
+    properties: &BTreeMap<&'static str, Value>,
+    context: &Context<'_>,
+) -> Vec<(&'static str, Value)> {
+    let label = |text: &Option<String>| Some(bounded(text.as_deref()?, context.redactor));
+    present([
+        ("spark_version", Some(context.version.clone())),
+        ("master", properties.get("spark.master").cloned()),
+        ("deploy_mode", properties.get("spark.submit.deployMode").cloned()),
+        ("scala", label(&environment.runtime.scala_version)),
+        ("java", label(&environment.runtime.java_version)),
+    ])
+}
+
 impl Application {
     /// A run that was just seen for the first time. Its slot is set by the caller.
     pub(super) fn new(
@@ -142,13 +159,6 @@ impl Application {
             ("engine_version", Some(context.version.clone())),
             ("agent_version", Some(Value::literal(env!("CARGO_PKG_VERSION")))),
         ];
-        let info_labels = [
-            ("spark_version", Some(context.version.clone())),
-            ("master", given("spark.master")),
-            ("deploy_mode", given("spark.submit.deployMode")),
-            ("scala", label(&environment.runtime.scala_version)),
-            ("java", label(&environment.runtime.java_version)),
-        ];
         let job = Job {
             engine: Engine::Spark,
             job_id: app_id,
@@ -161,6 +171,7 @@ impl Application {
             seen_unix_ms: context.unix_ms,
             properties,
         };
+        let info_labels = info_labels(environment, &job.properties, context);
         let resource = Arc::new(context.identity.job(&job));
         let spans = Spans::new(
             resource.clone(),
@@ -173,7 +184,7 @@ impl Application {
             slot: 0,
             ended: None,
             run_labels: present(run_labels),
-            info_labels: present(info_labels),
+            info_labels,
             resource,
             redactor: redactor.clone(),
             thresholds: context.thresholds.clone(),
