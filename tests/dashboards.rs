@@ -1,6 +1,7 @@
 //! Dashboards as they are shipped: what they ask for is what the agent emits, and Grafana and Prometheus
 //! take them.
 
+mod alertmanager;
 mod files;
 mod labels;
 mod lint;
@@ -118,4 +119,9 @@ fn every_alert_has_its_page_and_its_four_tests() {
         }
     }
     assert!(n_alerts > 40, "{n_alerts} alerts");
+}
+
+#[test]
+fn grafanas_own_types_take_every_dashboard() {
+    tools::types_take_dashboards();
 }

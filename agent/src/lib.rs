@@ -9,6 +9,7 @@ pub mod aws;
 pub mod checkpoint;
 pub mod clock;
 pub mod config;
+pub mod dashboards;
 pub mod dead_letters_command;
 pub mod demo;
 pub mod encode;

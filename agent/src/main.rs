@@ -13,7 +13,9 @@ use sidelight::manual::{self, ManualError};
 use sidelight::policy::Redactors;
 use sidelight::redact::{self, Filter, FilterError, Output};
 use sidelight::state::{self, StateError};
-use sidelight::{archive, autodetect, dead_letters_command, demo, life, panics, telemetry};
+use sidelight::{
+    archive, autodetect, dashboards, dead_letters_command, demo, life, panics, telemetry,
+};
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -39,7 +41,7 @@ mod exit {
 ///
 /// Exit codes: 0 every orderly end, 64 wrong arguments, 65 damaged checkpoint at `state verify` or damaged log at `analyze`,
 /// 66 unreadable input of `redact`, `state` or `analyze`, 69 undelivered data with --strict-exit or a state folder in use, 70 internal error,
-/// 74 output of `redact`, `state` or `analyze` that cannot be written,
+/// 74 output of `redact`, `state`, `analyze` or `dashboards` that cannot be written,
 /// 78 wrong config; of `archive verify` 1 an archive that is not complete, 2 one that cannot be read.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
@@ -85,6 +87,8 @@ enum Command {
         #[command(subcommand)]
         command: Archive,
     },
+    /// Write the dashboards, rules and alerts that come with this version.
+    Dashboards(dashboards::Options),
     /// Print completions for a shell: source them, or put them where the shell looks.
     Completion {
         /// bash, zsh, fish, elvish or powershell.
@@ -244,6 +248,13 @@ fn main() -> ExitCode {
         Command::Archive { command: Archive::Verify { place, region, endpoint_url } } => {
             verify(&place, &Access { region, endpoint_url })
         }
+        Command::Dashboards(options) => match dashboards::write(&options) {
+            Ok(said) => {
+                print(&said);
+                ExitCode::SUCCESS
+            }
+            Err(error) => failed(exit::OUTPUT, &error),
+        },
         Command::Completion { shell } => {
             let out = &mut std::io::stdout();
             written(manual::completion(Arguments::command(), shell, out).map_err(Into::into))

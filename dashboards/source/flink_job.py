@@ -41,7 +41,7 @@ STATE = [
         query("sum(increase(flink_job_restarts_total{RUN}[$__rate_interval]))", "restarts"),
         query("sum(increase(flink_job_rescales_total{RUN}[$__rate_interval]))", "rescales")]),
     series("Tasks by status", "Tasks of the job. All should run.", "none",
-           query("sum by (status) (flink_job_tasks{RUN}) > 0", "{{status}}"), stack=True),
+           query("sum by (status) (flink_job_tasks{RUN})", "{{status}}"), stack=True),
     bars("Exceptions", "Failures by class of the exception, in the time that is looked at.", "none",
          query("topk(10, sum by (exception) (increase(flink_job_exceptions_total{RUN}[$__range])))", "{{exception}}")),
     series("Parallelism", "Highest parallelism of a vertex, and the share of the maximum parallelism that is left.", "none", [

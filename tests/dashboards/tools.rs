@@ -81,3 +81,47 @@ fn check(program: Child) {
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }
+
+/// JSON holds the texts of enums, not their names; data sources and variables have fields of their own.
+const TYPES: &str = r"
+import type { AnnotationQuery, Dashboard, Panel, RowPanel, VariableModel } from '@grafana/schema';
+type Json<T> = T extends string ? `${T}` : T extends (infer U)[] ? Json<U>[]
+  : T extends object ? { [K in keyof T]: Json<T[K]> } : T;
+type Variable = VariableModel & { definition?: string };
+type Annotation = AnnotationQuery
+  & { expr?: string; titleFormat?: string; textFormat?: string; useValueForTime?: boolean };
+export type Shipped = Json<Omit<Dashboard, 'templating' | 'annotations' | 'panels'> & {
+  templating: { list: Variable[] };
+  annotations: { list: Annotation[] };
+  panels: (Panel | RowPanel)[];
+}>;
+";
+
+/// The compiler of TypeScript finds nothing that is not in Grafana's types, and does find a mistake.
+pub(super) fn types_take_dashboards() {
+    if !peers::are_wanted() {
+        return say("types of Grafana: skipped; tests/run starts real peers");
+    }
+    let (scratch, types) = (Scratch::new(), peers::grafana_types());
+    std::os::unix::fs::symlink(types.join("node_modules"), scratch.join("node_modules")).unwrap();
+    std::fs::write(scratch.join("shipped.ts"), TYPES).unwrap();
+    let typed = |name: &str, dashboard: &serde_json::Value| {
+        let head = "import type { Shipped } from './shipped';\nexport const it: Shipped = ";
+        std::fs::write(scratch.join(&format!("{name}.ts")), format!("{head}{dashboard};\n"))
+            .unwrap();
+        format!("{name}.ts")
+    };
+    let compile = |names: &[String]| {
+        let mut tsc = Command::new(types.join("node_modules/.bin/tsc"));
+        tsc.args(["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022"]);
+        tsc.args(["--module", "esnext", "--moduleResolution", "bundler"]);
+        tsc.args(names).current_dir(scratch.join("")).output().expect("tsc starts")
+    };
+    let dashboards = super::dashboards();
+    let names: Vec<String> = dashboards.iter().map(|(name, it)| typed(name, it)).collect();
+    let output = compile(&names);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let mut wrong = dashboards[0].1.clone();
+    wrong["panels"][1]["fieldConfig"]["defaults"]["thresholds"]["mode"] = "absolut".into();
+    assert!(!compile(&[typed("wrong", &wrong)]).status.success(), "a mistake is found");
+}

@@ -115,7 +115,15 @@ pub(crate) fn logs_model() -> PathBuf {
     model.expect("no model in botocore; run tests/setup")
 }
 
-/// `prometheus` or `promtool`: the unpacked one, else the one on the PATH.
+/// The folder of a program of Node that has Grafana's types and the compiler of TypeScript.
+#[track_caller]
+pub(crate) fn grafana_types() -> PathBuf {
+    let modules = folder().join("grafana");
+    assert!(modules.join("node_modules/.bin/tsc").is_file(), "no Grafana types; run tests/setup");
+    modules
+}
+
+/// `prometheus`, `promtool`, `prometheus-alertmanager` or `amtool`: the unpacked one, else the one on the PATH.
 pub(crate) fn prometheus_tool(name: &str) -> PathBuf {
     let unpacked = folder().join("prometheus/usr/bin").join(name);
     if unpacked.is_file() { unpacked } else { PathBuf::from(name) }
