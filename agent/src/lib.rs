@@ -20,6 +20,7 @@ pub mod findings;
 pub mod health;
 pub mod identity;
 pub mod life;
+pub mod log_events;
 pub mod manual;
 pub mod model;
 pub mod online;

@@ -4,6 +4,7 @@
 pub(crate) mod fake_ui;
 pub mod flink;
 pub mod http;
+pub mod logs;
 pub mod meter;
 pub mod pricing;
 mod runs;
@@ -87,7 +88,8 @@ pub enum ScrapeError {
 }
 
 /// Every scraper there is.
-pub const SCRAPERS: &[ScraperDefinition] = &[spark::DEFINITION, flink::DEFINITION];
+pub const SCRAPERS: &[ScraperDefinition] =
+    &[spark::DEFINITION, flink::DEFINITION, logs::DEFINITION];
 
 /// One kind of scraper, as its file describes it.
 #[derive(Debug)]

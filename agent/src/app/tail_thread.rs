@@ -2,6 +2,7 @@
 
 use super::StartError;
 use crate::checkpoint::Event;
+use crate::log_events;
 use crate::model::{Batch, LogBatch, Position};
 use crate::scrape::timer::Queues;
 use crate::tail::batch::Abandoned;
@@ -154,6 +155,7 @@ impl Emitter {
     }
 
     fn emit(&self, logs: LogBatch, position: Position) -> Result<(), Abandoned> {
+        log_events::count(&logs);
         let bytes = logs.text.len() + size_of_val(logs.records.as_slice());
         let units = u32::try_from(bytes / BUDGET_UNIT).unwrap_or(u32::MAX);
         let units = units.clamp(1, self.budget_units);

@@ -291,13 +291,13 @@ fn a_component_runs_when_it_has_a_section_or_its_kind_has_none() {
         let exporters = config.exporters.iter().map(|(it, _)| it.name);
         exporters.chain(config.scrapers.iter().map(|(it, _)| it.name)).collect::<Vec<_>>()
     };
-    assert_eq!(names("", &[]), ["file", "prometheus", "spark", "flink"]);
-    assert_eq!(names("[exporters.file]", &[]), ["file", "spark", "flink"]);
+    assert_eq!(names("", &[]), ["file", "prometheus", "spark", "flink", "logs"]);
+    assert_eq!(names("[exporters.file]", &[]), ["file", "spark", "flink", "logs"]);
     assert_eq!(names("[scrapers]", &[]), ["file", "prometheus"]);
     // A variable adds to the defaults; it never takes one away.
     let variable = [("SIDELIGHT_EXPORTERS__FILE__PATH", "/out.jsonl")];
-    assert_eq!(names("", &variable), ["file", "prometheus", "spark", "flink"]);
-    assert_eq!(names("[exporters]", &variable), ["file", "spark", "flink"]);
+    assert_eq!(names("", &variable), ["file", "prometheus", "spark", "flink", "logs"]);
+    assert_eq!(names("[exporters]", &variable), ["file", "spark", "flink", "logs"]);
 }
 
 #[test]
