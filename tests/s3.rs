@@ -2,6 +2,7 @@
 //! `archive verify` tells of an archive that somebody changed.
 
 mod bed;
+mod changes;
 mod door;
 mod outages;
 mod tampering;

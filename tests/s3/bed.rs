@@ -75,6 +75,15 @@ impl Archive {
         self.bed.start_with(&command);
     }
 
+    /// Lets the agent go on with the settings of now.
+    pub(super) fn reload(&mut self) {
+        let (name, label) = ("sidelight_config_reloads_total", "outcome=\"applied\"");
+        let before = self.bed.metric(name, label);
+        self.write_config();
+        self.bed.process().send("HUP");
+        self.bed.wait_for_metric(name, label, |n| n > before);
+    }
+
     /// Waits until this life has read `n_bytes`, and all of them are delivered to both exporters.
     pub(super) fn wait_until_read(&self, n_bytes: u64) {
         let counted =
