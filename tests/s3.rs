@@ -5,6 +5,7 @@ mod bed;
 mod changes;
 mod door;
 mod outages;
+mod real_spark;
 mod tampering;
 
 use crate::harness::scratch::fixture;

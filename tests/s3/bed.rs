@@ -27,6 +27,8 @@ pub(super) struct Archive {
     moto: Moto,
     /// Keys of `[exporters.s3]`.
     settings: BTreeMap<String, String>,
+    /// Other sections of the config.
+    pub(super) more: String,
 }
 
 impl Archive {
@@ -47,7 +49,7 @@ impl Archive {
             ("region".to_owned(), quoted("us-east-1")),
             ("endpoint_url".to_owned(), quoted(&door.url())),
         ]);
-        let archive = Self { bed, door, moto, settings };
+        let archive = Self { bed, door, moto, settings, more: String::new() };
         archive.boto("s3.create_bucket(Bucket=BUCKET)");
         Some(archive)
     }
@@ -64,7 +66,7 @@ impl Archive {
             for (key, value) in &self.settings {
                 text.push_str(&format!("{key} = {value}\n"));
             }
-            text
+            text + &self.more
         });
         command.envs(ENVIRONMENT);
         command
