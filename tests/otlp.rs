@@ -3,7 +3,7 @@
 
 mod bed;
 mod fault_tests;
-mod real;
+pub(crate) mod real;
 mod real_tests;
 mod receiver;
 mod recorded_ui;

@@ -2,8 +2,10 @@
 //! `archive verify` tells of an archive that somebody changed.
 
 mod bed;
+mod changes;
 mod door;
 mod outages;
+mod real_spark;
 mod tampering;
 
 use crate::harness::scratch::fixture;

@@ -15,16 +15,16 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// `tests/otlp/sink.py`
 #[derive(Debug)]
-pub(super) struct Sink {
-    pub(super) grpc_port: u16,
-    pub(super) http_port: u16,
+pub(crate) struct Sink {
+    pub(crate) grpc_port: u16,
+    pub(crate) http_port: u16,
     file: PathBuf,
     _process: Process,
 }
 
 impl Sink {
     /// Starts it and waits until it takes requests.
-    pub(super) fn start(scratch: &Scratch) -> Self {
+    pub(crate) fn start(scratch: &Scratch) -> Self {
         let (grpc_port, http_port) = (http::free_port(), http::free_port());
         let file = scratch.join("sink.jsonl");
         let (out, err) = (scratch.join("sink.out"), scratch.join("sink.err"));
@@ -42,7 +42,7 @@ impl Sink {
     }
 
     /// All requests of one signal so far.
-    pub(super) fn requests(&self, signal: &str) -> Vec<Value> {
+    pub(crate) fn requests(&self, signal: &str) -> Vec<Value> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
         let whole = &text[..text.rfind('\n').map_or(0, |newline| newline + 1)];
         let parsed = whole.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -50,7 +50,7 @@ impl Sink {
     }
 
     /// All log records so far, each with the attributes of its resource.
-    pub(super) fn records(&self) -> Vec<Record> {
+    pub(crate) fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
         for request in self.requests("logs") {
             for resource in list(&request["body"]["resourceLogs"]) {
@@ -70,23 +70,23 @@ impl Sink {
 
 /// One log record as the sink has it.
 #[derive(Debug, Clone)]
-pub(super) struct Record {
-    pub(super) resource: serde_json::Map<String, Value>,
-    pub(super) attributes: serde_json::Map<String, Value>,
-    pub(super) record: Value,
+pub(crate) struct Record {
+    pub(crate) resource: serde_json::Map<String, Value>,
+    pub(crate) attributes: serde_json::Map<String, Value>,
+    pub(crate) record: Value,
 }
 
 /// rotel, which takes OTLP and sends OTLP.
 #[derive(Debug)]
-pub(super) struct Relay {
-    pub(super) grpc_port: u16,
-    pub(super) http_port: u16,
+pub(crate) struct Relay {
+    pub(crate) grpc_port: u16,
+    pub(crate) http_port: u16,
     _process: Process,
 }
 
 impl Relay {
     /// Starts it in front of a sink.
-    pub(super) fn start(scratch: &Scratch, sink: &Sink) -> Self {
+    pub(crate) fn start(scratch: &Scratch, sink: &Sink) -> Self {
         let (grpc_port, http_port) = (http::free_port(), http::free_port());
         let mut command = Command::new(peers::rotel());
         command.arg("start");
@@ -108,12 +108,12 @@ impl Relay {
 }
 
 /// The elements of a list that may be missing.
-pub(super) fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// Attributes as one object; numbers are texts in the JSON of protocol buffers, and become numbers.
-pub(super) fn attributes(holder: &Value) -> serde_json::Map<String, Value> {
+pub(crate) fn attributes(holder: &Value) -> serde_json::Map<String, Value> {
     let one = |it: &Value| {
         let value = it["value"].as_object().unwrap().iter().next().unwrap();
         let value = match (value.0.as_str(), value.1) {

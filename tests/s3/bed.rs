@@ -27,6 +27,8 @@ pub(super) struct Archive {
     moto: Moto,
     /// Keys of `[exporters.s3]`.
     settings: BTreeMap<String, String>,
+    /// Other sections of the config.
+    pub(super) more: String,
 }
 
 impl Archive {
@@ -47,7 +49,7 @@ impl Archive {
             ("region".to_owned(), quoted("us-east-1")),
             ("endpoint_url".to_owned(), quoted(&door.url())),
         ]);
-        let archive = Self { bed, door, moto, settings };
+        let archive = Self { bed, door, moto, settings, more: String::new() };
         archive.boto("s3.create_bucket(Bucket=BUCKET)");
         Some(archive)
     }
@@ -64,7 +66,7 @@ impl Archive {
             for (key, value) in &self.settings {
                 text.push_str(&format!("{key} = {value}\n"));
             }
-            text
+            text + &self.more
         });
         command.envs(ENVIRONMENT);
         command
@@ -73,6 +75,15 @@ impl Archive {
     pub(super) fn start(&mut self) {
         let command = self.write_config();
         self.bed.start_with(&command);
+    }
+
+    /// Lets the agent go on with the settings of now.
+    pub(super) fn reload(&mut self) {
+        let (name, label) = ("sidelight_config_reloads_total", "outcome=\"applied\"");
+        let before = self.bed.metric(name, label);
+        self.write_config();
+        self.bed.process().send("HUP");
+        self.bed.wait_for_metric(name, label, |n| n > before);
     }
 
     /// Waits until this life has read `n_bytes`, and all of them are delivered to both exporters.

@@ -13,6 +13,8 @@ pub(super) enum Rule {
     Hold(&'static str),
     /// It is answered with 503.
     Refuse,
+    /// Those whose first line holds this text are answered as a policy that denies them does.
+    Deny(&'static str),
 }
 
 #[derive(Debug)]
@@ -94,12 +96,24 @@ impl Door {
             let is_held = |state: &mut State| matches!(state.rule, Rule::Hold(_));
             state = self.state.1.wait_while(state, is_held).unwrap();
         }
-        let is_refused = state.rule == Rule::Refuse;
+        let rule = state.rule;
         drop(state);
-        if is_refused {
-            return client.write_all(
-                b"HTTP/1.1 503 Slow Down\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
-            );
+        match rule {
+            Rule::Refuse => {
+                return client.write_all(
+                    b"HTTP/1.1 503 Slow Down\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+                );
+            }
+            Rule::Deny(text) if head.lines().next().unwrap_or_default().contains(text) => {
+                let body =
+                    "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+                return write!(
+                    client,
+                    "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+            }
+            _ => {}
         }
         let mut server = TcpStream::connect(("127.0.0.1", port))?;
         for line in head.trim_end().lines() {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Fails unless the archive is complete and has exactly the first `n_lines` lines of writer `w`, once.
 #[track_caller]
-fn check_complete(archive: &Archive, n_lines: u64) {
+pub(super) fn check_complete(archive: &Archive, n_lines: u64) {
     let folder = archive.download("restored");
     let mut tally = Tally::default();
     tally.add(&archive.unpack(&folder));
