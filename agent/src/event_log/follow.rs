@@ -183,8 +183,13 @@ impl Follower {
                 Some(_) => Next::End,
             };
         }
-        let entries = list(&self.path).unwrap_or_default();
-        let Some(log) = Log::of_rolled(&self.path, &entries) else {
+        let log = match list(&self.path) {
+            Ok(entries) => Log::of_rolled(&self.path, &entries),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            // A folder that cannot be listed now, for want of descriptors, say, has not ended.
+            Err(_) => return Next::Later,
+        };
+        let Some(log) = log else {
             self.is_in_progress = false;
             return Next::End;
         };

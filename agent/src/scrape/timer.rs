@@ -13,6 +13,8 @@ use tokio::sync::{mpsc, watch};
 
 /// What the last scrape before the end may take.
 const LAST_SCRAPE: Duration = Duration::from_secs(2);
+/// How long records of a scraper wait for room in the queue of a lane.
+const RECORDS_WAIT: Duration = Duration::from_secs(5);
 
 /// Jobs as all scrapers together see them.
 #[derive(Debug)]
@@ -88,8 +90,9 @@ pub struct Outlets {
 }
 
 impl Outlets {
-    /// Hands everything to every lane that has room: nothing waits here.
-    fn send(&self, scraped: Scraped) {
+    /// Hands everything to every lane that has room. Records wait for it a little: they come once, and
+    /// a queue that logs fill has room again when the lane has sent a batch.
+    async fn send(&self, scraped: Scraped) {
         for mut batch in scraped.metrics {
             if let Some(prices) = &self.prices {
                 prices.add(&mut batch);
@@ -102,15 +105,19 @@ impl Outlets {
                 }
             }
         }
-        scraped.spans.into_iter().for_each(|spans| offer(&self.spans, &Batch::spans(spans)));
-        scraped.logs.into_iter().for_each(|logs| offer(&self.logs, &Batch::records(logs)));
+        for spans in scraped.spans {
+            offer(&self.spans, &Batch::spans(spans), Duration::ZERO).await;
+        }
+        for records in scraped.logs {
+            offer(&self.logs, &Batch::records(records), RECORDS_WAIT).await;
+        }
     }
 }
 
-/// Hands a batch to every lane that has room; a full queue drops it, and counts.
-fn offer(queues: &Queues, batch: &Arc<Batch>) {
+/// Hands a batch to every lane that has room within `wait`; a full queue drops it, and counts.
+async fn offer(queues: &Queues, batch: &Arc<Batch>, wait: Duration) {
     for (exporter, queue) in queues {
-        if queue.try_send(batch.clone()).is_err() {
+        if queue.send_timeout(batch.clone(), wait).await.is_err() {
             let n_items = batch.signal.len() as u64;
             telemetry::LANE_DROPPED_BATCHES.add(exporter, "queue_full", 1);
             telemetry::LANE_DROPPED_RECORDS.add(exporter, "queue_full", n_items);
@@ -215,7 +222,7 @@ async fn round(
     }
     complain(name, result, failing);
     jobs.replace(name, std::mem::take(&mut scraped.jobs));
-    outlets.send(scraped);
+    outlets.send(scraped).await;
     true
 }
 
@@ -261,13 +268,13 @@ fn report(name: &'static str, stats: &ScrapeStats, reported: &mut ScrapeStats, w
 
 #[cfg(test)]
 mod tests {
-    use super::{End, JobTable, Outlets, Running, run};
+    use super::{End, JobTable, Outlets, RECORDS_WAIT, Running, run};
     use crate::export::BoxFuture;
-    use crate::model::{MetricBatch, Span, SpanBatch, SpanStatus};
+    use crate::model::{LogBatch, MetricBatch, Span, SpanBatch, SpanStatus};
     use crate::scrape::meter::ScrapeStats;
     use crate::scrape::{ScrapeError, Scraped, Scraper};
     use crate::telemetry;
-    use redaction::Value;
+    use redaction::{Text, Value};
     use std::sync::Arc;
     use std::time::Duration;
     use tokio::sync::{mpsc, watch};
@@ -359,9 +366,36 @@ mod tests {
         let (queue, mut batches) = mpsc::channel(1);
         let outlets = Outlets { spans: vec![("file", queue)], ..Outlets::default() };
         let before = dropped();
-        outlets.send(Scraped { spans: vec![batch.clone(), batch], ..Scraped::default() });
+        outlets.send(Scraped { spans: vec![batch.clone(), batch], ..Scraped::default() }).await;
         assert_eq!(batches.try_recv().unwrap().signal.len(), 2);
         assert!(batches.try_recv().is_err());
         assert_eq!(dropped() - before, 2.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_wait_for_room_and_not_for_ever() {
+        let dropped =
+            || telemetry::LANE_DROPPED_BATCHES.get("records", "queue_full").unwrap_or(0.0);
+        let records = || LogBatch {
+            resource: Arc::default(),
+            text: Text::default(),
+            records: Vec::new(),
+            covers: None,
+        };
+        let (queue, mut batches) = mpsc::channel(1);
+        let outlets = Outlets { logs: vec![("records", queue)], ..Outlets::default() };
+        let (begin, before) = (Instant::now(), dropped());
+        let two = Scraped { logs: vec![records(), records()], ..Scraped::default() };
+        let taken = async {
+            tokio::time::sleep(RECORDS_WAIT / 2).await;
+            batches.recv().await
+        };
+        let ((), first) = tokio::join!(outlets.send(two), taken);
+        assert!(first.is_some() && batches.try_recv().is_ok(), "both arrive");
+        assert_eq!((dropped() - before, begin.elapsed()), (0.0, RECORDS_WAIT / 2));
+        // Nobody takes the first of these.
+        let two = Scraped { logs: vec![records(), records()], ..Scraped::default() };
+        outlets.send(two).await;
+        assert_eq!((dropped() - before, begin.elapsed()), (1.0, RECORDS_WAIT / 2 + RECORDS_WAIT));
     }
 }
