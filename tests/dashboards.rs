@@ -6,6 +6,7 @@ mod files;
 mod labels;
 mod lint;
 mod query;
+pub(crate) mod real;
 mod tools;
 
 use files::{Query, dashboards, panels, queries, recorded};

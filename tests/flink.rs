@@ -1,8 +1,10 @@
 //! A whole Flink cluster beside the agent, 1.20 and 2: two jobs, a killed TaskManager and a cancelled
 //! job, compared with REST and with Flink's own Prometheus reporter.
 
+use crate::dashboards::real::{self, Beside};
 use crate::harness::agent::binary;
 use crate::harness::flink::{Cluster, REST_PORT, START_LIMIT, in_own_network};
+use crate::harness::metrics::Prometheus;
 use crate::harness::process::Process;
 use crate::harness::report::{Report, say};
 use crate::harness::scratch::Scratch;
@@ -47,6 +49,7 @@ struct Run {
     cluster: Cluster,
     agent: Process,
     port: u16,
+    prometheus: Option<Prometheus>,
     counters: BTreeMap<String, f64>,
     fallen: Vec<String>,
     report: Report,
@@ -59,9 +62,10 @@ impl Run {
         let cluster = Cluster::start(environment, &scratch);
         let port = http::free_port();
         let agent = start_agent(&scratch, &cluster, port);
+        let prometheus = Some(Prometheus::start(&scratch, port));
         let (counters, fallen) = (BTreeMap::new(), Vec::new());
         let report = Report::new(environment);
-        Self { scratch, cluster, agent, port, counters, fallen, report, start }
+        Self { scratch, cluster, agent, port, prometheus, counters, fallen, report, start }
     }
 
     fn whole(mut self) {
@@ -77,6 +81,11 @@ impl Run {
         self.stage("numbers are compared");
         self.check_kill(&window);
         self.stage("a TaskManager was killed and replaced");
+        let prometheus = self.prometheus.take().unwrap();
+        let labels = real::unknown_labels(&self.body());
+        self.report.check("labels are those of the table", &labels);
+        self.report.check("every panel has series", &real::problems(&prometheus, Beside::Flink));
+        prometheus.keep();
         self.cluster.cancel(&slow);
         let killed = [r#"job_name="orders-slow""#, r#"state="killed""#];
         self.wait_for("the cancelled job is killed", "job_run_state", &killed, |n| n == 1.0);

@@ -3,6 +3,7 @@
 
 use crate::cloudwatch::fake::Event;
 use crate::cloudwatch::moto::Moto;
+use crate::dashboards::real::{self, Beside};
 use crate::harness::agent::{Agent, STOP_LIMIT};
 use crate::harness::content::{self, Source};
 use crate::harness::metrics::{self, Prometheus};
@@ -127,6 +128,9 @@ impl Run {
         let is_bounded = (1..SERIES_MAX).contains(&n_series);
         self.report.check_that("series are bounded", is_bounded, &format!("{n_series} series"));
         self.check_prometheus(prometheus, &job_id, &rest);
+        self.report.check("labels are those of the table", &real::unknown_labels(&body));
+        self.report.check("every panel has series", &real::problems(prometheus, Beside::Spark));
+        prometheus.keep();
     }
 
     fn check_prometheus(&mut self, prometheus: &Prometheus, id: &str, rest: &[(&str, u64)]) {

@@ -182,6 +182,11 @@ impl Metrics {
         self.0.get(name).map(|(_, labels)| labels)
     }
 
+    /// True if the table has labels for it.
+    pub(super) fn is_described(&self, name: &str) -> bool {
+        self.0.contains_key(name) && MORE.iter().any(|(described, _)| *described == name)
+    }
+
     /// True for what only grows, parts of histograms too.
     pub(super) fn is_counter(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|(kind, _)| *kind == Kind::Counter)

@@ -5,8 +5,9 @@ use super::scratch::Scratch;
 use super::{http, peers, wait};
 use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// One sample line.
 #[derive(Debug)]
@@ -111,6 +112,7 @@ pub(crate) fn promtool_problems(body: &str) -> Vec<String> {
 #[derive(Debug)]
 pub(crate) struct Prometheus {
     port: u16,
+    data: PathBuf,
     _process: Process,
 }
 
@@ -136,7 +138,24 @@ impl Prometheus {
         wait::until("Prometheus is ready", Duration::from_secs(30), || {
             http::get(port, "/-/ready").ok().filter(|answer| answer.status == 200)
         });
-        Self { port, _process: process }
+        Self { port, data: folder.join("data"), _process: process }
+    }
+
+    /// Copies what it has seen to the folder that `SIDELIGHT_TEST_SERIES` names, if it names one:
+    /// pictures are made of it.
+    pub(crate) fn keep(&self) {
+        let Some(folder) = std::env::var_os("SIDELIGHT_TEST_SERIES") else { return };
+        let status = Command::new("cp").arg("-a").arg(&self.data).arg(folder).status();
+        assert!(status.is_ok_and(|status| status.success()), "the series are copied");
+    }
+
+    /// How many series a query had over the last minutes; none when it is refused.
+    pub(crate) fn n_series(&self, query: &str) -> Option<usize> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let (query, start) = (http::encode(query), now - 300);
+        let path = format!("/api/v1/query_range?query={query}&start={start}&end={now}&step=5");
+        let answer = http::get_json(self.port, &path)?;
+        Some(answer["data"]["result"].as_array()?.len())
     }
 
     /// The sum of an instant query; none when it has no result.
