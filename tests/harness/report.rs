@@ -13,7 +13,8 @@ pub(crate) fn say(line: &str) {
 /// Named checks of one long test.
 #[derive(Debug)]
 pub(crate) struct Report {
-    test: String,
+    /// Whose report it is: the environment of a peer, say.
+    pub(crate) test: String,
     failures: Vec<String>,
 }
 
