@@ -6,43 +6,34 @@
 use super::identity::bounded_to;
 use super::metrics::MILLISECONDS;
 use super::rest::{self, JobStatus, Number, StageStatus};
-use crate::model::{AttributeValue, Resource, Span, SpanBatch, SpanStatus};
+use crate::model::{AttributeValue, Resource, SpanBatch, SpanStatus};
 use crate::scrape;
-use crate::scrape::meter::{Cut, Meter};
+use crate::scrape::meter::Meter;
 use crate::scrape::runs::Outcome;
-use crate::trace::{Run, SpanId};
+use crate::scrape::work::{Attributes, EndedWork, integer};
+use crate::trace::SpanId;
 use redaction::{Redactor, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Spans of one application that one round may bring: the UI keeps a thousand jobs and a thousand
-/// stages by default, and an agent that comes late gets them all at once.
-const SPANS_MAX: usize = 4096;
 /// Stages whose jobs are remembered: those of 20,000 jobs have been taken from one answer.
 const OWNERS_MAX: usize = 100_000;
-/// Spans in one batch.
-const BATCH_SPANS_MAX: usize = 256;
 /// Longest description in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 256;
 /// Longest reason of a failure in bytes: Spark puts a stack trace behind it.
 const REASON_BYTES_MAX: usize = 1024;
 const NANOSECONDS: f64 = 1e9;
-const NS_PER_MS: u64 = 1_000_000;
-
-type Attributes = Vec<(&'static str, AttributeValue)>;
 
 /// See the head of the file.
 #[derive(Debug)]
 pub(super) struct Spans {
-    resource: Arc<Resource>,
-    run: Option<Run>,
+    work: EndedWork,
     /// What the run is a part of.
     parent: Option<SpanId>,
     app_id: Value,
     redactor: Arc<Redactor>,
     /// The first job of each stage that the UI still lists.
     owners: BTreeMap<u32, u32>,
-    waiting: Vec<Span>,
 }
 
 impl Spans {
@@ -53,16 +44,7 @@ impl Spans {
         app_id: Value,
         redactor: Arc<Redactor>,
     ) -> Self {
-        let run = Run::of(&resource);
-        Self {
-            resource,
-            run,
-            parent,
-            app_id,
-            redactor,
-            owners: BTreeMap::new(),
-            waiting: Vec::new(),
-        }
+        Self { work: EndedWork::new(resource), parent, app_id, redactor, owners: BTreeMap::new() }
     }
 
     /// Takes which stages belong to which job. One that several use counts for the first, whose it was
@@ -87,7 +69,7 @@ impl Spans {
 
     /// A job has ended.
     pub(super) fn job(&mut self, job: &rest::Job, meter: &mut Meter) {
-        let Some(run) = &self.run else { return };
+        let Some(run) = self.work.run() else { return };
         let mut attributes = vec![("spark.job.id", integer(u64::from(job.job_id)))];
         for (name, number) in [
             ("spark.job.tasks", job.num_tasks),
@@ -113,7 +95,7 @@ impl Spans {
 
     /// An attempt of a stage has ended.
     pub(super) fn stage(&mut self, stage: &rest::Stage, meter: &mut Meter) {
-        let Some(run) = &self.run else { return };
+        let Some(run) = self.work.run() else { return };
         let owner = self.owners.get(&stage.stage_id).copied();
         let mut attributes = vec![
             ("spark.stage.id", integer(u64::from(stage.stage_id))),
@@ -139,7 +121,7 @@ impl Spans {
 
     /// The run has ended.
     pub(super) fn run(&mut self, job: &scrape::Job, outcome: Outcome, meter: &mut Meter) {
-        let Some(run) = &self.run else { return };
+        let Some(run) = self.work.run() else { return };
         let attempt = job.attempt.clone();
         let attributes = attempt.map(|id| ("spark.app.attempt.id", AttributeValue::Text(id)));
         let status = match outcome {
@@ -156,30 +138,14 @@ impl Spans {
     fn add(
         &mut self,
         name: &'static str,
-        (span_id, parent_span_id): (SpanId, Option<SpanId>),
+        ids: (SpanId, Option<SpanId>),
         (start, end): (rest::Time, rest::Time),
         status: SpanStatus,
         mut attributes: Attributes,
         meter: &mut Meter,
     ) {
-        // What never began or never ended is no work.
-        let (Some(start), Some(end), Some(run)) = (start.0, end.0, &self.run) else { return };
-        if self.waiting.len() == SPANS_MAX {
-            meter.cut(Cut::Span, 1);
-            return;
-        }
         attributes.insert(0, ("spark.app.id", AttributeValue::Text(self.app_id.clone())));
-        let start_unix_ns = start.saturating_mul(NS_PER_MS);
-        self.waiting.push(Span {
-            trace_id: run.trace_id(),
-            span_id,
-            parent_span_id,
-            name: Value::literal(name),
-            start_unix_ns,
-            end_unix_ns: end.saturating_mul(NS_PER_MS).max(start_unix_ns),
-            status,
-            attributes,
-        });
+        self.work.add(name, ids, (start.0, end.0), status, attributes, meter);
     }
 
     fn describe(&self, to: &mut Attributes, name: &'static str, text: &Option<String>) {
@@ -191,13 +157,7 @@ impl Spans {
 
     /// What ended since the last call.
     pub(super) fn take(&mut self) -> Vec<SpanBatch> {
-        let mut spans = std::mem::take(&mut self.waiting).into_iter().peekable();
-        let mut batches = Vec::new();
-        while spans.peek().is_some() {
-            let spans = spans.by_ref().take(BATCH_SPANS_MAX).collect();
-            batches.push(SpanBatch { resource: self.resource.clone(), spans });
-        }
-        batches
+        self.work.take()
     }
 }
 
@@ -229,8 +189,4 @@ fn numbers(stage: &rest::Stage, to: &mut Attributes) {
     ] {
         to.extend(number.0.map(|number| (name, AttributeValue::Float(number as f64 / unit))));
     }
-}
-
-fn integer(number: u64) -> AttributeValue {
-    AttributeValue::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
