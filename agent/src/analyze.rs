@@ -4,7 +4,7 @@ mod text;
 
 use crate::event_log::Tally;
 use crate::event_log::source::{self, Reading, SourceError};
-use crate::findings::{self, Thresholds};
+use crate::findings::{self, Known, Thresholds};
 use crate::run_summary::{Redacted, RunSummary};
 use redaction::Redactor;
 use serde::Serialize;
@@ -69,7 +69,7 @@ impl Report {
         redactor: &Redactor,
     ) -> Self {
         let run = reading.run();
-        let found = findings::find(findings::SPARK, run, thresholds);
+        let found = findings::find(findings::SPARK, run, Known::All, thresholds);
         let redacted = |text: &str| Redacted(redactor.value(text));
         let dropped = [
             run.jobs.n_dropped,

@@ -29,10 +29,22 @@ use std::collections::BTreeMap;
 pub struct Check<R: 'static> {
     /// Name of its finding.
     pub id: &'static str,
+    needs: Known,
     look: fn(&R, &Thresholds) -> Option<Found>,
 }
 
-/// All checks of a Spark run, from its event log.
+/// How much is known of a run. A check holds where as much as it needs is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Known {
+    /// Stages alone.
+    Stages,
+    /// All of its event log so far; the run goes on.
+    SoFar,
+    /// The whole of a run that has ended: before, idle cores may yet work, and memory may yet be used.
+    All,
+}
+
+/// All checks of a Spark run.
 pub static SPARK: &[Check<Run>] = &[
     skew::CHECK,
     straggler::CHECK,
@@ -42,21 +54,6 @@ pub static SPARK: &[Check<Run>] = &[
     small_files::WRITTEN,
     idle_cores::CHECK,
     memory::CHECK,
-    failed_tasks::CHECK,
-    executors_lost::CHECK,
-];
-
-/// Those that look at stages alone, and at any time.
-pub static SPARK_STAGES: &[Check<Run>] = &[skew::CHECK, straggler::CHECK, spill::CHECK];
-
-/// Those that hold for a run that goes on: idle cores may yet work, and memory may yet be used.
-pub static SPARK_RUNNING: &[Check<Run>] = &[
-    skew::CHECK,
-    straggler::CHECK,
-    spill::CHECK,
-    gc::CHECK,
-    small_files::READ,
-    small_files::WRITTEN,
     failed_tasks::CHECK,
     executors_lost::CHECK,
 ];
@@ -122,11 +119,17 @@ pub struct Finding {
     pub settings: BTreeMap<&'static str, String>,
 }
 
-/// All that `checks` find, the worst first.
+/// All that those of `checks` find for which enough is `known`, the worst first.
 #[must_use]
-pub fn find<R>(checks: &[Check<R>], run: &R, thresholds: &Thresholds) -> Vec<Finding> {
+pub fn find<R>(
+    checks: &[Check<R>],
+    run: &R,
+    known: Known,
+    thresholds: &Thresholds,
+) -> Vec<Finding> {
     let mut findings: Vec<Finding> = checks
         .iter()
+        .filter(|check| check.needs <= known)
         .filter_map(|check| {
             let found = (check.look)(run, thresholds)?;
             Some(Finding {

@@ -1,11 +1,11 @@
 //! Executors died or were taken away.
 
-use super::{Check, Found, Severity, Thresholds};
+use super::{Check, Found, Known, Severity, Thresholds};
 use crate::event_log::Run;
 use std::collections::BTreeMap;
 
 /// `executors_lost`
-pub(super) const CHECK: Check<Run> = Check { id: "executors_lost", look };
+pub(super) const CHECK: Check<Run> = Check { id: "executors_lost", needs: Known::SoFar, look };
 
 /// Executors that left because nobody needed them are not lost.
 const WANTED: &str = "idle";

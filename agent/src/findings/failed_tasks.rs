@@ -1,11 +1,11 @@
 //! Tasks failed, and their work was done again or lost.
 
-use super::{Check, Found, Severity, Thresholds, worst_stage};
+use super::{Check, Found, Known, Severity, Thresholds, worst_stage};
 use crate::event_log::Run;
 use std::collections::BTreeMap;
 
 /// `failed_tasks`
-pub(super) const CHECK: Check<Run> = Check { id: "failed_tasks", look };
+pub(super) const CHECK: Check<Run> = Check { id: "failed_tasks", needs: Known::SoFar, look };
 
 fn look(run: &Run, thresholds: &Thresholds) -> Option<Found> {
     let worst = worst_stage(run, |stage| {

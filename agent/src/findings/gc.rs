@@ -1,11 +1,11 @@
 //! Tasks waited for garbage collection.
 
-use super::{Check, Found, Severity, Thresholds, mebibytes, memory_property, ms, time};
+use super::{Check, Found, Known, Severity, Thresholds, mebibytes, memory_property, ms, time};
 use crate::event_log::Run;
 use std::collections::BTreeMap;
 
 /// `gc`
-pub(super) const CHECK: Check<Run> = Check { id: "gc", look };
+pub(super) const CHECK: Check<Run> = Check { id: "gc", needs: Known::SoFar, look };
 
 fn look(run: &Run, thresholds: &Thresholds) -> Option<Found> {
     let (gc_ms, run_ms) = (run.totals.gc_ms, run.totals.run_ms);

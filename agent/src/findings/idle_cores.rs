@@ -1,11 +1,11 @@
 //! Cores were there and no task ran on them.
 
-use super::{Check, Found, Severity, Thresholds, ms};
+use super::{Check, Found, Known, Severity, Thresholds, ms};
 use crate::event_log::Run;
 use std::collections::BTreeMap;
 
 /// `idle_cores`
-pub(super) const CHECK: Check<Run> = Check { id: "idle_cores", look };
+pub(super) const CHECK: Check<Run> = Check { id: "idle_cores", needs: Known::All, look };
 
 fn look(run: &Run, thresholds: &Thresholds) -> Option<Found> {
     let (core_seconds, ratio) = (run.core_seconds(), run.idle_core_ratio()?);

@@ -1,11 +1,11 @@
 //! Executors have much more memory than they use, or hardly enough.
 
-use super::{Check, Found, Severity, Thresholds, mebibytes, memory_property, size};
+use super::{Check, Found, Known, Severity, Thresholds, mebibytes, memory_property, size};
 use crate::event_log::Run;
 use std::collections::BTreeMap;
 
 /// `memory`
-pub(super) const CHECK: Check<Run> = Check { id: "memory", look };
+pub(super) const CHECK: Check<Run> = Check { id: "memory", needs: Known::All, look };
 
 /// What stays above the peak.
 const HEADROOM: f64 = 1.2;

@@ -1,11 +1,11 @@
 //! Some tasks of a stage have much more to do than the others.
 
-use super::{Check, Found, Severity, Thresholds, ms, size, straggler, time, worst_stage};
+use super::{Check, Found, Known, Severity, Thresholds, ms, size, straggler, time, worst_stage};
 use crate::event_log::{Quantiles, Run, Stage};
 use std::collections::BTreeMap;
 
 /// `skew`
-pub(super) const CHECK: Check<Run> = Check { id: "skew", look };
+pub(super) const CHECK: Check<Run> = Check { id: "skew", needs: Known::Stages, look };
 
 /// Writes an amount for people.
 type Show = fn(u64) -> String;

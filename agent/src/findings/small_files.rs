@@ -1,14 +1,16 @@
 //! A query read or wrote very many small files.
 
-use super::{Check, Found, Severity, Thresholds, size};
+use super::{Check, Found, Known, Severity, Thresholds, size};
 use crate::event_log::{FileUse, Run};
 use redaction::Value;
 use std::collections::BTreeMap;
 
 /// `small_files_read`
-pub(super) const READ: Check<Run> = Check { id: "small_files_read", look: look_at_read };
+pub(super) const READ: Check<Run> =
+    Check { id: "small_files_read", needs: Known::SoFar, look: look_at_read };
 /// `small_files_written`
-pub(super) const WRITTEN: Check<Run> = Check { id: "small_files_written", look: look_at_written };
+pub(super) const WRITTEN: Check<Run> =
+    Check { id: "small_files_written", needs: Known::SoFar, look: look_at_written };
 
 fn look_at_read(run: &Run, thresholds: &Thresholds) -> Option<Found> {
     let mut found = look(run.sql.worst_read.as_ref()?, "read", thresholds)?;

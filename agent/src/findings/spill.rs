@@ -1,11 +1,13 @@
 //! Tasks wrote to disk what did not fit into memory.
 
-use super::{Check, Found, Severity, Thresholds, mebibytes, memory_property, size, worst_stage};
+use super::{
+    Check, Found, Known, Severity, Thresholds, mebibytes, memory_property, size, worst_stage,
+};
 use crate::event_log::Run;
 use std::collections::BTreeMap;
 
 /// `spill`
-pub(super) const CHECK: Check<Run> = Check { id: "spill", look };
+pub(super) const CHECK: Check<Run> = Check { id: "spill", needs: Known::Stages, look };
 
 fn look(run: &Run, thresholds: &Thresholds) -> Option<Found> {
     let worst = worst_stage(run, |stage| {

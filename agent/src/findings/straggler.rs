@@ -1,11 +1,11 @@
 //! One task took much longer than the others, though it had no more to read.
 
-use super::{Check, Found, Severity, Thresholds, ms, time, worst_stage};
+use super::{Check, Found, Known, Severity, Thresholds, ms, time, worst_stage};
 use crate::event_log::{Quantiles, Run, Stage};
 use std::collections::BTreeMap;
 
 /// `straggler`
-pub(super) const CHECK: Check<Run> = Check { id: "straggler", look };
+pub(super) const CHECK: Check<Run> = Check { id: "straggler", needs: Known::Stages, look };
 
 fn look(run: &Run, thresholds: &Thresholds) -> Option<Found> {
     let worst = worst_stage(run, |stage| {

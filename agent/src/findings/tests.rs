@@ -1,6 +1,6 @@
 //! Each check on a run that has it, and on one that nearly has it.
 
-use super::{SPARK, Severity, Thresholds, find};
+use super::{Known, SPARK, Severity, Thresholds, find};
 use crate::event_log::EventLog;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ fn found(lines: &[String]) -> Vec<(&'static str, Severity)> {
     log.feed(lines.join("\n").as_bytes());
     log.finish();
     assert_eq!(log.tally().n_broken_lines, 0);
-    let findings = find(SPARK, log.run(), &Thresholds::default());
+    let findings = find(SPARK, log.run(), Known::All, &Thresholds::default());
     findings.iter().map(|finding| (finding.id, finding.severity)).collect()
 }
 
@@ -185,7 +185,7 @@ fn a_finding_has_numbers_a_sentence_and_settings_and_the_worst_comes_first() {
     let mut log = EventLog::new(Arc::default());
     log.feed(lines.join("\n").as_bytes());
     log.finish();
-    let findings = find(SPARK, log.run(), &Thresholds::default());
+    let findings = find(SPARK, log.run(), Known::All, &Thresholds::default());
     assert_eq!(findings.iter().map(|it| it.id).collect::<Vec<_>>(), ["gc", "skew"]);
     let skew = &findings[1];
     assert_eq!((skew.stage_id, skew.evidence["max"]), (Some(1), 6_600.0));

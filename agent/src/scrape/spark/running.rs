@@ -8,7 +8,7 @@ use super::metrics::{MILLISECONDS, push_number};
 use super::rest::{self, Stage, StageStatus, Task};
 use super::skew::quantile;
 use crate::event_log::{self, Quantiles, Run, Slowest, Totals};
-use crate::findings::{self, Finding, Thresholds};
+use crate::findings::{self, Finding, Known, Thresholds};
 use crate::model::Sample;
 use redaction::Redactor;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ pub(super) fn find(
         let key = (stage.stage_id, stage.attempt_id);
         run.stages.insert(key, stage_of(stage, slow.get(&key), unix_ms, redactor));
     }
-    findings::find(findings::SPARK_STAGES, &run, thresholds)
+    findings::find(findings::SPARK, &run, Known::Stages, thresholds)
 }
 
 fn age_ms(task: &Task, unix_ms: u64) -> u64 {

@@ -7,7 +7,7 @@ use super::super::rest::{
 };
 use crate::event_log::follow::Progress;
 use crate::event_log::{self, Run, StageKey};
-use crate::findings::{self, Finding, Thresholds};
+use crate::findings::{self, Finding, Known, Thresholds};
 use crate::run_summary::{self, RunSummary};
 use crate::scrape::runs::Outcome;
 use redaction::Value;
@@ -54,8 +54,8 @@ impl Report {
         let is_over = run.ended_ms.is_some() || progress == Progress::Finished;
         let (mut findings, mut summary) = (Vec::new(), None);
         if progress != Progress::Behind {
-            let checks = if is_over { findings::SPARK } else { findings::SPARK_RUNNING };
-            findings = findings::find(checks, run, thresholds);
+            let known = if is_over { Known::All } else { Known::SoFar };
+            findings = findings::find(findings::SPARK, run, known, thresholds);
             summary = Some(Box::new(RunSummary::of_spark(run, findings.clone(), !is_over)));
         }
         Some(Self {
