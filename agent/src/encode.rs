@@ -6,6 +6,7 @@ mod omitted;
 mod tests;
 
 pub use escape::{write_escaped, write_escaped_twice};
+use omitted::bit;
 pub use omitted::{OMITTABLE, Omitted};
 
 use crate::model::{Engine, LogBatch, LogRecord, Resource};
@@ -17,42 +18,10 @@ use std::sync::Arc;
 /// Encodes records; keeps what is the same for all records of one resource.
 #[derive(Debug, Default)]
 pub struct JsonEncoder {
-    omitted: PerRecord,
+    omitted: Omitted,
     constant: Option<Constant>,
     timestamp: Rfc3339,
     observed_timestamp: Rfc3339,
-}
-
-/// What is left out, ready for every record.
-#[derive(Debug, Default)]
-struct PerRecord {
-    all: Omitted,
-    logger: bool,
-    thread: bool,
-    exception_type: bool,
-    stage_id: bool,
-    task_id: bool,
-    trace_id: bool,
-    span_id: bool,
-    trace_id_origin: bool,
-    offset: bool,
-}
-
-impl PerRecord {
-    fn new(all: Omitted) -> Self {
-        Self {
-            all,
-            logger: all.has("logger"),
-            thread: all.has("thread"),
-            exception_type: all.has("exception_type"),
-            stage_id: all.has("stage_id"),
-            task_id: all.has("task_id"),
-            trace_id: all.has("trace_id"),
-            span_id: all.has("span_id"),
-            trace_id_origin: all.has("trace_id_origin"),
-            offset: all.has("offset"),
-        }
-    }
 }
 
 /// Encoded members of a resource, each with its comma in front.
@@ -76,7 +45,7 @@ impl JsonEncoder {
     /// An encoder that leaves members out.
     #[must_use]
     pub fn without(omitted: Omitted) -> Self {
-        Self { omitted: PerRecord::new(omitted), ..Self::default() }
+        Self { omitted, ..Self::default() }
     }
 
     /// Appends `record` of `batch` to `out` as one line.
@@ -121,32 +90,33 @@ impl JsonEncoder {
 
     /// Appends what follows times, severity and body.
     fn rest(&mut self, batch: &LogBatch, record: &LogRecord, form: &mut impl Form) {
-        let omitted = &self.omitted;
+        let omitted = self.omitted;
         let constant = match &mut self.constant {
             Some(constant) if Arc::ptr_eq(&constant.resource, &batch.resource) => constant,
-            slot => slot.insert(Constant::new(&batch.resource, omitted.all)),
+            slot => slot.insert(Constant::new(&batch.resource, omitted)),
         };
-        if !omitted.logger {
+        if !omitted.has(const { bit("logger") }) {
             field(&LOGGER, batch, &record.logger, form);
         }
-        if !omitted.thread {
+        if !omitted.has(const { bit("thread") }) {
             field(&THREAD, batch, &record.thread, form);
         }
-        if !omitted.exception_type {
+        if !omitted.has(const { bit("exception_type") }) {
             field(&EXCEPTION_TYPE, batch, &record.exception_type, form);
         }
         form.both(&constant.job);
-        if let Some(stage_id) = record.stage_id.filter(|_| !omitted.stage_id) {
+        if let Some(stage_id) = record.stage_id.filter(|_| !omitted.has(const { bit("stage_id") }))
+        {
             form.both(&STAGE_ID);
             write_number(u64::from(stage_id), form.out());
         }
-        if let Some(task_id) = record.task_id.filter(|_| !omitted.task_id) {
+        if let Some(task_id) = record.task_id.filter(|_| !omitted.has(const { bit("task_id") })) {
             form.both(&TASK_ID);
             write_number(task_id, form.out());
         }
         constant.write_trace(batch, record, omitted, form);
         form.both(&constant.file);
-        if !omitted.offset {
+        if !omitted.has(const { bit("offset") }) {
             form.both(&OFFSET);
             write_number(record.offset, form.out());
         }
@@ -254,7 +224,7 @@ fn member(key: &Literal, value: &[u8], form: &mut impl Form) {
 impl Constant {
     fn new(resource: &Arc<Resource>, omitted: Omitted) -> Self {
         let member = |name: &str, value: Option<&str>, out: &mut Vec<u8>| {
-            let is_told = |value: &&str| !value.is_empty() && !omitted.has(name);
+            let is_told = |value: &&str| !value.is_empty() && !omitted.has(bit(name));
             if let Some(value) = value.filter(is_told) {
                 out.extend_from_slice(format!(",\"{name}\":\"").as_bytes());
                 write_escaped(value.as_bytes(), out);
@@ -285,7 +255,7 @@ impl Constant {
             trace_id_origin: encoded(&[("trace_id_origin", resource.trace_id_origin.as_deref())]),
             file: encoded(&[
                 ("file", resource.file.as_deref()),
-                ("file_id", resource.file_id.as_deref().filter(|_| !omitted.has("file"))),
+                ("file_id", resource.file_id.as_deref().filter(|_| !omitted.has(bit("file")))),
             ]),
             host: encoded(&[("host", resource.host.as_deref())]),
             run: trace::Run::of(resource),
@@ -298,22 +268,24 @@ impl Constant {
         &mut self,
         batch: &LogBatch,
         record: &LogRecord,
-        omitted: &PerRecord,
+        omitted: Omitted,
         form: &mut impl Form,
     ) {
         let is_own = !record.trace_id.is_empty();
         match is_own {
-            true if !omitted.trace_id => field(&TRACE_ID, batch, &record.trace_id, form),
+            true if !omitted.has(const { bit("trace_id") }) => {
+                field(&TRACE_ID, batch, &record.trace_id, form)
+            }
             true => {}
             false => form.both(&self.trace_id),
         }
         match is_own {
-            _ if omitted.span_id => {}
+            _ if omitted.has(const { bit("span_id") }) => {}
             true => field(&SPAN_ID, batch, &record.span_id, form),
             false => self.write_span(batch, record, form),
         }
         match is_own {
-            true if !omitted.trace_id_origin => form.both(&FROM_RECORD),
+            true if !omitted.has(const { bit("trace_id_origin") }) => form.both(&FROM_RECORD),
             true => {}
             false => form.both(&self.trace_id_origin),
         }

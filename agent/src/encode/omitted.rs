@@ -35,16 +35,42 @@ impl Omitted {
     /// # Errors
     /// The first of them that is none of [`OMITTABLE`].
     pub fn new(names: &[String]) -> Result<Self, &str> {
-        names.iter().try_fold(Self::default(), |Self(bits), name| {
-            let index = OMITTABLE.iter().position(|known| known == name).ok_or(name.as_str())?;
-            Ok(Self(bits | 1 << index))
+        names.iter().try_fold(Self::default(), |Self(bits), name| match bit(name) {
+            0 => Err(name.as_str()),
+            bit => Ok(Self(bits | bit)),
         })
     }
 
-    /// True when the member is left out.
+    /// True when the member with that [`bit`] is left out.
     #[must_use]
-    pub fn has(self, name: &str) -> bool {
-        let index = OMITTABLE.iter().position(|known| *known == name);
-        index.is_some_and(|index| self.0 >> index & 1 == 1)
+    pub fn has(self, bit: u32) -> bool {
+        self.0 & bit != 0
     }
+}
+
+/// What stands for a member in the set; 0 for one that is always there. Constant, for what is asked
+/// about every record.
+pub(super) const fn bit(name: &str) -> u32 {
+    let mut index = 0;
+    while index < OMITTABLE.len() {
+        if is_same(OMITTABLE[index].as_bytes(), name.as_bytes()) {
+            return 1 << index;
+        }
+        index += 1;
+    }
+    0
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
