@@ -6,11 +6,12 @@
 
 use crate::model::{LogBatch, LogRecord, Severity};
 use crate::parse::exception::class_len;
+use aho_corasick::AhoCorasick;
 use memchr::memmem;
 use redaction::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Jobs and components that are counted; all others are not, which is told.
 const SOURCES_MAX: usize = 512;
@@ -50,6 +51,10 @@ const EVENTS: [(&str, &str); 22] = [
     ("decommission", "spot_decommission"),
     ("Decommission", "spot_decommission"),
 ];
+/// All words of [`EVENTS`] in one search, as warnings may be many.
+static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::new(EVENTS.map(|(words, _)| words)).expect("the words are searched")
+});
 /// The same for lines of level info: how the name of their logger ends, what they say.
 const INFO_EVENTS: [(&str, &str, &str); 7] = [
     ("CheckpointCoordinator", "Completed checkpoint", "checkpoint_completed"),
@@ -150,12 +155,13 @@ impl Counts {
 /// The first event of the list that a record is about.
 fn event(severity: Severity, logger: &[u8], body: &[u8]) -> Option<&'static str> {
     let head = &body[..body.len().min(HEAD_BYTES_MAX)];
-    let says = |words: &str| memmem::find(head, words.as_bytes()).is_some();
     if severity >= Severity::Warn {
-        return EVENTS.iter().find(|(words, _)| says(words)).map(|(_, event)| *event);
+        let told = WORDS.find_overlapping_iter(head).map(|found| found.pattern().as_usize()).min();
+        return told.map(|index| EVENTS[index].1);
     }
-    let is_it =
-        |(ending, words, _): &&(&str, &str, _)| logger.ends_with(ending.as_bytes()) && says(words);
+    let is_it = |(ending, words, _): &&(&str, &str, _)| {
+        logger.ends_with(ending.as_bytes()) && memmem::find(head, words.as_bytes()).is_some()
+    };
     INFO_EVENTS.iter().find(is_it).map(|(.., event)| *event)
 }
 
