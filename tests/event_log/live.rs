@@ -52,17 +52,8 @@ impl Bed {
 
     /// Starts an application in `mode`.
     fn submit(&self, environment: &str, mode: &str, more: &[&str]) -> Process {
-        let spark = peers::spark(environment);
-        let mut command = Command::new(spark.home.join("bin/spark-submit"));
-        command
-            .env("SPARK_HOME", &spark.home)
-            .env("SPARK_LOCAL_IP", "127.0.0.1")
-            .env("PYSPARK_PYTHON", &spark.python)
-            .args(["--master", "local[2]", "--driver-memory", "768m"])
-            .current_dir(self.scratch.join(""));
+        let mut command = spark::submit_local(environment, "local[2]", &self.scratch);
         for property in [
-            "spark.driver.host=127.0.0.1",
-            "spark.driver.bindAddress=127.0.0.1",
             "spark.eventLog.enabled=true",
             "spark.sql.shuffle.partitions=2",
             &format!("spark.ui.port={}", self.ui_port),

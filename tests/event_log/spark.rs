@@ -90,18 +90,9 @@ fn judge(report: &mut Report, environment: &str, answer: &Value, said: &Value) {
 }
 
 fn submit(environment: &str, scratch: &Scratch, logs: &Path) -> Process {
-    let spark = peers::spark(environment);
-    let mut command = Command::new(spark.home.join("bin/spark-submit"));
-    command
-        .env("SPARK_HOME", &spark.home)
-        .env("SPARK_LOCAL_IP", "127.0.0.1")
-        .env("PYSPARK_PYTHON", &spark.python)
-        .args(["--master", "local[2,4]", "--driver-memory", "768m"])
-        .current_dir(scratch.join(""));
+    let mut command = spark::submit_local(environment, "local[2,4]", scratch);
     for property in [
         "spark.ui.enabled=false",
-        "spark.driver.host=127.0.0.1",
-        "spark.driver.bindAddress=127.0.0.1",
         "spark.eventLog.enabled=true",
         "spark.eventLog.compress=true",
         "spark.eventLog.compression.codec=zstd",

@@ -20,6 +20,21 @@ pub(crate) fn take_turn() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The beginning of a `spark-submit` without a cluster, on 127.0.0.1, in the folder of `scratch`.
+pub(crate) fn submit_local(environment: &str, master: &str, scratch: &Scratch) -> Command {
+    let spark = peers::spark(environment);
+    let mut command = Command::new(spark.home.join("bin/spark-submit"));
+    command
+        .env("SPARK_HOME", &spark.home)
+        .env("SPARK_LOCAL_IP", "127.0.0.1")
+        .env("PYSPARK_PYTHON", &spark.python)
+        .args(["--master", master, "--driver-memory", "768m"])
+        .args(["--conf", "spark.driver.host=127.0.0.1"])
+        .args(["--conf", "spark.driver.bindAddress=127.0.0.1"])
+        .current_dir(scratch.join(""));
+    command
+}
+
 /// Log4j configuration of the driver and the executors.
 const MDC_PATTERN: &str = "rootLogger.level = info
 rootLogger.appenderRef.stdout.ref = console
